@@ -1,1 +1,24 @@
-//! Placeholder, replaced by the first commit of this crate.
+//! The vocabulary of the studio, shared by browser, server and engine.
+//!
+//! No clock, file, thread or randomness; builds for wasm. Bottom to top:
+//! [`metadata`] (musical values) → [`task`], [`tier`], [`param`] → [`generation`], [`defaults`] →
+//! [`capabilities`], [`service`] → [`plan`], [`event`], [`job`], [`library`].
+
+pub mod capabilities;
+pub mod defaults;
+pub mod error;
+pub mod event;
+pub mod generation;
+pub mod job;
+pub mod library;
+pub mod metadata;
+pub mod note;
+pub mod param;
+pub mod plan;
+pub mod service;
+pub mod task;
+pub mod tier;
+
+pub use error::UserError;
+pub use generation::GenerationParams;
+pub use note::Note;

@@ -1,1 +1,10 @@
-//! Placeholder, replaced by the first commit of this crate.
+//! ACE-Step 1.5 inference: networks, samplers, memory, audio. No network, no database; reads a
+//! checkpoint folder or bytes.
+//!
+//! Shape letters, lower case in square brackets in comments (`// [b, t, c]`): `b` batch, `n` audio
+//! samples, `t` latent frames, `s` DiT tokens, `q` 5 Hz codes, `l` encoder or LM tokens, `c` latent
+//! channels, `h` hidden size, `i` MLP size, `nq` and `nk` query and key-value heads, `d` head
+//! dimension, `v` vocabulary.
+
+pub mod error;
+pub mod observer;

@@ -1,0 +1,174 @@
+//! The parameters of one run, as asked and as used.
+//!
+//! The wire keeps the original's key names and spellings (`duration: -1`, `keyscale: ""`), so files
+//! travel both ways; inside, "the model decides" is `None`. Reading lenient JSON is in [`read`].
+
+pub mod clamp;
+pub mod read;
+mod wire;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    metadata::{Bpm, KeyScale, Language, TimeSignature},
+    task::TaskType,
+};
+
+/// How velocity is turned into steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InferMethod {
+    /// Euler steps along the flow; no fresh noise.
+    #[default]
+    Ode,
+    /// Each step goes to the clean estimate and adds fresh noise.
+    Sde,
+}
+
+/// File formats of a song.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AudioFormat {
+    /// MPEG layer 3.
+    #[default]
+    Mp3,
+    /// Lossless, 16 bit.
+    Flac,
+    /// 16 bit PCM.
+    Wav,
+    /// 24 bit PCM.
+    Wav24,
+    /// 32 bit float.
+    Wav32,
+}
+
+/// Everything that decides how a run sounds. `Default` is the turbo family's set without a tier;
+/// a form starts from [`crate::defaults::defaults`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GenerationParams {
+    /// What is made from what.
+    pub task_type: TaskType,
+    /// Style, mood, instruments.
+    pub caption: String,
+    /// Words to sing with `[Section]` lines.
+    pub lyrics: String,
+    /// No vocals, whatever the lyrics say.
+    pub instrumental: bool,
+    /// Language of the vocals.
+    pub vocal_language: Language,
+    /// Tempo; `None` = the model decides.
+    pub bpm: Option<Bpm>,
+    /// Key; `None` = the model decides.
+    #[serde(with = "wire::keyscale")]
+    pub keyscale: Option<KeyScale>,
+    /// Beats of a bar; `None` = the model decides.
+    #[serde(with = "wire::timesignature")]
+    pub timesignature: Option<TimeSignature>,
+    /// Length in seconds; `None` = the model decides.
+    #[serde(rename = "duration", with = "wire::duration")]
+    pub duration_secs: Option<f64>,
+    /// Songs of one run.
+    pub batch_size: usize,
+    /// Diffusion steps.
+    pub inference_steps: usize,
+    /// One seed per song; songs without one get a random seed at submission.
+    #[serde(rename = "seed", with = "wire::seeds")]
+    pub seeds: Vec<u32>,
+    /// Guidance of base models; 1 = off.
+    pub guidance_scale: f64,
+    /// Angle-based guidance in place of APG.
+    pub use_adg: bool,
+    /// Guidance acts where `start <= t <= end` (t = 1 is pure noise).
+    pub cfg_interval_start: f64,
+    /// See `cfg_interval_start`.
+    pub cfg_interval_end: f64,
+    /// Moves the steps towards the noisy end.
+    pub shift: f64,
+    /// ODE or SDE.
+    pub infer_method: InferMethod,
+    /// Own timesteps from 1 down; they replace steps and shift.
+    pub timesteps: Option<Vec<f64>>,
+    /// Raises the finished song to -1 dBFS; off only prevents clipping.
+    pub normalize: bool,
+    /// File format.
+    pub audio_format: AudioFormat,
+    /// Start of the region in seconds.
+    pub repainting_start: f64,
+    /// End of the region in seconds; `None` = end of the source.
+    #[serde(with = "wire::region_end")]
+    pub repainting_end: Option<f64>,
+    /// Share of the steps that follow the source.
+    pub audio_cover_strength: f64,
+    /// Track of lego and extract.
+    pub track_name: Option<String>,
+    /// Tracks of complete.
+    pub complete_track_classes: Vec<String>,
+    /// 5 Hz codes as text.
+    pub audio_codes: String,
+    /// The LM writes codes.
+    pub thinking: bool,
+    /// LM sampling temperature.
+    pub lm_temperature: f64,
+    /// LM guidance.
+    pub lm_cfg_scale: f64,
+    /// LM top-k, 0 = off.
+    pub lm_top_k: usize,
+    /// LM top-p, 1 = off.
+    pub lm_top_p: f64,
+    /// LM repetition penalty, 1 = off.
+    pub lm_repetition_penalty: f64,
+    /// What the LM is steered away from.
+    pub lm_negative_prompt: String,
+    /// The LM fills empty metadata.
+    pub use_cot_metas: bool,
+    /// The LM rewrites the caption.
+    pub use_cot_caption: bool,
+    /// The LM detects the language.
+    pub use_cot_language: bool,
+}
+
+impl Default for GenerationParams {
+    fn default() -> Self {
+        crate::defaults::defaults(crate::task::Family::Turbo, crate::tier::GpuTier::Unlimited)
+    }
+}
+
+impl AudioFormat {
+    /// All formats.
+    pub const ALL: [Self; 5] = [Self::Mp3, Self::Flac, Self::Wav, Self::Wav24, Self::Wav32];
+
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mp3 => "mp3",
+            Self::Flac => "flac",
+            Self::Wav => "wav",
+            Self::Wav24 => "wav24",
+            Self::Wav32 => "wav32",
+        }
+    }
+
+    /// The file extension.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Mp3 => "mp3",
+            Self::Flac => "flac",
+            Self::Wav | Self::Wav24 | Self::Wav32 => "wav",
+        }
+    }
+
+    /// The media type.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Mp3 => "audio/mpeg",
+            Self::Flac => "audio/flac",
+            Self::Wav | Self::Wav24 | Self::Wav32 => "audio/wav",
+        }
+    }
+
+    /// The format of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == name)
+    }
+}

@@ -1,0 +1,481 @@
+//! Brings a request inside the limits of tier and family, with a note for every change.
+
+use super::GenerationParams;
+use crate::{
+    defaults::AUTO_DURATION_SECS,
+    error::UserError,
+    metadata::Bpm,
+    note::Note,
+    param::{TURBO_MAX_STEPS, range_of},
+    task::{Family, TaskType},
+    tier::{GpuTier, limits},
+};
+
+/// What a request is clamped to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// The tier.
+    pub tier: GpuTier,
+    /// A language model is loaded (or planned).
+    pub lm_loaded: bool,
+    /// Family of the checkpoint.
+    pub family: Family,
+    /// The machine has no card: tier limits may be lifted.
+    pub unlimited: bool,
+}
+
+/// A request inside the limits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clamped {
+    /// The parameters as used; the length is settled.
+    pub params: GenerationParams,
+    /// One note for every change.
+    pub notes: Vec<Note>,
+}
+
+/// `m:ss`, with tenths when there are any.
+pub fn minutes(secs: f64) -> String {
+    let tenths = (secs * 10.0).round() as u64;
+    let (minutes, rest) = (tenths / 600, tenths % 600);
+    if rest.is_multiple_of(10) {
+        format!("{minutes}:{:02}", rest / 10)
+    } else {
+        format!("{minutes}:{:02}.{}", rest / 10, rest % 10)
+    }
+}
+
+impl Bounds {
+    /// Longest song and largest batch.
+    pub fn limits(self) -> (f64, usize) {
+        let limits = limits(
+            if self.unlimited {
+                GpuTier::Unlimited
+            } else {
+                self.tier
+            },
+            self.lm_loaded,
+        );
+        (f64::from(limits.max_duration_secs), limits.max_batch_size)
+    }
+
+    fn why(self) -> String {
+        let lm = if self.lm_loaded {
+            "with LM"
+        } else {
+            "without LM"
+        };
+        match self.tier {
+            _ if self.unlimited => "the longest the models know".to_owned(),
+            GpuTier::Unlimited => format!("the limit {lm}"),
+            tier => format!("the tier {} limit {lm}", tier as usize + 1),
+        }
+    }
+
+    fn way_out(self, better: bool) -> &'static str {
+        if self.lm_loaded && better {
+            " Without the language model more is possible."
+        } else {
+            ""
+        }
+    }
+}
+
+/// Clamps `params` to `bounds`.
+///
+/// # Errors
+/// When two fields contradict each other and no value can be chosen for the user.
+pub fn clamp(mut params: GenerationParams, bounds: Bounds) -> Result<Clamped, UserError> {
+    let mut notes = Vec::new();
+    clamp_length_and_batch(&mut params, bounds, &mut notes);
+    clamp_sampler(&mut params, bounds.family, &mut notes);
+    clamp_ranges(&mut params, &mut notes);
+    if let Some(bpm) = params.bpm {
+        let used = bpm.0.clamp(Bpm::MIN, Bpm::MAX);
+        if used != bpm.0 {
+            notes.push(changed(
+                "bpm",
+                "Tempo",
+                &bpm,
+                &used,
+                "models know 30 to 300 BPM",
+            ));
+            params.bpm = Some(Bpm(used));
+        }
+    }
+    if params.cfg_interval_start > params.cfg_interval_end {
+        return Err(UserError::invalid(
+            "cfg_interval_start",
+            format!(
+                "The guidance interval starts at {} and ends at {}.",
+                params.cfg_interval_start, params.cfg_interval_end
+            ),
+            "Let it start at or below its end.",
+        ));
+    }
+    if params.instrumental
+        && !params.lyrics.trim().is_empty()
+        && !is_instrumental_tag(&params.lyrics)
+    {
+        notes.push(Note::new(
+            "lyrics_ignored",
+            "lyrics",
+            "Lyrics: instrumental is on, so the lyrics are kept but not sung.",
+        ));
+    }
+    if params.caption.trim().is_empty()
+        && params.lyrics.trim().is_empty()
+        && params.task_type == TaskType::Text2music
+    {
+        notes.push(Note::new(
+            "nothing_described",
+            "caption",
+            "Caption: caption and lyrics are both empty, so the model chooses the music.",
+        ));
+    }
+    Ok(Clamped { params, notes })
+}
+
+/// True for the lyrics that mean "no vocals".
+pub fn is_instrumental_tag(lyrics: &str) -> bool {
+    ["[instrumental]", "[inst]"]
+        .iter()
+        .any(|tag| lyrics.trim().eq_ignore_ascii_case(tag))
+}
+
+fn changed(
+    key: &str,
+    name: &str,
+    asked: &dyn std::fmt::Display,
+    used: &dyn std::fmt::Display,
+    why: &str,
+) -> Note {
+    Note::new(
+        &format!("{key}_clamped"),
+        key,
+        format!("{name}: asked {asked}, using {used}, {why}."),
+    )
+}
+
+fn clamp_length_and_batch(params: &mut GenerationParams, bounds: Bounds, notes: &mut Vec<Note>) {
+    let (max_secs, max_batch) = bounds.limits();
+    let without_lm = Bounds {
+        lm_loaded: false,
+        ..bounds
+    }
+    .limits();
+    let (min_secs, _) = range_of("duration");
+    match params.duration_secs {
+        None => {
+            params.duration_secs = Some(AUTO_DURATION_SECS.min(max_secs));
+            notes.push(Note::new(
+                "duration_auto",
+                "duration",
+                format!(
+                    "Length: auto, using {}, the fixed length when no language model decides.",
+                    minutes(AUTO_DURATION_SECS.min(max_secs))
+                ),
+            ));
+        }
+        Some(asked) => {
+            // Engine precision (engine.md 8.3).
+            let used = ((asked * 10.0).round() / 10.0).clamp(min_secs, max_secs);
+            if asked > max_secs {
+                let mut note = changed(
+                    "duration",
+                    "Length",
+                    &minutes(asked.min(1e6)),
+                    &minutes(used),
+                    &bounds.why(),
+                );
+                note.message += bounds.way_out(without_lm.0 > max_secs);
+                notes.push(note);
+            } else if asked < min_secs {
+                notes.push(changed(
+                    "duration",
+                    "Length",
+                    &asked,
+                    &used,
+                    "the shortest length in seconds",
+                ));
+            }
+            params.duration_secs = Some(used);
+        }
+    }
+    if params.batch_size > max_batch {
+        let mut note = changed(
+            "batch_size",
+            "Takes",
+            &params.batch_size,
+            &max_batch,
+            &bounds.why(),
+        );
+        note.message += bounds.way_out(without_lm.1 > max_batch);
+        notes.push(note);
+        params.batch_size = max_batch;
+    }
+    if params.seeds.len() > params.batch_size {
+        notes.push(Note::new(
+            "seed_ignored",
+            "seed",
+            format!(
+                "Seed: {} seeds for {} takes; the first {} are used.",
+                params.seeds.len(),
+                params.batch_size,
+                params.batch_size
+            ),
+        ));
+        params.seeds.truncate(params.batch_size);
+    }
+}
+
+fn clamp_sampler(params: &mut GenerationParams, family: Family, notes: &mut Vec<Note>) {
+    if family != Family::Turbo {
+        return;
+    }
+    if params.inference_steps > TURBO_MAX_STEPS && params.timesteps.is_none() {
+        notes.push(changed(
+            "inference_steps",
+            "Steps",
+            &params.inference_steps,
+            &TURBO_MAX_STEPS,
+            "the limit of turbo models",
+        ));
+        params.inference_steps = TURBO_MAX_STEPS;
+    }
+    // The old default of 7 stands in every old file; it never acted on turbo models.
+    if (params.guidance_scale - 1.0).abs() > f64::EPSILON {
+        notes.push(changed(
+            "guidance_scale",
+            "Guidance",
+            &params.guidance_scale,
+            &1,
+            "turbo models are trained without guidance",
+        ));
+        params.guidance_scale = 1.0;
+    }
+    if params.use_adg {
+        notes.push(Note::new(
+            "use_adg_ignored",
+            "use_adg",
+            "Adaptive guidance: not used, turbo models are trained without guidance.",
+        ));
+        params.use_adg = false;
+    }
+    if params.cfg_interval_start != 0.0 || params.cfg_interval_end != 1.0 {
+        notes.push(Note::new(
+            "cfg_interval_ignored",
+            "cfg_interval_start",
+            "Guidance interval: not used, turbo models are trained without guidance.",
+        ));
+        (params.cfg_interval_start, params.cfg_interval_end) = (0.0, 1.0);
+    }
+}
+
+fn clamp_ranges(params: &mut GenerationParams, notes: &mut Vec<Note>) {
+    let mut number = |key: &str, name: &str, value: &mut f64| {
+        let (low, high) = range_of(key);
+        let used = value.clamp(low, high);
+        if used != *value {
+            notes.push(changed(
+                key,
+                name,
+                value,
+                &used,
+                &format!("the range is {low} to {high}"),
+            ));
+            *value = used;
+        }
+    };
+    number("guidance_scale", "Guidance", &mut params.guidance_scale);
+    number(
+        "cfg_interval_start",
+        "Guidance interval start",
+        &mut params.cfg_interval_start,
+    );
+    number(
+        "cfg_interval_end",
+        "Guidance interval end",
+        &mut params.cfg_interval_end,
+    );
+    number("shift", "Shift", &mut params.shift);
+    number("repainting_start", "Start", &mut params.repainting_start);
+    number(
+        "audio_cover_strength",
+        "Cover strength",
+        &mut params.audio_cover_strength,
+    );
+    number("lm_temperature", "Temperature", &mut params.lm_temperature);
+    number("lm_cfg_scale", "LM guidance", &mut params.lm_cfg_scale);
+    number("lm_top_p", "Top-P", &mut params.lm_top_p);
+    number(
+        "lm_repetition_penalty",
+        "Repetition penalty",
+        &mut params.lm_repetition_penalty,
+    );
+    if let Some(end) = params.repainting_end.as_mut() {
+        number("repainting_end", "End", end);
+    }
+    let mut whole = |key: &str, name: &str, value: &mut usize| {
+        let (low, high) = range_of(key);
+        let used = (*value).clamp(low as usize, high as usize);
+        if used != *value {
+            notes.push(changed(
+                key,
+                name,
+                value,
+                &used,
+                &format!("the range is {low} to {high}"),
+            ));
+            *value = used;
+        }
+    };
+    whole("inference_steps", "Steps", &mut params.inference_steps);
+    whole("lm_top_k", "Top-K", &mut params.lm_top_k);
+    whole("batch_size", "Takes", &mut params.batch_size);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounds(tier: GpuTier, lm_loaded: bool) -> Bounds {
+        Bounds {
+            tier,
+            lm_loaded,
+            family: Family::Turbo,
+            unlimited: false,
+        }
+    }
+
+    fn asked(secs: f64, batch: usize) -> GenerationParams {
+        GenerationParams {
+            caption: "x".into(),
+            duration_secs: Some(secs),
+            batch_size: batch,
+            ..GenerationParams::default()
+        }
+    }
+
+    #[test]
+    fn every_tier_clamps_length_and_batch_to_the_guide_and_says_so() {
+        for tier in GpuTier::ALL {
+            for lm in [false, true] {
+                let limits = limits(tier, lm);
+                let clamped = clamp(asked(3600.0, 99), bounds(tier, lm)).unwrap();
+                assert_eq!(
+                    clamped.params.duration_secs,
+                    Some(f64::from(limits.max_duration_secs))
+                );
+                assert_eq!(clamped.params.batch_size, limits.max_batch_size);
+                let codes: Vec<_> = clamped
+                    .notes
+                    .iter()
+                    .map(|note| note.code.as_str())
+                    .collect();
+                assert_eq!(
+                    codes,
+                    ["duration_clamped", "batch_size_clamped"],
+                    "{tier:?} {lm}"
+                );
+                let within = clamp(
+                    asked(f64::from(limits.max_duration_secs), limits.max_batch_size),
+                    bounds(tier, lm),
+                )
+                .unwrap();
+                assert_eq!(within.notes, []);
+            }
+        }
+    }
+
+    #[test]
+    fn the_note_reads_as_the_design_asks() {
+        let clamped = clamp(asked(330.0, 1), bounds(GpuTier::Tier4, true)).unwrap();
+        assert_eq!(
+            clamped.notes[0].message,
+            "Length: asked 5:30, using 4:00, the tier 4 limit with LM. Without the language model more is possible."
+        );
+    }
+
+    #[test]
+    fn auto_length_is_fixed_and_shown() {
+        let clamped = clamp(
+            GenerationParams {
+                caption: "x".into(),
+                ..GenerationParams::default()
+            },
+            bounds(GpuTier::Tier1, false),
+        )
+        .unwrap();
+        assert_eq!(clamped.params.duration_secs, Some(60.0));
+        assert!(
+            clamped
+                .notes
+                .iter()
+                .any(|note| note.code == "duration_auto")
+        );
+    }
+
+    #[test]
+    fn turbo_refuses_guidance_and_long_schedules_base_keeps_them() {
+        let mut params = asked(10.0, 1);
+        params.guidance_scale = 7.0;
+        params.inference_steps = 50;
+        params.use_adg = true;
+        params.cfg_interval_end = 0.5;
+        let turbo = clamp(params.clone(), bounds(GpuTier::Unlimited, false)).unwrap();
+        assert_eq!(
+            (
+                turbo.params.guidance_scale,
+                turbo.params.inference_steps,
+                turbo.params.use_adg
+            ),
+            (1.0, 20, false)
+        );
+        assert_eq!(turbo.notes.len(), 4);
+        let base = clamp(
+            params.clone(),
+            Bounds {
+                family: Family::Base,
+                ..bounds(GpuTier::Unlimited, false)
+            },
+        )
+        .unwrap();
+        assert_eq!((base.params, base.notes), (params, vec![]));
+    }
+
+    #[test]
+    fn out_of_range_numbers_are_clamped_with_their_key() {
+        let mut params = asked(0.01, 1);
+        params.shift = 9.0;
+        params.bpm = Some(Bpm(999));
+        params.seeds = vec![1, 2, 3];
+        let clamped = clamp(params, bounds(GpuTier::Unlimited, false)).unwrap();
+        assert_eq!(
+            (clamped.params.shift, clamped.params.bpm),
+            (5.0, Some(Bpm(300)))
+        );
+        assert_eq!(clamped.params.duration_secs, Some(0.1));
+        assert_eq!(clamped.params.seeds, [1]);
+        let fields: Vec<_> = clamped
+            .notes
+            .iter()
+            .filter_map(|note| note.field.as_deref())
+            .collect();
+        assert_eq!(fields, ["duration", "seed", "shift", "bpm"]);
+    }
+
+    #[test]
+    fn an_interval_that_ends_before_it_starts_is_an_error() {
+        let mut params = asked(10.0, 1);
+        (params.cfg_interval_start, params.cfg_interval_end) = (0.9, 0.1);
+        let error = clamp(
+            params,
+            Bounds {
+                family: Family::Base,
+                ..bounds(GpuTier::Tier6, false)
+            },
+        )
+        .unwrap_err();
+        assert_eq!(error.field.as_deref(), Some("cfg_interval_start"));
+    }
+}

@@ -1,0 +1,214 @@
+use serde_json::json;
+
+use super::*;
+
+fn read(value: Value) -> Read {
+    params_from_json(&value, GenerationParams::default()).unwrap()
+}
+
+#[test]
+fn every_spelling_of_auto_duration() {
+    for value in [
+        json!(-1),
+        json!(0),
+        json!(null),
+        json!("auto"),
+        json!(-1.0),
+        json!("N/A"),
+        json!(""),
+    ] {
+        let read = read(json!({ "duration": value }));
+        assert_eq!(
+            (read.params.duration_secs, read.errors.len()),
+            (None, 0),
+            "{value}"
+        );
+    }
+    assert_eq!(read(json!({})).params.duration_secs, None);
+    assert_eq!(
+        read(json!({ "duration": "12.5" })).params.duration_secs,
+        Some(12.5)
+    );
+}
+
+#[test]
+fn not_a_number_and_infinity_are_refused() {
+    for value in ["NaN", "inf", "-inf", "Infinity"] {
+        let refused = read(json!({ "duration": value, "caption": "kept" }));
+        assert_eq!(refused.errors[0].field.as_deref(), Some("duration"));
+        assert_eq!(refused.params.caption, "kept");
+        assert!(refused.strict().is_err());
+        assert!(read(json!({ "shift": value })).strict().is_err());
+    }
+}
+
+#[test]
+fn an_old_file_loads_whole() {
+    // As written by the original program: its keys, its spellings of "unset".
+    let old = serde_json::from_str(r#"{
+        "task_type": "text2music", "instruction": "Fill the audio semantic mask based on the given conditions:",
+        "reference_audio": null, "src_audio": null, "audio_codes": "", "caption": "warm lofi",
+        "lyrics": "[Verse]\nla", "instrumental": false, "vocal_language": "en", "bpm": 92,
+        "keyscale": "B♭ minor", "timesignature": "4/4", "duration": 45.0, "inference_steps": 8,
+        "seed": 1234, "guidance_scale": 7.0, "use_adg": false, "cfg_interval_start": 0.0,
+        "cfg_interval_end": 1.0, "shift": 1.0, "infer_method": "ode", "timesteps": null,
+        "repainting_start": 0.0, "repainting_end": -1, "audio_cover_strength": 1.0, "thinking": true,
+        "lm_temperature": 0.85, "lm_cfg_scale": 2.0, "lm_top_k": 0, "lm_top_p": 0.9,
+        "lm_negative_prompt": "NO USER INPUT", "use_cot_metas": true, "use_cot_caption": true,
+        "use_cot_lyrics": false, "use_cot_language": true, "use_constrained_decoding": true,
+        "cot_bpm": null, "cot_keyscale": "", "cot_timesignature": "", "cot_duration": null,
+        "cot_vocal_language": "unknown", "cot_caption": "", "cot_lyrics": ""
+}"#)
+    .unwrap();
+    let read = read(old);
+    assert_eq!((read.notes, read.errors), (vec![], vec![]));
+    let params = read.params;
+    assert_eq!(params.keyscale.unwrap().to_string(), "Bb minor");
+    assert_eq!(params.timesignature.unwrap().beats(), 4);
+    assert_eq!(
+        (params.bpm.unwrap().0, params.seeds.clone(), params.shift),
+        (92, vec![1234], 1.0)
+    );
+    assert_eq!(params.duration_secs, Some(45.0));
+    assert_eq!(params.repainting_end, None);
+}
+
+#[test]
+fn ours_goes_out_in_the_old_spellings_and_comes_back_equal() {
+    let params = GenerationParams {
+        caption: "x".into(),
+        seeds: vec![1, 2],
+        timesteps: Some(vec![1.0, 0.5]),
+        ..GenerationParams::default()
+    };
+    let json = serde_json::to_value(&params).unwrap();
+    assert_eq!(json["duration"], json!(-1.0));
+    assert_eq!(
+        (&json["keyscale"], &json["bpm"], &json["seed"]),
+        (&json!(""), &json!(null), &json!("1,2"))
+    );
+    assert_eq!(
+        serde_json::from_value::<GenerationParams>(json.clone()).unwrap(),
+        params
+    );
+    let read = read(json);
+    assert_eq!(
+        (read.params, read.notes, read.errors),
+        (params, vec![], vec![])
+    );
+}
+
+#[test]
+fn unknown_and_ineffective_fields_are_named() {
+    let read =
+        read(json!({ "captoin": "typo", "cot_caption": "by the model", "studio": { "x": 1 } }));
+    let codes: Vec<_> = read
+        .notes
+        .iter()
+        .map(|note| (note.code.as_str(), note.field.as_deref().unwrap()))
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            ("unknown_field", "captoin"),
+            ("field_ignored", "cot_caption")
+        ]
+    );
+}
+
+#[test]
+fn api_spellings() {
+    let read = read(json!({
+        "prompt": "p", "audio_duration": 9, "key_scale": "Am", "time_signature": "3/4",
+        "think": false, "language": "German", "bpm": "120 BPM"
+    }));
+    assert_eq!((read.notes.len(), read.errors.len()), (0, 0));
+    let params = read.params;
+    assert_eq!(params.caption, "p");
+    assert_eq!(params.vocal_language.code(), "de");
+    assert_eq!(
+        (params.bpm.unwrap().0, params.thinking, params.duration_secs),
+        (120, false, Some(9.0))
+    );
+}
+
+#[test]
+fn seeds_in_every_form() {
+    for (value, seeds) in [
+        (json!(-1), vec![]),
+        (json!("-1"), vec![]),
+        (json!(7), vec![7]),
+        (json!("1, 2,3"), vec![1, 2, 3]),
+        (json!([4, "5"]), vec![4, 5]),
+        (json!([4, -1]), vec![4]),
+        (json!(4_294_967_295_u64), vec![u32::MAX]),
+        (json!(null), vec![]),
+    ] {
+        assert_eq!(seeds_from_json(&value).unwrap(), seeds, "{value}");
+    }
+    for junk in [
+        json!("abc"),
+        json!(-2),
+        json!(1.5),
+        json!(4_294_967_296_u64),
+        json!({}),
+        json!([-1, 4]),
+    ] {
+        assert!(seeds_from_json(&junk).is_err(), "{junk}");
+    }
+}
+
+#[test]
+fn wrong_kinds_name_their_field() {
+    for (key, value) in [
+        ("caption", json!(3)),
+        ("batch_size", json!(0)),
+        ("batch_size", json!(1.5)),
+        ("inference_steps", json!("many")),
+        ("audio_format", json!("ogg")),
+        ("task_type", json!("sing")),
+        ("infer_method", json!("heun")),
+        ("timesteps", json!([1.3])),
+        ("instrumental", json!("maybe")),
+        ("keyscale", json!("H minor")),
+        ("vocal_language", json!("xx")),
+        ("duration", json!(-5)),
+        ("bpm", json!([1])),
+    ] {
+        let mut object = Map::new();
+        object.insert(key.into(), value.clone());
+        let read = read(Value::Object(object));
+        assert_eq!(read.errors.len(), 1, "{key} {value}");
+        assert_eq!(read.errors[0].field.as_deref(), Some(key));
+        assert!(!read.errors[0].hint.is_empty());
+    }
+    assert!(params_from_json(&json!([1]), GenerationParams::default()).is_err());
+}
+
+#[test]
+fn own_timesteps_lose_only_trailing_zeros() {
+    assert_eq!(
+        read(json!({ "timesteps": "1, 0.5, 0" })).params.timesteps,
+        Some(vec![1.0, 0.5])
+    );
+    assert_eq!(
+        read(json!({ "timesteps": "[0.97, 0.76]" }))
+            .params
+            .timesteps,
+        Some(vec![0.97, 0.76])
+    );
+    assert_eq!(read(json!({ "timesteps": [] })).params.timesteps, None);
+    assert_eq!(read(json!({ "timesteps": "" })).params.timesteps, None);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(key in "[a-z_]{1,24}", text in ".*") {
+        let mut object = Map::new();
+        object.insert(key, Value::String(text.clone()));
+        for spec in crate::param::SPECS {
+            object.insert(spec.key.to_owned(), Value::String(text.clone()));
+        }
+        let _ = params_from_json(&Value::Object(object), GenerationParams::default());
+    }
+}

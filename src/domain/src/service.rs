@@ -1,0 +1,503 @@
+//! What the user asks of the service, and what it resolves to on this machine.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    capabilities::{Capabilities, DeviceKind, LmEntry, ModelEntry},
+    error::UserError,
+    event::Progress,
+    note::Note,
+    task::{Family, TaskType},
+    tier::{GpuTier, Limits, LmSize, Vram},
+};
+
+/// Which device to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// The best this build can use.
+    #[default]
+    Auto,
+    /// An NVIDIA card.
+    Cuda,
+    /// An Apple GPU; `mps` is the original's spelling.
+    #[serde(alias = "metal")]
+    Mps,
+    /// The processor.
+    Cpu,
+}
+
+/// Number format of the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quantization {
+    /// As the checkpoint holds them.
+    #[default]
+    None,
+    /// 8 bit (`Q8_0`).
+    #[serde(alias = "q8_0", alias = "int8_weight_only")]
+    Int8,
+    /// 4 bit (`Q4_K`).
+    #[serde(alias = "q4_k")]
+    Int4,
+}
+
+/// What was asked for; `None` = the tier or the machine decides.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServiceConfig {
+    /// DiT folder name.
+    pub config_path: Option<String>,
+    /// Device.
+    pub device: DeviceChoice,
+    /// Language model folder name.
+    pub lm_model_path: Option<String>,
+    /// Load a language model.
+    pub init_llm: Option<bool>,
+    /// Fused attention.
+    pub use_flash_attention: Option<bool>,
+    /// Weights wait in host memory.
+    pub offload_to_cpu: Option<bool>,
+    /// The DiT's too.
+    pub offload_dit_to_cpu: Option<bool>,
+    /// Fused and prepacked weights.
+    pub compile: Option<bool>,
+    /// Smaller weights.
+    pub quantization: Option<Quantization>,
+    /// An LM above the tier's list was confirmed by the user.
+    pub lm_over_tier_confirmed: bool,
+}
+
+/// What the service will run with.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Resolved {
+    /// DiT folder name.
+    pub config_path: String,
+    /// Device.
+    pub device: DeviceKind,
+    /// Language model folder name, when one is wanted.
+    pub lm_model_path: Option<String>,
+    /// A language model is wanted.
+    pub init_llm: bool,
+    /// Fused attention.
+    pub use_flash_attention: bool,
+    /// Weights wait in host memory.
+    pub offload_to_cpu: bool,
+    /// The DiT's too.
+    pub offload_dit_to_cpu: bool,
+    /// Fused and prepacked weights.
+    pub compile: bool,
+    /// Smaller weights.
+    pub quantization: Quantization,
+}
+
+/// The life of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceState {
+    /// Nothing loaded.
+    #[default]
+    NotInitialized,
+    /// Loading; progress tells how far.
+    Loading,
+    /// Can generate.
+    Ready,
+    /// The last attempt failed; an older model may still be loaded.
+    Failed,
+}
+
+/// The loaded model, as the page and the API need it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadedModel {
+    /// DiT folder name.
+    pub name: String,
+    /// Its family.
+    pub family: Family,
+    /// Tasks it can do in this build.
+    pub tasks: Vec<TaskType>,
+    /// Built into the binary.
+    pub built_in: bool,
+    /// Samples per second of its songs.
+    pub sample_rate_hz: u32,
+    /// Channels of its songs.
+    pub channels: usize,
+    /// Parameters of all networks.
+    pub parameters: u64,
+    /// Bytes of its weights in memory.
+    pub weights_bytes: u64,
+    /// Number format in use, for example `f32`.
+    pub dtype: String,
+    /// Attention in use, for example `streaming (CPU)`.
+    pub attention: String,
+}
+
+/// Everything a client needs to draw the service.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Version of this program.
+    pub version: String,
+    /// Where it is in its life.
+    pub state: ServiceState,
+    /// Loaded at start by `--init_service true`: the panel stays off the page.
+    pub pre_initialized: bool,
+    /// The tier.
+    pub tier: GpuTier,
+    /// VRAM.
+    pub vram: Vram,
+    /// Limits in force now (they follow the LM).
+    pub limits: Option<Limits>,
+    /// A language model is loaded.
+    pub lm_loaded: bool,
+    /// What this machine can do.
+    pub capabilities: Capabilities,
+    /// DiT checkpoints that can be chosen.
+    pub models: Vec<ModelEntry>,
+    /// Language models that can be chosen.
+    pub lms: Vec<LmEntry>,
+    /// What was asked.
+    pub requested: ServiceConfig,
+    /// What is in force, once resolved.
+    pub resolved: Option<Resolved>,
+    /// Clamps and fallbacks of the service.
+    pub notes: Vec<Note>,
+    /// The loaded model.
+    pub model: Option<LoadedModel>,
+    /// Progress of loading.
+    pub progress: Option<Progress>,
+    /// Why the last attempt failed.
+    pub error: Option<UserError>,
+    /// Jobs waiting.
+    pub queue_length: usize,
+}
+
+/// Names a machine has for the things to choose from.
+#[derive(Debug, Clone, Copy)]
+pub struct Installed<'a> {
+    /// DiT checkpoints.
+    pub models: &'a [ModelEntry],
+    /// Language models.
+    pub lms: &'a [LmEntry],
+}
+
+/// The released checkpoint preferred when none is named.
+pub const DEFAULT_MODEL: &str = "acestep-v15-turbo";
+
+/// The model inside the binary.
+pub const DEMO_MODEL: &str = "acestep-v15-demo";
+
+/// Weights above this many bytes are quantised when nobody says otherwise.
+pub const QUANTIZE_ABOVE_BYTES: u64 = 1 << 30;
+
+/// Defaults of the four switches: by the guide all on where there is a card; without one, offload and
+/// quantisation have nothing to relieve and stay off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchDefaults {
+    /// Fused attention.
+    pub flash_attention: bool,
+    /// Weights wait in host memory.
+    pub offload_to_cpu: bool,
+    /// The DiT's too.
+    pub offload_dit_to_cpu: bool,
+    /// Fused and prepacked weights.
+    pub compile: bool,
+    /// Smaller weights.
+    pub quantization: Quantization,
+}
+
+/// The defaults for a machine with (`vram` above 0) or without a card.
+pub fn switch_defaults(vram: Vram) -> SwitchDefaults {
+    let card = vram.total_gib > 0.0;
+    SwitchDefaults {
+        flash_attention: true,
+        offload_to_cpu: card,
+        offload_dit_to_cpu: card,
+        compile: true,
+        quantization: if card {
+            Quantization::Int8
+        } else {
+            Quantization::None
+        },
+    }
+}
+
+impl Quantization {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Int8 => "int8",
+            Self::Int4 => "int4",
+        }
+    }
+
+    /// The format of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "none" => Some(Self::None),
+            "int8" | "q8_0" | "int8_weight_only" => Some(Self::Int8),
+            "int4" | "q4_k" => Some(Self::Int4),
+            _ => None,
+        }
+    }
+}
+
+/// Settles `requested` for this machine. Pure: the caller says what is installed and possible.
+pub fn resolve(
+    requested: &ServiceConfig,
+    machine: &Capabilities,
+    installed: Installed<'_>,
+) -> (Resolved, Vec<Note>) {
+    let mut notes = Vec::new();
+    let config_path = resolve_model(requested, installed, &mut notes);
+    let device = resolve_device(requested.device, machine, &mut notes);
+    let (init_llm, lm_model_path) = resolve_lm(requested, machine.tier, installed, &mut notes);
+    let defaults = switch_defaults(machine.vram);
+    let mut switch = |field: &str,
+                      name: &str,
+                      asked: Option<bool>,
+                      default: bool,
+                      can: &crate::capabilities::Availability| {
+        let wanted = asked.unwrap_or(default);
+        if wanted && !can.available {
+            // A default that cannot act is no surprise; an explicit wish is.
+            if asked.is_some() {
+                notes.push(Note::new(
+                    &format!("{field}_unavailable"),
+                    field,
+                    format!("{name}: asked on, using off. {}", can.detail),
+                ));
+            }
+            return false;
+        }
+        wanted
+    };
+    let use_flash_attention = switch(
+        "use_flash_attention",
+        "Flash attention",
+        requested.use_flash_attention,
+        defaults.flash_attention,
+        &machine.flash_attention,
+    );
+    let offload_to_cpu = switch(
+        "offload_to_cpu",
+        "Offload to CPU",
+        requested.offload_to_cpu,
+        defaults.offload_to_cpu,
+        &machine.offload_to_cpu,
+    );
+    let offload_dit_to_cpu = switch(
+        "offload_dit_to_cpu",
+        "Offload DiT to CPU",
+        requested.offload_dit_to_cpu,
+        defaults.offload_dit_to_cpu,
+        &machine.offload_dit_to_cpu,
+    );
+    let compile = switch(
+        "compile",
+        "Compile",
+        requested.compile,
+        defaults.compile,
+        &machine.compile,
+    );
+    let bytes = installed
+        .models
+        .iter()
+        .find(|model| model.name == config_path)
+        .map_or(0, |model| model.size_bytes);
+    let quantization = resolve_quantization(
+        requested.quantization,
+        defaults.quantization,
+        bytes,
+        machine,
+        &mut notes,
+    );
+    let resolved = Resolved {
+        config_path,
+        device,
+        lm_model_path,
+        init_llm,
+        use_flash_attention,
+        offload_to_cpu,
+        offload_dit_to_cpu,
+        compile,
+        quantization,
+    };
+    (resolved, notes)
+}
+
+fn resolve_quantization(
+    asked: Option<Quantization>,
+    default: Quantization,
+    checkpoint_bytes: u64,
+    machine: &Capabilities,
+    notes: &mut Vec<Note>,
+) -> Quantization {
+    let wanted = asked.unwrap_or(if checkpoint_bytes > QUANTIZE_ABOVE_BYTES {
+        default
+    } else {
+        Quantization::None
+    });
+    if wanted == Quantization::None || machine.quantization.available {
+        return wanted;
+    }
+    notes.push(Note::new(
+        "quantization_unavailable",
+        "quantization",
+        format!(
+            "Quantisation: {} {}, using none. {}",
+            if asked.is_some() {
+                "asked"
+            } else {
+                "default is"
+            },
+            wanted.as_str(),
+            machine.quantization.detail
+        ),
+    ));
+    Quantization::None
+}
+
+fn resolve_model(
+    requested: &ServiceConfig,
+    installed: Installed<'_>,
+    notes: &mut Vec<Note>,
+) -> String {
+    if let Some(name) = requested
+        .config_path
+        .as_deref()
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+    {
+        if !installed.models.iter().any(|model| model.name == name) {
+            notes.push(Note::new(
+                "model_missing",
+                "config_path",
+                format!("Main model: {name} is not in the checkpoints folder."),
+            ));
+        }
+        return name.to_owned();
+    }
+    let usable = |name: &str| {
+        installed
+            .models
+            .iter()
+            .any(|model| model.name == name && model.problem.is_none())
+    };
+    if usable(DEFAULT_MODEL) {
+        return DEFAULT_MODEL.to_owned();
+    }
+    installed
+        .models
+        .iter()
+        .filter(|model| model.problem.is_none())
+        .min_by_key(|model| (model.built_in, model.name.as_str()))
+        .map_or_else(|| DEFAULT_MODEL.to_owned(), |model| model.name.clone())
+}
+
+fn resolve_device(
+    asked: DeviceChoice,
+    machine: &Capabilities,
+    notes: &mut Vec<Note>,
+) -> DeviceKind {
+    let wanted = match asked {
+        DeviceChoice::Auto => return machine.device,
+        DeviceChoice::Cuda => DeviceKind::Cuda,
+        DeviceChoice::Mps => DeviceKind::Metal,
+        DeviceChoice::Cpu => DeviceKind::Cpu,
+    };
+    if machine.devices.contains(&wanted) {
+        return wanted;
+    }
+    notes.push(Note::new(
+        "device_unavailable",
+        "device",
+        format!(
+            "Device: asked {}, using {}: this build or machine has no such device.",
+            serde_json::to_string(&asked)
+                .unwrap_or_default()
+                .trim_matches('"'),
+            serde_json::to_string(&machine.device)
+                .unwrap_or_default()
+                .trim_matches('"'),
+        ),
+    ));
+    machine.device
+}
+
+/// Whether a language model is wanted, and which. The tier's recommendation is its largest size that is installed.
+fn resolve_lm(
+    requested: &ServiceConfig,
+    tier: GpuTier,
+    installed: Installed<'_>,
+    notes: &mut Vec<Note>,
+) -> (bool, Option<String>) {
+    let row = tier.row();
+    let named = requested
+        .lm_model_path
+        .as_deref()
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
+    let wanted = requested
+        .init_llm
+        .unwrap_or(row.lm_default || named.is_some());
+    if !wanted {
+        if named.is_some() {
+            notes.push(Note::new(
+                "lm_off",
+                "lm_model_path",
+                "Language model: a name is given, but it is switched off.",
+            ));
+        }
+        return (false, None);
+    }
+    let name = if let Some(name) = named {
+        name.to_owned()
+    } else {
+        let best = installed
+            .lms
+            .iter()
+            .filter(|lm| lm.installed && row.lm_sizes.contains(&lm.size))
+            .max_by_key(|lm| lm.size);
+        match best.or_else(|| {
+            installed
+                .lms
+                .iter()
+                .filter(|lm| lm.installed)
+                .min_by_key(|lm| lm.size)
+        }) {
+            Some(lm) => lm.name.clone(),
+            None => {
+                if requested.init_llm == Some(true) {
+                    notes.push(Note::new(
+                        "lm_missing",
+                        "init_llm",
+                        "Language model: none is in the checkpoints folder, so none is loaded.",
+                    ));
+                }
+                return (false, None);
+            }
+        }
+    };
+    let size = LmSize::from_name(&name);
+    if !row.lm_sizes.contains(&size) {
+        let allowed: Vec<&str> = row.lm_sizes.iter().map(|size| size.as_str()).collect();
+        let allowed = if allowed.is_empty() {
+            "none".to_owned()
+        } else {
+            allowed.join(", ")
+        };
+        notes.push(Note::new(
+            "lm_over_tier",
+            "lm_model_path",
+            format!(
+                "Language model: {name} needs about {} GB, more than {} is meant for (allowed: {allowed}).",
+                size.memory_gb(),
+                tier.as_str()
+            ),
+        ));
+    }
+    (true, Some(name))
+}
+
+#[cfg(test)]
+mod tests;

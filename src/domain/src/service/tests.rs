@@ -1,0 +1,161 @@
+use super::*;
+use crate::capabilities::Availability;
+
+fn machine(vram: f64) -> Capabilities {
+    let yes = Availability {
+        available: true,
+        detail: String::new(),
+    };
+    Capabilities {
+        devices: vec![DeviceKind::Cpu],
+        vram: Vram {
+            total_gib: vram,
+            simulated: true,
+        },
+        tier: GpuTier::from_vram_gib(vram),
+        flash_attention: yes.clone(),
+        offload_to_cpu: yes.clone(),
+        offload_dit_to_cpu: yes.clone(),
+        compile: yes.clone(),
+        quantization: yes,
+        ..Capabilities::default()
+    }
+}
+
+fn model(name: &str, size_bytes: u64) -> ModelEntry {
+    ModelEntry {
+        name: name.into(),
+        family: Family::from_name(name),
+        size_bytes,
+        built_in: name == DEMO_MODEL,
+        problem: None,
+    }
+}
+
+fn lm(size: LmSize) -> LmEntry {
+    LmEntry {
+        name: size.folder(),
+        size,
+        size_bytes: 1,
+        installed: true,
+        within_tier: true,
+    }
+}
+
+fn run(
+    requested: &ServiceConfig,
+    vram: f64,
+    models: &[ModelEntry],
+    lms: &[LmEntry],
+) -> (Resolved, Vec<String>) {
+    let (resolved, notes) = resolve(requested, &machine(vram), Installed { models, lms });
+    (resolved, notes.into_iter().map(|note| note.code).collect())
+}
+
+#[test]
+fn the_released_turbo_comes_before_others_and_the_built_in_model_last() {
+    let demo = model(DEMO_MODEL, 1);
+    let base = model("acestep-v15-base", 1);
+    let turbo = model(DEFAULT_MODEL, 1);
+    let asked = ServiceConfig::default();
+    assert_eq!(
+        run(&asked, 0.0, &[demo.clone()], &[]).0.config_path,
+        DEMO_MODEL
+    );
+    assert_eq!(
+        run(&asked, 0.0, &[demo.clone(), base.clone()], &[])
+            .0
+            .config_path,
+        base.name
+    );
+    assert_eq!(
+        run(&asked, 0.0, &[demo, base, turbo.clone()], &[])
+            .0
+            .config_path,
+        turbo.name
+    );
+}
+
+#[test]
+fn all_four_switches_are_on_with_a_card_and_any_can_be_overridden() {
+    let big = [model(DEFAULT_MODEL, 4 << 30)];
+    let (on, notes) = run(&ServiceConfig::default(), 8.0, &big, &[]);
+    assert!(on.use_flash_attention && on.offload_to_cpu && on.offload_dit_to_cpu && on.compile);
+    assert_eq!((on.quantization, notes), (Quantization::Int8, vec![]));
+    let off = ServiceConfig {
+        use_flash_attention: Some(false),
+        offload_to_cpu: Some(false),
+        offload_dit_to_cpu: Some(false),
+        compile: Some(false),
+        quantization: Some(Quantization::None),
+        ..ServiceConfig::default()
+    };
+    let (off, notes) = run(&off, 8.0, &big, &[]);
+    assert!(
+        !off.use_flash_attention && !off.offload_to_cpu && !off.offload_dit_to_cpu && !off.compile
+    );
+    assert_eq!((off.quantization, notes), (Quantization::None, vec![]));
+}
+
+#[test]
+fn small_checkpoints_are_not_quantised_unless_asked() {
+    let small = [model(DEMO_MODEL, 28 << 20)];
+    assert_eq!(
+        run(&ServiceConfig::default(), 8.0, &small, &[])
+            .0
+            .quantization,
+        Quantization::None
+    );
+    let asked = ServiceConfig {
+        quantization: Some(Quantization::Int8),
+        ..ServiceConfig::default()
+    };
+    assert_eq!(
+        run(&asked, 8.0, &small, &[]).0.quantization,
+        Quantization::Int8
+    );
+}
+
+#[test]
+fn the_lm_follows_the_tier_unless_named() {
+    let lms = [lm(LmSize::Small), lm(LmSize::Medium), lm(LmSize::Large)];
+    for (vram, expected) in [
+        (4.0, None),
+        (6.0, None),
+        (8.0, None),
+        (12.0, Some(LmSize::Medium)),
+        (16.0, Some(LmSize::Large)),
+        (24.0, Some(LmSize::Large)),
+    ] {
+        let (resolved, _) = run(&ServiceConfig::default(), vram, &[], &lms);
+        assert_eq!(
+            resolved.lm_model_path,
+            expected.map(LmSize::folder),
+            "{vram}"
+        );
+        assert_eq!(resolved.init_llm, expected.is_some());
+    }
+    let forced = ServiceConfig {
+        lm_model_path: Some(LmSize::Large.folder()),
+        ..ServiceConfig::default()
+    };
+    let (resolved, notes) = run(&forced, 8.0, &[model(DEFAULT_MODEL, 1)], &lms);
+    assert!(resolved.init_llm);
+    assert_eq!(notes, ["lm_over_tier"]);
+}
+
+#[test]
+fn wishes_that_cannot_be_met_leave_a_note() {
+    let asked = ServiceConfig {
+        config_path: Some("acestep-v15-xl-turbo".into()),
+        device: DeviceChoice::Cuda,
+        init_llm: Some(true),
+        ..ServiceConfig::default()
+    };
+    let (resolved, notes) = run(&asked, 8.0, &[], &[]);
+    assert_eq!(notes, ["model_missing", "device_unavailable", "lm_missing"]);
+    assert_eq!(
+        (resolved.device, resolved.init_llm),
+        (DeviceKind::Cpu, false)
+    );
+}

@@ -1,0 +1,119 @@
+//! Errors of the engine. Networks speak `candle_core::Result`; everything above speaks [`Error`].
+
+use std::path::PathBuf;
+
+/// A stage of a run, as shown to the user and named in errors.
+pub use acestep_domain::event::Stage;
+
+/// What can go wrong in the engine.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A checkpoint file is missing, damaged or not what its config says.
+    #[error("{}: {reason}", path.display())]
+    Checkpoint {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it, one sentence without a full stop.
+        reason: String,
+    },
+    /// The request asks for something this checkpoint, build or device cannot do.
+    #[error("{what} is not supported: {because}")]
+    Unsupported {
+        /// The thing asked for.
+        what: String,
+        /// Why not.
+        because: String,
+    },
+    /// The device or host has too little memory.
+    #[error("out of memory in {stage}")]
+    OutOfMemory {
+        /// Where it happened.
+        stage: Stage,
+        /// Bytes needed, when known.
+        needed: Option<u64>,
+        /// Bytes free, when known.
+        free: Option<u64>,
+    },
+    /// A network produced NaN or infinity.
+    #[error("{module} produced values that are not finite in {stage}")]
+    NotFinite {
+        /// Where it happened.
+        stage: Stage,
+        /// The network whose output it was.
+        module: &'static str,
+    },
+    /// The result is silence.
+    #[error("the result is silent (RMS {rms:.1e}, peak {peak:.1e})")]
+    Silent {
+        /// Root mean square over the song.
+        rms: f32,
+        /// Largest absolute sample.
+        peak: f32,
+    },
+    /// Audio could not be read or written.
+    #[error("{what}: {reason}")]
+    Audio {
+        /// The file or operation.
+        what: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A value in the request cannot be used.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// The parameter key.
+        field: &'static str,
+        /// What is wrong and what is allowed.
+        reason: String,
+    },
+    /// The user cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// A stage failed for another reason.
+    #[error("{stage} failed: {source}")]
+    Stage {
+        /// Where it happened.
+        stage: Stage,
+        /// The tensor error.
+        #[source]
+        source: candle_core::Error,
+    },
+}
+
+/// Result of the engine.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A checkpoint error about `path`.
+    pub fn checkpoint(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        Self::Checkpoint {
+            path: path.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Wraps a tensor error of `stage`, recognising the drivers' out-of-memory messages.
+    /// The only place where they are recognised.
+    pub fn in_stage(stage: Stage) -> impl FnOnce(candle_core::Error) -> Self {
+        move |source| {
+            let text = source.to_string().to_lowercase();
+            let out_of_memory = [
+                "out of memory",
+                "out_of_memory",
+                "alloc failed",
+                "memory allocation",
+            ]
+            .iter()
+            .any(|needle| text.contains(needle));
+            if out_of_memory {
+                Self::OutOfMemory {
+                    stage,
+                    needed: None,
+                    free: None,
+                }
+            } else {
+                Self::Stage { stage, source }
+            }
+        }
+    }
+}
