@@ -7,4 +7,5 @@
 //! dimension, `v` vocabulary.
 
 pub mod error;
+pub mod nn;
 pub mod observer;
