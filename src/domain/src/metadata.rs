@@ -61,9 +61,7 @@ impl Bpm {
                 .unwrap_or(rest.trim_end());
         }
         match rest.trim().parse::<f64>() {
-            Ok(value) if value.is_finite() && value >= 1.0 && value < 1e6 => {
-                Ok(Self(value.round() as u32))
-            }
+            Ok(value) if (1.0..1e6).contains(&value) => Ok(Self(value.round() as u32)),
             _ => not_understood(text, EXPECTED),
         }
     }

@@ -458,25 +458,24 @@ fn resolve_lm(
             .iter()
             .filter(|lm| lm.installed && row.lm_sizes.contains(&lm.size))
             .max_by_key(|lm| lm.size);
-        match best.or_else(|| {
+        let smallest = || {
             installed
                 .lms
                 .iter()
                 .filter(|lm| lm.installed)
                 .min_by_key(|lm| lm.size)
-        }) {
-            Some(lm) => lm.name.clone(),
-            None => {
-                if requested.init_llm == Some(true) {
-                    notes.push(Note::new(
-                        "lm_missing",
-                        "init_llm",
-                        "Language model: none is in the checkpoints folder, so none is loaded.",
-                    ));
-                }
-                return (false, None);
+        };
+        let Some(lm) = best.or_else(smallest) else {
+            if requested.init_llm == Some(true) {
+                notes.push(Note::new(
+                    "lm_missing",
+                    "init_llm",
+                    "Language model: none is in the checkpoints folder, so none is loaded.",
+                ));
             }
-        }
+            return (false, None);
+        };
+        lm.name.clone()
     };
     let size = LmSize::from_name(&name);
     if !row.lm_sizes.contains(&size) {

@@ -158,13 +158,13 @@ fn set(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, 
                 value,
                 TaskType::from_name,
                 &names(TaskType::ALL, TaskType::as_str),
-            )?
+            )?;
         }
         "caption" => params.caption = text(key, value)?,
         "lyrics" => params.lyrics = text(key, value)?,
         "instrumental" => params.instrumental = switch(key, value)?,
         "vocal_language" => {
-            params.vocal_language = written(key, value, Language::parse)?.unwrap_or_default()
+            params.vocal_language = written(key, value, Language::parse)?.unwrap_or_default();
         }
         "bpm" => params.bpm = bpm(value)?,
         "keyscale" => params.keyscale = written(key, value, KeyScale::parse)?,
@@ -218,7 +218,7 @@ fn set(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, 
         }
         "repainting_start" => number(key, value, &mut params.repainting_start)?,
         "repainting_end" => {
-            params.repainting_end = optional_number(key, value)?.filter(|secs| *secs >= 0.0)
+            params.repainting_end = optional_number(key, value)?.filter(|secs| *secs >= 0.0);
         }
         "audio_cover_strength" => number(key, value, &mut params.audio_cover_strength)?,
         "track_name" => params.track_name = optional_text(key, value)?,

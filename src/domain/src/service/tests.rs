@@ -59,7 +59,9 @@ fn the_released_turbo_comes_before_others_and_the_built_in_model_last() {
     let turbo = model(DEFAULT_MODEL, 1);
     let asked = ServiceConfig::default();
     assert_eq!(
-        run(&asked, 0.0, &[demo.clone()], &[]).0.config_path,
+        run(&asked, 0.0, std::slice::from_ref(&demo), &[])
+            .0
+            .config_path,
         DEMO_MODEL
     );
     assert_eq!(

@@ -2,6 +2,10 @@ use serde_json::json;
 
 use super::*;
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "reads as the call it stands for"
+)]
 fn read(value: Value) -> Read {
     params_from_json(&value, GenerationParams::default()).unwrap()
 }
