@@ -6,6 +6,8 @@
 //! channels, `h` hidden size, `i` MLP size, `nq` and `nk` query and key-value heads, `d` head
 //! dimension, `v` vocabulary.
 
+pub mod capabilities;
 pub mod error;
+pub mod memory;
 pub mod nn;
 pub mod observer;

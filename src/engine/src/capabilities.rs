@@ -1,0 +1,168 @@
+//! What this build and machine can do, with the reason for each no. `cfg(feature)` stands here so
+//! that no model needs it.
+
+use acestep_domain::{
+    capabilities::{Availability, Capabilities, DeviceKind},
+    note::Note,
+    tier::{GpuTier, Vram},
+};
+
+use crate::memory::probe::Probe;
+
+const CUDA_BUILD: bool = cfg!(feature = "cuda");
+const METAL_BUILD: bool = cfg!(feature = "metal");
+
+fn yes(detail: &str) -> Availability {
+    Availability {
+        available: true,
+        detail: detail.to_owned(),
+    }
+}
+
+fn no(detail: &str) -> Availability {
+    Availability {
+        available: false,
+        detail: detail.to_owned(),
+    }
+}
+
+/// What can be done on the machine of `probe`; `simulated_gib` replaces the card's size.
+pub fn capabilities(probe: &Probe, simulated_gib: Option<f64>) -> (Capabilities, Vec<Note>) {
+    let mut notes = Vec::new();
+    let usable_card = probe.card.as_ref().filter(|_| CUDA_BUILD);
+    if let (Some(card), None) = (&probe.card, usable_card) {
+        notes.push(Note::new(
+            "card_not_used",
+            "device",
+            format!(
+                "Device: {} ({:.1} GiB) was found, but this build has no CUDA, so the processor is used.",
+                card.name, card.total_gib
+            ),
+        ));
+    }
+    let device = if usable_card.is_some() {
+        DeviceKind::Cuda
+    } else if METAL_BUILD {
+        DeviceKind::Metal
+    } else {
+        DeviceKind::Cpu
+    };
+    // A Mac shares its memory; three quarters of it may be wired for the GPU (guide of the original).
+    let read_gib = match device {
+        DeviceKind::Cuda => usable_card.map_or(0.0, |card| card.total_gib),
+        DeviceKind::Metal => probe.host.total_gib * 0.75,
+        DeviceKind::Cpu => 0.0,
+    };
+    let vram = Vram {
+        total_gib: simulated_gib.unwrap_or(read_gib),
+        simulated: simulated_gib.is_some(),
+    };
+    let mut devices = vec![DeviceKind::Cpu];
+    if device != DeviceKind::Cpu {
+        devices.insert(0, device);
+    }
+    let flash_attention = match device {
+        DeviceKind::Cpu => yes(
+            "On the processor: scores are made block by block and never stored whole. Less memory, same sound.",
+        ),
+        _ => no(
+            "This version has fused attention on the processor only; the card uses standard attention in blocks.",
+        ),
+    };
+    let offload = match device {
+        DeviceKind::Cpu => no(
+            "Without a card all weights are in host memory already, so there is nothing to move.",
+        ),
+        _ => {
+            no("This version keeps all weights on the card; moving them comes in a later version.")
+        }
+    };
+    let capabilities = Capabilities {
+        device,
+        device_name: match (device, usable_card) {
+            (DeviceKind::Cuda, Some(card)) => card.name.clone(),
+            _ => format!("{}, {} threads", probe.host.name, probe.host.threads),
+        },
+        devices,
+        vram,
+        free_gib: Some(usable_card.map_or(probe.host.available_gib, |card| card.free_gib)),
+        tier: GpuTier::from_vram_gib(vram.total_gib),
+        flash_attention,
+        offload_to_cpu: offload.clone(),
+        offload_dit_to_cpu: offload,
+        compile: no(
+            "Weights are already fused at load where it helps; captured graphs come in a later version.",
+        ),
+        quantization: no(
+            "Smaller weights come in a later version; this one computes in the device's own precision.",
+        ),
+    };
+    (capabilities, notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::probe::{Card, Host};
+
+    fn machine(card: Option<f64>) -> Probe {
+        Probe {
+            card: card.map(|total_gib| Card {
+                name: "NVIDIA Test".into(),
+                total_gib,
+                free_gib: total_gib / 2.0,
+                compute_capability: Some((8, 6)),
+            }),
+            host: Host {
+                name: "Test CPU".into(),
+                threads: 2,
+                total_gib: 16.0,
+                available_gib: 8.0,
+            },
+        }
+    }
+
+    #[test]
+    fn a_simulated_size_decides_the_tier_on_any_machine() {
+        for (gib, tier) in [
+            (4.0, GpuTier::Tier1),
+            (8.0, GpuTier::Tier4),
+            (24.0, GpuTier::Unlimited),
+        ] {
+            let (found, _) = capabilities(&machine(None), Some(gib));
+            assert_eq!((found.tier, found.vram.simulated), (tier, true));
+        }
+    }
+
+    #[test]
+    fn without_a_card_tier_one_and_every_no_has_its_reason() {
+        let (found, notes) = capabilities(&machine(None), None);
+        if !METAL_BUILD {
+            assert_eq!((found.tier, found.vram.total_gib), (GpuTier::Tier1, 0.0));
+            assert_eq!(notes, []);
+        }
+        for availability in [
+            found.flash_attention,
+            found.offload_to_cpu,
+            found.offload_dit_to_cpu,
+            found.compile,
+            found.quantization,
+        ] {
+            assert!(!availability.detail.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_card_this_build_cannot_use_is_named() {
+        let (found, notes) = capabilities(&machine(Some(24.0)), None);
+        if CUDA_BUILD {
+            assert_eq!(
+                (found.tier, found.device),
+                (GpuTier::Unlimited, DeviceKind::Cuda)
+            );
+        } else {
+            assert_eq!(found.device_name, "Test CPU, 2 threads");
+            assert_eq!(notes[0].code, "card_not_used");
+        }
+    }
+}
