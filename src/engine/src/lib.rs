@@ -9,5 +9,6 @@
 pub mod capabilities;
 pub mod error;
 pub mod memory;
+pub mod kernels;
 pub mod nn;
 pub mod observer;

@@ -1,0 +1,467 @@
+//! One-dimensional convolution, any kernel size, stride, dilation and padding.
+
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
+
+use super::direct::{Direct, Input};
+use super::parallel::SharedOut;
+use super::snake::Snake;
+
+/// How the kernel lies on the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv1dConfig {
+    /// Input positions between two outputs.
+    pub stride: usize,
+    /// Zeros before and after the input.
+    pub padding: usize,
+    /// Input positions between two taps.
+    pub dilation: usize,
+}
+
+impl Default for Conv1dConfig {
+    fn default() -> Self {
+        Self {
+            stride: 1,
+            padding: 0,
+            dilation: 1,
+        }
+    }
+}
+
+/// A convolution with its weights laid out for the device they are on.
+#[derive(Debug, Clone)]
+pub struct Conv1d {
+    weights: Weights,
+    config: Conv1dConfig,
+    kernel: usize,
+    in_channels: usize,
+    out_channels: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Weights {
+    Packed(Direct),
+    Dense {
+        weight: Tensor,
+        bias: Option<Tensor>,
+    },
+}
+
+impl Conv1d {
+    /// `weight` is `[out, in, kernel]`, `bias` `[out]`.
+    pub fn new(weight: &Tensor, bias: Option<&Tensor>, config: Conv1dConfig) -> Result<Self> {
+        let (out_channels, in_channels, kernel) = weight.dims3()?;
+        if kernel == 0 || config.stride == 0 || config.dilation == 0 {
+            bail!("conv1d: kernel size, stride and dilation must not be 0 ({kernel}, {config:?})");
+        }
+        let weights = if runs_here(weight) {
+            let values = weight.flatten_all()?.to_vec1::<f32>()?;
+            let bias = bias.map(Tensor::to_vec1::<f32>).transpose()?;
+            if bias.as_ref().is_some_and(|bias| bias.len() != out_channels) {
+                bail!("conv1d: the bias must have {out_channels} values, one per output channel");
+            }
+            let positions: Vec<usize> = (0..kernel).map(|k| k * config.dilation).collect();
+            Weights::Packed(Direct::new(
+                out_channels,
+                in_channels,
+                config.stride,
+                &positions,
+                |row, channel, k| values[(row * in_channels + channel) * kernel + k],
+                bias,
+            ))
+        } else {
+            Weights::Dense {
+                weight: weight.clone(),
+                bias: bias
+                    .map(|bias| bias.reshape((1, out_channels, 1)))
+                    .transpose()?,
+            }
+        };
+        Ok(Self {
+            weights,
+            config,
+            kernel,
+            in_channels,
+            out_channels,
+        })
+    }
+
+    /// Columns of the output for `n` columns of the input.
+    pub fn out_len(&self, n: usize) -> usize {
+        let span = self.config.dilation * (self.kernel - 1) + 1;
+        match (n + 2 * self.config.padding).checked_sub(span) {
+            Some(room) => room / self.config.stride + 1,
+            None => 0,
+        }
+    }
+
+    /// Bytes held for the weights.
+    pub fn bytes(&self) -> usize {
+        match &self.weights {
+            Weights::Packed(direct) => direct.bytes(),
+            Weights::Dense { weight, .. } => weight.elem_count() * weight.dtype().size_in_bytes(),
+        }
+    }
+
+    /// `[b, in, n]` to `[b, out, out_len(n)]`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.run(x, None, None)
+    }
+
+    /// The convolution of `snake(x)`, without a tensor for it in between where the device allows.
+    pub fn forward_snake(&self, x: &Tensor, snake: &Snake) -> Result<Tensor> {
+        self.run(x, Some(snake), None)
+    }
+
+    /// `residual + conv(snake(x))`; `residual` has the shape of the output.
+    pub fn forward_snake_residual(
+        &self,
+        x: &Tensor,
+        snake: &Snake,
+        residual: &Tensor,
+    ) -> Result<Tensor> {
+        self.run(x, Some(snake), Some(residual))
+    }
+
+    fn run(&self, x: &Tensor, snake: Option<&Snake>, residual: Option<&Tensor>) -> Result<Tensor> {
+        let (_b, channels, n) = x.dims3()?;
+        if channels != self.in_channels {
+            bail!(
+                "conv1d: expected {} input channels, found {channels}",
+                self.in_channels
+            );
+        }
+        if self.out_len(n) == 0 {
+            bail!("conv1d: an input of {n} columns is shorter than the kernel");
+        }
+        match &self.weights {
+            Weights::Packed(direct) => {
+                let op = Op {
+                    conv: self,
+                    direct,
+                    snake,
+                };
+                let x = x.contiguous()?;
+                match residual {
+                    None => x.apply_op1_no_bwd(&op),
+                    Some(residual) => x.apply_op2_no_bwd(&residual.contiguous()?, &op),
+                }
+            }
+            Weights::Dense { weight, bias } => {
+                let x = match snake {
+                    Some(snake) => snake.forward(x)?,
+                    None => x.clone(),
+                };
+                let Conv1dConfig {
+                    stride,
+                    padding,
+                    dilation,
+                } = self.config;
+                let mut y = x.conv1d(weight, padding, stride, dilation, 1)?;
+                if let Some(bias) = bias {
+                    y = y.broadcast_add(bias)?;
+                }
+                match residual {
+                    Some(residual) => residual + y,
+                    None => Ok(y),
+                }
+            }
+        }
+    }
+}
+
+/// True where the kernels of this module run: a CPU in f32.
+pub(super) fn runs_here(tensor: &Tensor) -> bool {
+    tensor.device().is_cpu() && tensor.dtype() == DType::F32
+}
+
+/// The values of a contiguous f32 tensor on the CPU.
+pub(super) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let Some((start, end)) = layout.contiguous_offsets() else {
+        bail!("the kernels need contiguous input");
+    };
+    Ok(&storage.as_slice::<f32>()?[start..end])
+}
+
+struct Op<'a> {
+    conv: &'a Conv1d,
+    direct: &'a Direct,
+    snake: Option<&'a Snake>,
+}
+
+impl Op<'_> {
+    #[expect(unsafe_code, reason = "tasks write disjoint parts of the output")]
+    fn run(
+        &self,
+        x: &[f32],
+        shape: &Shape,
+        residual: Option<&[f32]>,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (b, channels, n) = shape.dims3()?;
+        let (rows, out_len) = (self.conv.out_channels, self.conv.out_len(n));
+        let mut out = vec![0f32; b * rows * out_len];
+        if residual.is_some_and(|residual| residual.len() != out.len()) {
+            bail!(
+                "conv1d: the residual must have the shape of the output, [{b}, {rows}, {out_len}]"
+            );
+        }
+        let prologue = self
+            .snake
+            .map(|snake| move |channel: usize, values: &mut [f32]| snake.apply(channel, values));
+        for item in 0..b {
+            let start = item * rows * out_len;
+            let out = SharedOut::new(&mut out[start..][..rows * out_len]);
+            let residual = residual.map(|residual| &residual[start..][..rows * out_len]);
+            let input = Input {
+                data: &x[item * channels * n..][..channels * n],
+                len: n,
+                origin: -(self.conv.config.padding as isize),
+                prologue: prologue
+                    .as_ref()
+                    .map(|f| f as &(dyn Fn(usize, &mut [f32]) + Sync)),
+            };
+            self.direct.run(&input, out_len, |done| {
+                let at = done.row * out_len + done.first_column;
+                // SAFETY: each column of each row is emitted once.
+                let target = unsafe { out.slice(at, done.values.len()) };
+                match residual {
+                    None => target.copy_from_slice(done.values),
+                    Some(residual) => {
+                        for ((target, value), residual) in
+                            target.iter_mut().zip(done.values).zip(&residual[at..])
+                        {
+                            *target = residual + value;
+                        }
+                    }
+                }
+            });
+        }
+        Ok((CpuStorage::F32(out), Shape::from((b, rows, out_len))))
+    }
+}
+
+impl CustomOp1 for Op<'_> {
+    fn name(&self) -> &'static str {
+        "conv1d"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.run(values(storage, layout)?, layout.shape(), None)
+    }
+}
+
+impl candle_core::CustomOp2 for Op<'_> {
+    fn name(&self) -> &'static str {
+        "conv1d"
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.run(values(s1, l1)?, l1.shape(), Some(values(s2, l2)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Conv1d, Conv1dConfig, Snake};
+    use crate::kernels::check::{assert_close, flat, same_on_any_number_of_threads, tensor};
+    use candle_core::{DType, Tensor};
+
+    /// The definition, in f64.
+    fn reference(
+        x: &Tensor,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        config: Conv1dConfig,
+    ) -> Vec<f64> {
+        let (b, channels, n) = x.dims3().unwrap();
+        let (out, _, kernel) = weight.dims3().unwrap();
+        let (x, weight, bias) = (flat(x), flat(weight), bias.map(flat));
+        let out_len =
+            (n + 2 * config.padding - config.dilation * (kernel - 1) - 1) / config.stride + 1;
+        let mut result = Vec::new();
+        for item in 0..b {
+            for row in 0..out {
+                for column in 0..out_len {
+                    let mut sum = bias.as_ref().map_or(0.0, |bias| f64::from(bias[row]));
+                    for channel in 0..channels {
+                        for k in 0..kernel {
+                            let at = column * config.stride + k * config.dilation;
+                            if at >= config.padding && at - config.padding < n {
+                                sum +=
+                                    f64::from(
+                                        x[(item * channels + channel) * n + at - config.padding],
+                                    ) * f64::from(weight[(row * channels + channel) * kernel + k]);
+                            }
+                        }
+                    }
+                    result.push(sum);
+                }
+            }
+        }
+        result
+    }
+
+    /// (batch, in, out, n, kernel, stride, padding, dilation)
+    const CASES: &[(usize, usize, usize, usize, usize, usize, usize, usize)] = &[
+        (1, 1, 1, 1, 1, 1, 0, 1),
+        (1, 3, 5, 40, 1, 1, 0, 1),
+        (2, 4, 7, 101, 7, 1, 3, 1),
+        (1, 5, 13, 67, 7, 1, 9, 3),
+        (3, 2, 2, 55, 7, 1, 27, 9),
+        (1, 3, 9, 30, 3, 1, 1, 1),
+        (2, 3, 8, 97, 4, 2, 1, 1),
+        (1, 4, 6, 50, 6, 3, 2, 1),
+        (1, 2, 5, 133, 20, 10, 5, 1),
+        (1, 2, 3, 41, 5, 3, 4, 2),
+        (1, 2, 3, 20, 2, 5, 0, 3),
+        (1, 17, 26, 1111, 7, 1, 3, 1),
+        (1, 300, 50, 700, 3, 1, 1, 1),
+        (1, 3, 4, 9, 7, 1, 3, 1),
+        (1, 2, 2, 1000, 960, 480, 240, 1),
+    ];
+
+    #[test]
+    fn equals_the_definition() {
+        for (i, &(b, c, out, n, kernel, stride, padding, dilation)) in CASES.iter().enumerate() {
+            let config = Conv1dConfig {
+                stride,
+                padding,
+                dilation,
+            };
+            let x = tensor(&[b, c, n], 1 + i as u64);
+            let weight = tensor(&[out, c, kernel], 100 + i as u64);
+            let bias = (i % 2 == 0).then(|| tensor(&[out], 200 + i as u64));
+            let conv = Conv1d::new(&weight, bias.as_ref(), config).unwrap();
+            let y = conv.forward(&x).unwrap();
+            let want = reference(&x, &weight, bias.as_ref(), config);
+            assert_eq!(y.dims(), [b, out, conv.out_len(n)], "case {i}");
+            assert_close(&flat(&y), &want, 5e-6);
+
+            // Candle's own operations, taken on other devices and in other dtypes.
+            let double = |t: &Tensor| t.to_dtype(DType::F64).unwrap();
+            let dense =
+                Conv1d::new(&double(&weight), bias.as_ref().map(double).as_ref(), config).unwrap();
+            let y = dense
+                .forward(&double(&x))
+                .unwrap()
+                .to_dtype(DType::F32)
+                .unwrap();
+            assert_close(&flat(&y), &want, 5e-6);
+        }
+    }
+
+    #[test]
+    fn input_may_lie_anyhow() {
+        let config = Conv1dConfig {
+            padding: 3,
+            ..Conv1dConfig::default()
+        };
+        let weight = tensor(&[6, 5, 7], 1);
+        let conv = Conv1d::new(&weight, None, config).unwrap();
+        let x = tensor(&[2, 90, 5], 2)
+            .transpose(1, 2)
+            .unwrap()
+            .narrow(2, 7, 61)
+            .unwrap();
+        assert_close(
+            &flat(&conv.forward(&x).unwrap()),
+            &reference(&x, &weight, None, config),
+            5e-6,
+        );
+        let x = tensor(&[3, 5, 61], 3).narrow(0, 1, 2).unwrap();
+        assert_close(
+            &flat(&conv.forward(&x).unwrap()),
+            &reference(&x, &weight, None, config),
+            5e-6,
+        );
+    }
+
+    #[test]
+    fn snake_before_and_residual_after_equal_the_three_steps() {
+        let config = Conv1dConfig {
+            padding: 9,
+            dilation: 3,
+            stride: 1,
+        };
+        let weight = tensor(&[8, 8, 7], 1);
+        let (alpha, beta) = (tensor(&[1, 8, 1], 2), tensor(&[1, 8, 1], 3));
+        let (x, residual) = (tensor(&[2, 8, 200], 4), tensor(&[2, 8, 200], 5));
+        for dtype in [DType::F32, DType::F64] {
+            let cast = |t: &Tensor| t.to_dtype(dtype).unwrap();
+            let conv = Conv1d::new(&cast(&weight), Some(&cast(&tensor(&[8], 6))), config).unwrap();
+            let snake = Snake::new(&cast(&alpha), &cast(&beta)).unwrap();
+            let once = conv
+                .forward_snake_residual(&cast(&x), &snake, &cast(&residual))
+                .unwrap();
+            let steps = conv.forward(&snake.forward(&cast(&x)).unwrap()).unwrap();
+            let want: Vec<f64> = (cast(&residual) + steps)
+                .unwrap()
+                .to_dtype(DType::F64)
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .to_vec1()
+                .unwrap();
+            assert_close(&flat(&once.to_dtype(DType::F32).unwrap()), &want, 1e-6);
+        }
+    }
+
+    #[test]
+    fn same_bytes_whatever_the_threads_the_batch_and_the_place() {
+        let config = Conv1dConfig {
+            padding: 9,
+            dilation: 3,
+            stride: 1,
+        };
+        let conv = Conv1d::new(&tensor(&[70, 30, 7], 1), Some(&tensor(&[70], 2)), config).unwrap();
+        let x = tensor(&[3, 30, 3000], 3);
+        same_on_any_number_of_threads(|| conv.forward(&x).unwrap());
+
+        let all = conv.forward(&x).unwrap();
+        let one = conv.forward(&x.narrow(0, 2, 1).unwrap()).unwrap();
+        assert_eq!(flat(&all.narrow(0, 2, 1).unwrap()), flat(&one));
+        // A piece of the input gives the same piece of the output, away from its ends.
+        let piece = conv
+            .forward(&x.narrow(0, 2, 1).unwrap().narrow(2, 701, 999).unwrap())
+            .unwrap();
+        assert_eq!(
+            flat(&one.narrow(2, 701 + 9, 999 - 18).unwrap()),
+            flat(&piece.narrow(2, 9, 999 - 18).unwrap())
+        );
+    }
+
+    #[test]
+    fn wrong_shapes_are_refused() {
+        let conv = Conv1d::new(&tensor(&[4, 3, 7], 1), None, Conv1dConfig::default()).unwrap();
+        assert!(
+            conv.forward(&tensor(&[1, 2, 20], 1))
+                .unwrap_err()
+                .to_string()
+                .contains("3 input channels")
+        );
+        assert!(
+            conv.forward(&tensor(&[1, 3, 6], 1))
+                .unwrap_err()
+                .to_string()
+                .contains("shorter")
+        );
+        assert!(
+            Conv1d::new(
+                &tensor(&[4, 3, 7], 1),
+                Some(&tensor(&[3], 1)),
+                Conv1dConfig::default()
+            )
+            .is_err()
+        );
+        let zero_stride = Conv1dConfig {
+            stride: 0,
+            ..Conv1dConfig::default()
+        };
+        assert!(Conv1d::new(&tensor(&[4, 3, 7], 1), None, zero_stride).is_err());
+    }
+}
