@@ -1,0 +1,99 @@
+//! Makes the parity fixtures from the reference implementation.
+//!
+//! A virtual environment under the target folder holds diffusers and transformers at fixed versions; torch comes
+//! without its CUDA packages. Every script beside this module (`src/xtask/reference/*.py`) gets the fixtures folder
+//! as its argument and writes what it is named after.
+
+use crate::shell::{Workspace, exists, run};
+use anyhow::{Context, Result, bail};
+use std::{fs, path::PathBuf};
+
+/// Installed with their dependencies; none of them asks for torch.
+const PACKAGES: [&str; 4] = ["diffusers==0.42.1", "transformers", "safetensors", "numpy"];
+/// Installed alone: its own list would bring several gigabytes of CUDA.
+const TORCH: &str = "torch";
+/// What torch needs on a CPU.
+const TORCH_NEEDS: [&str; 7] = [
+    "sympy",
+    "networkx",
+    "jinja2",
+    "filelock",
+    "typing_extensions",
+    "fsspec",
+    "setuptools",
+];
+
+/// Runs the scripts whose name contains `filter`, or all.
+pub(crate) fn write_fixtures(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
+    let python = environment(workspace)?;
+    let fixtures = workspace.root.join("src/engine/tests/fixtures");
+    fs::create_dir_all(&fixtures)?;
+    let scripts = workspace.root.join("src/xtask/reference");
+    let mut paths: Vec<PathBuf> = fs::read_dir(&scripts)
+        .with_context(|| format!("cannot read {}", scripts.display()))?
+        .map(|item| item.map(|item| item.path()))
+        .collect::<std::io::Result<_>>()?;
+    paths.sort();
+    let mut ran = 0;
+    for path in paths {
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        // A leading underscore marks a module that others import.
+        let script = path.extension().is_some_and(|kind| kind == "py") && !name.starts_with('_');
+        if !script || filter.is_some_and(|filter| !name.contains(filter)) {
+            continue;
+        }
+        eprintln!("── {name}");
+        run(std::process::Command::new(&python)
+            .current_dir(&scripts)
+            .arg(&path)
+            .arg(&fixtures))?;
+        ran += 1;
+    }
+    if ran == 0 {
+        bail!("no script in {} matches", scripts.display());
+    }
+    Ok(())
+}
+
+/// The virtual environment's Python, made on first use.
+fn environment(workspace: &Workspace) -> Result<PathBuf> {
+    let folder = workspace.target.join("reference-venv");
+    let python = folder.join(if cfg!(windows) {
+        "Scripts/python.exe"
+    } else {
+        "bin/python"
+    });
+    let ready = folder.join("ready");
+    let wanted = format!("{PACKAGES:?} {TORCH} {TORCH_NEEDS:?}");
+    if fs::read_to_string(&ready).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    let system = if cfg!(windows) { "python" } else { "python3" };
+    if !exists(system) {
+        bail!(
+            "Python is missing. Install Python 3.10 or newer with its venv module (on Debian: apt-get install python3-venv)."
+        );
+    }
+    run(workspace.program(system).args(["-m", "venv"]).arg(&folder))?;
+    let pip = |options: &[&str], packages: &[&str]| {
+        run(std::process::Command::new(&python)
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+            ])
+            .args(options)
+            .args(packages))
+    };
+    pip(&["--no-deps"], &[TORCH])?;
+    pip(&[], &TORCH_NEEDS)?;
+    pip(&[], &PACKAGES)?;
+    fs::write(ready, wanted)?;
+    Ok(python)
+}
