@@ -7,6 +7,7 @@
 //! dimension, `v` vocabulary.
 
 pub mod capabilities;
+pub mod demo;
 pub mod error;
 pub mod memory;
 pub mod kernels;
