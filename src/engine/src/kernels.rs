@@ -13,7 +13,7 @@
 //! the number of threads, the position in the batch or the tile of the song it is computed in:
 //! the same bytes on the same machine.
 
-//ATT pub mod attention;
+pub mod attention;
 #[cfg(test)]
 mod check;
 pub mod conv1d;

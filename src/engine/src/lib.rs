@@ -9,7 +9,7 @@
 pub mod capabilities;
 pub mod demo;
 pub mod error;
-pub mod memory;
 pub mod kernels;
+pub mod memory;
 pub mod nn;
 pub mod observer;

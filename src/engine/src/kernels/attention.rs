@@ -1,0 +1,188 @@
+//! Attention without a matrix of all scores.
+//!
+//! [`fused`] streams over blocks of keys with a running softmax, so its memory does not grow with
+//! the square of the length, and a window costs its own width instead of the whole length.
+//! [`standard`] is the textbook form in candle's operations, a bounded block of queries at a
+//! time; it runs everywhere and is what the fused form is compared with.
+//!
+//! Both take `q` `[b, nq, lq, d]`, `k` and `v` `[b, nk, lk, d]` with `nq` a multiple of `nk`
+//! (query head `h` reads key-value head `h / (nq / nk)`; keys are never repeated in memory), and
+//! give `[b, nq, lq, d]` in the dtype of `q`.
+
+mod decode;
+mod standard;
+mod stream;
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+
+use super::conv1d::{runs_here, values};
+use crate::nn::mask::Mask;
+
+pub use standard::standard;
+
+/// Below this many queries keys are read once where they lie; from here on, packing them pays.
+const FEW_QUERIES: usize = 12;
+
+/// Shapes of one call, checked.
+#[derive(Debug, Clone, Copy)]
+struct Shapes {
+    b: usize,
+    nq: usize,
+    nk: usize,
+    lq: usize,
+    lk: usize,
+    d: usize,
+}
+
+impl Shapes {
+    fn new(q: &Shape, k: &Shape, v: &Shape) -> Result<Self> {
+        let (b, nq, lq, d) = q.dims4()?;
+        let (kb, nk, lk, kd) = k.dims4()?;
+        if k != v || kb != b || kd != d || nk == 0 || nq % nk != 0 {
+            bail!("attention: q {q:?}, k {k:?} and v {v:?} do not fit together");
+        }
+        if lk == 0 {
+            bail!("attention: there are no keys");
+        }
+        Ok(Self {
+            b,
+            nq,
+            nk,
+            lq,
+            lk,
+            d,
+        })
+    }
+
+    /// Key position of query `i`; queries stand at the end of the keys.
+    fn position(&self, i: usize) -> usize {
+        (i + self.lk).saturating_sub(self.lq)
+    }
+
+    /// Refuses a mask under which some query would see no key.
+    fn check_mask(&self, mask: Mask) -> Result<()> {
+        if mask != Mask::None && self.lq > self.lk {
+            bail!(
+                "attention: {} queries cannot stand at the end of {} keys under {mask:?}",
+                self.lq,
+                self.lk
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Streaming attention: on a CPU in f32 by the kernel of this module, anywhere else [`standard`].
+pub fn fused(q: &Tensor, k: &Tensor, v: &Tensor, scale: f32, mask: Mask) -> Result<Tensor> {
+    if !runs_here(q) {
+        return standard(q, k, v, scale, mask);
+    }
+    let shapes = Shapes::new(q.shape(), k.shape(), v.shape())?;
+    shapes.check_mask(mask)?;
+    let op = Fused {
+        shapes,
+        scale,
+        mask,
+    };
+    q.contiguous()?
+        .apply_op3_no_bwd(&k.contiguous()?, &v.contiguous()?, &op)
+}
+
+struct Fused {
+    shapes: Shapes,
+    scale: f32,
+    mask: Mask,
+}
+
+impl CustomOp3 for Fused {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+
+    fn cpu_fwd(
+        &self,
+        q: &CpuStorage,
+        q_layout: &Layout,
+        k: &CpuStorage,
+        k_layout: &Layout,
+        v: &CpuStorage,
+        v_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (q, k, v) = (
+            values(q, q_layout)?,
+            values(k, k_layout)?,
+            values(v, v_layout)?,
+        );
+        let mut out = vec![0f32; q.len()];
+        // Base 2 exponentials take the factor log2(e) into the scale.
+        let scale = self.scale * std::f32::consts::LOG2_E;
+        if self.shapes.lq < FEW_QUERIES {
+            decode::attend(&self.shapes, q, k, v, scale, self.mask, &mut out);
+        } else {
+            stream::attend(&self.shapes, q, k, v, scale, self.mask, &mut out);
+        }
+        Ok((CpuStorage::F32(out), q_layout.shape().clone()))
+    }
+}
+
+/// Shared arithmetic of the two kernels.
+mod exp2 {
+    use crate::kernels::simd::mul_add;
+
+    /// 2^x for x ≤ 0, relative error below 3e-7; 0 below the smallest normal number and for −∞.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "must be compiled with its caller's instruction set"
+    )]
+    pub(super) fn exp2<const FMA: bool>(x: f32) -> f32 {
+        /// Adding and subtracting 1.5 · 2^23 rounds to the nearest integer.
+        const ROUND: f32 = 12_582_912.0;
+        /// (2^f − 1) / f as a polynomial in f, fitted on |f| ≤ 1/2.
+        const POLYNOMIAL: [f32; 6] = [
+            6.931_472e-1,
+            2.402_264_8e-1,
+            5.550_332_5e-2,
+            9.618_437e-3,
+            1.339_887_5e-3,
+            1.535_336_2e-4,
+        ];
+        // A NaN must come out as one, and `max` would hide it.
+        let x = if x < -127.0 { -127.0 } else { x };
+        let shifted = x + ROUND;
+        let f = x - (shifted - ROUND);
+        let mut p = POLYNOMIAL[5];
+        for &coefficient in POLYNOMIAL[..5].iter().rev() {
+            p = mul_add::<FMA>(p, f, coefficient);
+        }
+        p = mul_add::<FMA>(p, f, 1.0);
+        // The low bits of `shifted` hold the integer; −127 gives the exponent of zero.
+        let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+        p * power
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::exp2;
+
+        #[test]
+        fn close_to_the_exact_power() {
+            for i in 0..120_000 {
+                let x = -(i as f32) * 1e-3;
+                let want = f64::from(x).exp2();
+                let got = f64::from(exp2::<true>(x));
+                assert!(
+                    (got / want - 1.0).abs() < 3e-7,
+                    "2^{x}: {got:e} instead of {want:e}"
+                );
+            }
+            assert_eq!(exp2::<true>(0.0).to_bits(), 1f32.to_bits());
+            assert_eq!(exp2::<false>(f32::NEG_INFINITY).to_bits(), 0);
+            assert_eq!(exp2::<false>(-1e30).to_bits(), 0);
+            assert!(exp2::<true>(f32::NAN).is_nan());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

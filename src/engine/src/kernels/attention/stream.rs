@@ -1,0 +1,260 @@
+//! Many queries: blocks of keys, running softmax.
+//!
+//! Everything is kept transposed, queries along the vector lanes: the scores of a block are keys
+//! by queries, so maxima, sums and corrections of the softmax are plain vector operations, and
+//! both products are the loop of [`tile`](crate::kernels::tile) with the packed keys or values as
+//! its rows.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::{Shapes, exp2::exp2};
+use crate::kernels::parallel::for_each_with_scratch;
+use crate::kernels::simd::multiversion;
+use crate::kernels::tile::{COLUMNS, Packed, accumulate, panel_rows};
+use crate::kernels::{parallel::SharedOut, simd::mul_add};
+use crate::nn::mask::Mask;
+
+/// Queries of a task.
+const QUERIES: usize = 96;
+/// Keys of a block; a multiple of every panel height.
+const KEYS: usize = 240;
+/// Stands for "no maximum yet": finite, so that differences stay numbers.
+const LOWEST: f32 = -1e30;
+
+/// Keys and values of one head, packed once and read by every block of queries.
+struct Head {
+    /// `[lk, d]`
+    keys: Packed,
+    /// `[d, lk]`
+    values: Packed,
+}
+
+struct Scratch {
+    /// `[d, queries]`
+    queries: Vec<f32>,
+    /// `[keys, queries]`
+    scores: Vec<f32>,
+    /// `[d, queries]`
+    out: Vec<f32>,
+    max: Vec<f32>,
+    sum: Vec<f32>,
+    correction: Vec<f32>,
+    offsets: Vec<u32>,
+}
+
+#[expect(unsafe_code, reason = "tasks write disjoint parts of the output")]
+pub(super) fn attend(
+    shapes: &Shapes,
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    scale: f32,
+    mask: Mask,
+    out: &mut [f32],
+) {
+    let Shapes {
+        b,
+        nq,
+        nk,
+        lq,
+        lk,
+        d,
+    } = *shapes;
+    let heads: Vec<Head> = (0..b * nk)
+        .into_par_iter()
+        .map(|head| {
+            let (k, v) = (&k[head * lk * d..][..lk * d], &v[head * lk * d..][..lk * d]);
+            Head {
+                keys: Packed::zeros(lk, d).fill(|key, i| k[key * d + i]),
+                values: Packed::zeros(d, lk).fill(|i, key| v[key * d + i]),
+            }
+        })
+        .collect();
+
+    let blocks = lq.div_ceil(QUERIES);
+    let out = SharedOut::new(out);
+    for_each_with_scratch(
+        b * nq * blocks,
+        || Scratch {
+            queries: vec![0.0; d * QUERIES],
+            scores: vec![0.0; KEYS * QUERIES],
+            out: vec![0.0; (d + panel_rows()) * QUERIES],
+            max: vec![0.0; QUERIES],
+            sum: vec![0.0; QUERIES],
+            correction: vec![0.0; QUERIES],
+            offsets: (0..d.max(KEYS)).map(|row| (row * QUERIES) as u32).collect(),
+        },
+        |scratch, task| {
+            let (head, first) = (task / blocks, task % blocks * QUERIES);
+            let count = QUERIES.min(lq - first);
+            let q = &q[(head * lq + first) * d..][..count * d];
+            let packed = &heads[head / nq * nk + head % nq / (nq / nk)];
+            attend_block(
+                shapes,
+                packed,
+                q,
+                first..first + count,
+                scale,
+                mask,
+                scratch,
+            );
+
+            // SAFETY: each block of queries of each head belongs to one task.
+            let out = unsafe { out.slice((head * lq + first) * d, count * d) };
+            for (lane, row) in out.chunks_exact_mut(d).enumerate() {
+                let inverse = 1.0 / scratch.sum[lane];
+                for (i, value) in row.iter_mut().enumerate() {
+                    *value = scratch.out[i * QUERIES + lane] * inverse;
+                }
+            }
+        },
+    );
+}
+
+/// One block of queries of one head; leaves unnormalised sums in `scratch.out` and their weights
+/// in `scratch.sum`.
+fn attend_block(
+    shapes: &Shapes,
+    head: &Head,
+    q: &[f32],
+    queries: Range<usize>,
+    scale: f32,
+    mask: Mask,
+    scratch: &mut Scratch,
+) {
+    let d = shapes.d;
+    let lanes = queries.len().next_multiple_of(COLUMNS);
+    scratch.queries.fill(0.0);
+    for (lane, row) in q.chunks_exact(d).enumerate() {
+        for (i, &value) in row.iter().enumerate() {
+            scratch.queries[i * QUERIES + lane] = value * scale;
+        }
+    }
+    scratch.out.fill(0.0);
+    scratch.sum.fill(0.0);
+    scratch.max.fill(LOWEST);
+
+    // Keys that any query of the block may see, from a whole panel on.
+    let positions = shapes.position(queries.start)..shapes.position(queries.end - 1) + 1;
+    let visible =
+        mask.keys(positions.start, shapes.lk).start..mask.keys(positions.end - 1, shapes.lk).end;
+    let panels = head.keys.panels();
+    let first_panel = visible.start / panel_rows();
+    let last_panel = visible.end.div_ceil(panel_rows());
+
+    for block in panels[first_panel..last_panel].chunks(KEYS / panel_rows()) {
+        let (Some(first), Some(last)) = (block.first(), block.last()) else {
+            break;
+        };
+        let keys = first.first_row..last.first_row + last.rows;
+        scratch.scores.fill(0.0);
+        for panel in block {
+            accumulate(
+                head.keys.slice(panel, 0, d),
+                &scratch.offsets[..d],
+                &scratch.queries,
+                &mut scratch.scores[(panel.first_row - keys.start) * QUERIES..],
+                QUERIES,
+                lanes,
+            );
+        }
+        let scores = &mut scratch.scores[..keys.len() * QUERIES];
+        if mask != Mask::None {
+            hide(scores, keys.start, positions.start, shapes.lk, mask);
+        }
+        soften(
+            scores,
+            &mut scratch.max,
+            &mut scratch.sum,
+            &mut scratch.correction,
+        );
+        correct(&mut scratch.out, &scratch.correction);
+        for panel in head.values.panels() {
+            accumulate(
+                head.values.slice(panel, keys.start, keys.end),
+                &scratch.offsets[..keys.len()],
+                scores,
+                &mut scratch.out[panel.first_row * QUERIES..],
+                QUERIES,
+                lanes,
+            );
+        }
+    }
+}
+
+/// Sets the scores of keys that a query may not see to −∞.
+fn hide(scores: &mut [f32], first_key: usize, first_position: usize, lk: usize, mask: Mask) {
+    for lane in 0..QUERIES {
+        let keys = mask.keys((first_position + lane).min(lk - 1), lk);
+        for (i, row) in scores.chunks_exact_mut(QUERIES).enumerate() {
+            if !keys.contains(&(first_key + i)) {
+                row[lane] = f32::NEG_INFINITY;
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// Turns scores `[keys, queries]` into weights relative to the running maximum, adds them to
+    /// the running sum, and says by how much earlier sums shrink.
+    fn soften(scores: &mut [f32], max: &mut [f32], sum: &mut [f32], correction: &mut [f32]) = soften_body
+}
+
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "must be compiled with its caller's instruction set"
+)]
+fn soften_body<const FMA: bool>(
+    scores: &mut [f32],
+    max: &mut [f32],
+    sum: &mut [f32],
+    correction: &mut [f32],
+) {
+    /// Lanes handled together: their maximum and sum stay in registers.
+    const LANES: usize = 32;
+    for first in (0..QUERIES).step_by(LANES) {
+        let old: [f32; LANES] = std::array::from_fn(|i| max[first + i]);
+        let mut new = old;
+        for row in scores.chunks_exact(QUERIES) {
+            let row = &row[first..][..LANES];
+            for i in 0..LANES {
+                new[i] = if row[i] > new[i] { row[i] } else { new[i] };
+            }
+        }
+        let mut total = [0f32; LANES];
+        for row in scores.chunks_exact_mut(QUERIES) {
+            let row = &mut row[first..][..LANES];
+            for i in 0..LANES {
+                row[i] = exp2::<FMA>(row[i] - new[i]);
+                total[i] += row[i];
+            }
+        }
+        for i in 0..LANES {
+            let shrink = exp2::<FMA>(old[i] - new[i]);
+            correction[first + i] = shrink;
+            sum[first + i] = mul_add::<FMA>(sum[first + i], shrink, total[i]);
+            max[first + i] = new[i];
+        }
+    }
+}
+
+multiversion! {
+    /// Shrinks earlier sums `[d, queries]`.
+    fn correct(out: &mut [f32], correction: &[f32]) = correct_body
+}
+
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "must be compiled with its caller's instruction set"
+)]
+fn correct_body<const FMA: bool>(out: &mut [f32], correction: &[f32]) {
+    for row in out.chunks_exact_mut(QUERIES) {
+        for (value, correction) in row.iter_mut().zip(correction) {
+            *value *= correction;
+        }
+    }
+}
