@@ -8,6 +8,7 @@
 
 pub mod capabilities;
 pub mod demo;
+pub mod diffusion;
 pub mod error;
 pub mod kernels;
 pub mod memory;
