@@ -4,13 +4,16 @@
 //! Shape letters, lower case in square brackets in comments (`// [b, t, c]`): `b` batch, `n` audio
 //! samples, `t` latent frames, `s` DiT tokens, `q` 5 Hz codes, `l` encoder or LM tokens, `c` latent
 //! channels, `h` hidden size, `i` MLP size, `nq` and `nk` query and key-value heads, `d` head
-//! dimension, `v` vocabulary.
+//! dimension, `v` vocabulary, `he` width of the condition encoder.
 
 pub mod capabilities;
 pub mod demo;
+pub mod device;
 pub mod diffusion;
 pub mod error;
+pub mod footprint;
 pub mod kernels;
 pub mod memory;
+pub mod models;
 pub mod nn;
 pub mod observer;

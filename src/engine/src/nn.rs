@@ -4,5 +4,18 @@
 //! knows neither checkpoints nor users. Device and precision come with the weights, the way
 //! attention is computed with the [`attention::Backend`]; no `forward` asks for either.
 
+pub mod attention;
+pub mod linear;
 pub mod mask;
+pub mod mlp;
+pub mod norm;
+pub mod rope;
 pub mod weights;
+
+pub use attention::{Attention, Backend, KeyValues};
+pub use linear::Linear;
+pub use mask::Mask;
+pub use mlp::Mlp;
+pub use norm::RmsNorm;
+pub use rope::Rope;
+pub use weights::{WeightFile, Weights};

@@ -1,0 +1,196 @@
+//! The pre-norm transformer layer that all encoders share, and a stack of it.
+//!
+//! `AceStepEncoderLayer` of the reference and Qwen3's decoder layer are one network with
+//! different masks: `x += attn(norm(x))`, `x += mlp(norm(x))`.
+
+use candle_core::{Module, Result, Tensor};
+
+use crate::{
+    footprint::Footprint,
+    nn::{Backend, Mask, Mlp, RmsNorm, Rope, Weights, attention},
+};
+
+/// Sizes of a layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LayerConfig {
+    /// Width.
+    pub hidden_size: usize,
+    /// Width inside the MLP.
+    pub intermediate_size: usize,
+    /// Query heads.
+    pub num_attention_heads: usize,
+    /// Key and value heads.
+    pub num_key_value_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// Base of the rotary angles.
+    pub rope_theta: f64,
+    /// Epsilon of every norm.
+    pub rms_norm_eps: f64,
+}
+
+impl LayerConfig {
+    /// Sizes of the attention inside.
+    pub const fn attention(&self) -> attention::Sizes {
+        attention::Sizes {
+            h: self.hidden_size,
+            nq: self.num_attention_heads,
+            nk: self.num_key_value_heads,
+            d: self.head_dim,
+            eps: self.rms_norm_eps,
+        }
+    }
+
+    /// What makes the sizes impossible, in words.
+    ///
+    /// # Errors
+    /// A sentence that names the keys.
+    pub fn validate(&self) -> std::result::Result<(), String> {
+        let sizes = [
+            ("hidden_size", self.hidden_size),
+            ("intermediate_size", self.intermediate_size),
+            ("num_attention_heads", self.num_attention_heads),
+            ("num_key_value_heads", self.num_key_value_heads),
+            ("head_dim", self.head_dim),
+        ];
+        // Far above any model, and low enough that no product of two overflows.
+        const LARGEST: usize = 1 << 20;
+        if let Some((key, value)) = sizes
+            .iter()
+            .find(|(_, value)| *value == 0 || *value > LARGEST)
+        {
+            return Err(format!("{key} is {value}"));
+        }
+        if !self
+            .num_attention_heads
+            .is_multiple_of(self.num_key_value_heads)
+        {
+            return Err(format!(
+                "num_attention_heads ({}) is not a multiple of num_key_value_heads ({})",
+                self.num_attention_heads, self.num_key_value_heads
+            ));
+        }
+        if !self.head_dim.is_multiple_of(2) {
+            return Err(format!(
+                "head_dim ({}) is odd, so heads cannot be turned in halves",
+                self.head_dim
+            ));
+        }
+        Ok(())
+    }
+
+    /// Parameters of one layer.
+    pub const fn parameters(&self) -> u64 {
+        self.attention().parameters()
+            + Mlp::parameters(self.hidden_size, self.intermediate_size)
+            + 2 * self.hidden_size as u64
+    }
+
+    /// Values in flight at the widest point of a layer over `rows` positions in all: residual
+    /// and normed copies, queries, keys, values and attention output, the MLP's two halves and
+    /// their product. Scores of the attention are not in it.
+    pub const fn activation_values(&self, rows: usize) -> u64 {
+        let residual = 4 * self.hidden_size;
+        let attention =
+            self.head_dim * (2 * self.num_attention_heads + 2 * self.num_key_value_heads);
+        let mlp = 3 * self.intermediate_size;
+        (rows * (residual + attention + mlp)) as u64
+    }
+}
+
+/// One layer.
+#[derive(Debug, Clone)]
+pub struct EncoderLayer {
+    self_attn: attention::Attention,
+    mlp: Mlp,
+    input_layernorm: RmsNorm,
+    post_attention_layernorm: RmsNorm,
+}
+
+impl EncoderLayer {
+    /// Takes the eleven tensors of a layer.
+    pub fn load(cfg: &LayerConfig, backend: Backend, w: &Weights) -> Result<Self> {
+        let h = cfg.hidden_size;
+        let eps = cfg.rms_norm_eps;
+        Ok(Self {
+            self_attn: attention::Attention::load(cfg.attention(), backend, &w.pp("self_attn"))?,
+            mlp: Mlp::load(h, cfg.intermediate_size, &w.pp("mlp"))?,
+            input_layernorm: RmsNorm::load(h, eps, &w.pp("input_layernorm"))?,
+            post_attention_layernorm: RmsNorm::load(h, eps, &w.pp("post_attention_layernorm"))?,
+        })
+    }
+
+    /// `[b, l, h]` to the same shape.
+    pub fn forward(&self, hidden_states: &Tensor, rope: &Rope, mask: Mask) -> Result<Tensor> {
+        let normed = self.input_layernorm.forward(hidden_states)?;
+        let hidden_states = (hidden_states + self.self_attn.forward(&normed, rope, mask)?)?;
+        let normed = self.post_attention_layernorm.forward(&hidden_states)?;
+        &hidden_states + self.mlp.forward(&normed)?
+    }
+}
+
+/// Layers with a final norm; positions start at 0 in every sequence.
+#[derive(Debug, Clone)]
+pub struct EncoderStack {
+    layers: Vec<(EncoderLayer, Mask)>,
+    norm: RmsNorm,
+    cfg: LayerConfig,
+}
+
+impl EncoderStack {
+    /// Takes `layers.{i}.*`, one a mask, and `norm.weight`.
+    pub fn load(cfg: &LayerConfig, masks: &[Mask], backend: Backend, w: &Weights) -> Result<Self> {
+        let layers = masks
+            .iter()
+            .enumerate()
+            .map(|(i, mask)| {
+                Ok((
+                    EncoderLayer::load(cfg, backend, &w.pp("layers").pp(i))?,
+                    *mask,
+                ))
+            })
+            .collect::<Result<_>>()?;
+        let norm = RmsNorm::load(cfg.hidden_size, cfg.rms_norm_eps, &w.pp("norm"))?;
+        Ok(Self {
+            layers,
+            norm,
+            cfg: *cfg,
+        })
+    }
+
+    /// `[b, l, h]` to the same shape, after the final norm.
+    pub fn forward(&self, hidden_states: &Tensor) -> Result<Tensor> {
+        let (_, l, _) = hidden_states.dims3()?;
+        let LayerConfig {
+            rope_theta,
+            head_dim,
+            ..
+        } = self.cfg;
+        let rope = Rope::new(
+            rope_theta,
+            head_dim,
+            l,
+            hidden_states.dtype(),
+            hidden_states.device(),
+        )?;
+        let mut hidden_states = hidden_states.clone();
+        for (layer, mask) in &self.layers {
+            hidden_states = layer.forward(&hidden_states, &rope, *mask)?;
+        }
+        self.norm.forward(&hidden_states)
+    }
+
+    /// Parameters of `layers` layers and the norm.
+    pub const fn parameters(cfg: &LayerConfig, layers: usize) -> u64 {
+        layers as u64 * cfg.parameters() + cfg.hidden_size as u64
+    }
+
+    /// Memory of the layers over `rows` positions, with `bytes` a value.
+    pub const fn footprint(cfg: &LayerConfig, layers: usize, rows: usize, bytes: u64) -> Footprint {
+        Footprint {
+            weights: Self::parameters(cfg, layers) * bytes,
+            activations: cfg.activation_values(rows) * bytes,
+            cache: 0,
+        }
+    }
+}

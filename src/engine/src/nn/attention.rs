@@ -1,0 +1,165 @@
+//! Grouped-query attention with RMS-normed queries and keys.
+//!
+//! One block serves self-attention (with rotary positions and a [`Mask`]) and cross-attention
+//! (keys and values prepared once, no positions). How the scores are computed is the
+//! [`Backend`]'s business, chosen at load.
+
+use candle_core::{Module, Result, Tensor};
+
+use super::{Linear, Mask, RmsNorm, Rope, Weights};
+
+mod standard;
+
+/// How attention is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backend {
+    /// Matrix products and a softmax, in chunks of queries so that the scores stay bounded.
+    #[default]
+    Standard,
+}
+
+impl Backend {
+    /// Attention of `q` `[b, nq, lq, d]` over `k`, `v` `[b, nk, lk, d]`; `nq` is a multiple of
+    /// `nk`. Scores are scaled by `d^-1/2`; the softmax counts in f32. Gives `[b, nq, lq, d]`.
+    pub fn attend(self, q: &Tensor, k: &Tensor, v: &Tensor, mask: Mask) -> Result<Tensor> {
+        let mask = mask.simplified(q.dim(2)?, k.dim(2)?);
+        match self {
+            Self::Standard => standard::attend(q, k, v, mask),
+        }
+    }
+
+    /// Bytes of scores held at once over `lq` queries and `lk` keys of `nq` heads.
+    pub const fn score_bytes(self, nq: usize, lq: usize, lk: usize) -> u64 {
+        match self {
+            Self::Standard => standard::score_bytes(nq, lq, lk),
+        }
+    }
+}
+
+/// Sizes of an attention block.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sizes {
+    /// Width of the input and output.
+    pub h: usize,
+    /// Query heads.
+    pub nq: usize,
+    /// Key and value heads.
+    pub nk: usize,
+    /// Head dimension; `nq * d` need not equal `h`.
+    pub d: usize,
+    /// Epsilon of the query and key norms.
+    pub eps: f64,
+}
+
+impl Sizes {
+    /// Parameters of one block.
+    pub const fn parameters(&self) -> u64 {
+        2 * Linear::parameters(self.h, self.nq * self.d, false)
+            + 2 * Linear::parameters(self.h, self.nk * self.d, false)
+            + 2 * self.d as u64
+    }
+}
+
+/// Keys and values of a sequence, `[b, nk, l, d]`, keys normed (and turned, in self-attention).
+#[derive(Debug, Clone)]
+pub struct KeyValues {
+    k: Tensor,
+    v: Tensor,
+}
+
+/// The attention block.
+#[derive(Debug, Clone)]
+pub struct Attention {
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    o_proj: Linear,
+    q_norm: RmsNorm,
+    k_norm: RmsNorm,
+    sizes: Sizes,
+    backend: Backend,
+}
+
+impl Attention {
+    /// Takes `{q,k,v,o}_proj.weight` and `{q,k}_norm.weight`.
+    pub fn load(sizes: Sizes, backend: Backend, w: &Weights) -> Result<Self> {
+        let Sizes { h, nq, nk, d, eps } = sizes;
+        Ok(Self {
+            q_proj: Linear::load_without_bias(h, nq * d, &w.pp("q_proj"))?,
+            k_proj: Linear::load_without_bias(h, nk * d, &w.pp("k_proj"))?,
+            v_proj: Linear::load_without_bias(h, nk * d, &w.pp("v_proj"))?,
+            o_proj: Linear::load_without_bias(nq * d, h, &w.pp("o_proj"))?,
+            q_norm: RmsNorm::load(d, eps, &w.pp("q_norm"))?,
+            k_norm: RmsNorm::load(d, eps, &w.pp("k_norm"))?,
+            sizes,
+            backend,
+        })
+    }
+
+    /// Self-attention over `x` `[b, l, h]`; gives the same shape.
+    pub fn forward(&self, x: &Tensor, rope: &Rope, mask: Mask) -> Result<Tensor> {
+        let q = rope.apply(&self.queries(x)?)?;
+        let KeyValues { k, v } = self.key_values(x)?;
+        let k = rope.apply(&k)?;
+        self.output(&self.backend.attend(&q, &k, &v, mask)?)
+    }
+
+    /// Keys and values of a sequence `[b, l, h]` for [`Self::cross`].
+    pub fn key_values(&self, x: &Tensor) -> Result<KeyValues> {
+        let Sizes { nk, d, .. } = self.sizes;
+        let k = self
+            .k_norm
+            .forward(&heads(&self.k_proj.forward(x)?, nk, d)?)?;
+        let v = heads(&self.v_proj.forward(x)?, nk, d)?;
+        Ok(KeyValues { k, v })
+    }
+
+    /// Cross-attention of `x` `[b, l, h]` over every key of `kv`; gives the shape of `x`.
+    pub fn cross(&self, x: &Tensor, kv: &KeyValues) -> Result<Tensor> {
+        let q = self.queries(x)?;
+        self.output(&self.backend.attend(&q, &kv.k, &kv.v, Mask::None)?)
+    }
+
+    /// What [`Self::cross`] gives for every query when `kv` has one key: a softmax over one score
+    /// is one, so the output is that value, whatever the query. `[b, 1, h]`.
+    pub fn cross_constant(&self, kv: &KeyValues) -> Result<Tensor> {
+        let Sizes { nq, nk, .. } = self.sizes;
+        // Query head i reads key head i / (nq / nk).
+        let (b, _, l, d) = kv.v.dims4()?;
+        let v =
+            kv.v.unsqueeze(2)?
+                .broadcast_as((b, nk, nq / nk, l, d))?
+                .contiguous()?;
+        self.output(&v.reshape((b, nq, l, d))?)
+    }
+
+    fn queries(&self, x: &Tensor) -> Result<Tensor> {
+        let Sizes { nq, d, .. } = self.sizes;
+        self.q_norm
+            .forward(&heads(&self.q_proj.forward(x)?, nq, d)?)
+    }
+
+    fn output(&self, x: &Tensor) -> Result<Tensor> {
+        let (b, nq, l, d) = x.dims4()?;
+        let x = x.transpose(1, 2)?.reshape((b, l, nq * d))?;
+        self.o_proj.forward(&x) // [b, l, h]
+    }
+}
+
+impl KeyValues {
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.k.dims()[2]
+    }
+
+    /// True when there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// `[b, l, heads * d]` to `[b, heads, l, d]`, contiguous.
+fn heads(x: &Tensor, heads: usize, d: usize) -> Result<Tensor> {
+    let (b, l, _) = x.dims3()?;
+    x.reshape((b, l, heads, d))?.transpose(1, 2)?.contiguous()
+}
