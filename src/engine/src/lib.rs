@@ -17,3 +17,4 @@ pub mod memory;
 pub mod models;
 pub mod nn;
 pub mod observer;
+pub mod text;

@@ -1,0 +1,59 @@
+//! The prompt of the lyric encoder, read through the text encoder's embedding table alone
+//! (engine.md 2.3).
+
+use acestep_domain::generation::GenerationParams;
+
+use super::Prompt;
+
+/// Longest prompt in tokens, end token included.
+pub const MAX_TOKENS: usize = 2048;
+
+/// The lyric text that means "no vocals".
+const INSTRUMENTAL: &str = "[Instrumental]";
+
+/// The lyric prompt of `params`.
+pub fn prompt(params: &GenerationParams) -> Prompt {
+    let lyrics = if params.instrumental {
+        INSTRUMENTAL
+    } else {
+        &params.lyrics
+    };
+    let language = params.vocal_language.code();
+    Prompt {
+        text: format!("# Languages\n{language}\n\n# Lyric\n{lyrics}"),
+        tail: "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use acestep_domain::metadata::Language;
+
+    use super::*;
+
+    #[test]
+    fn the_words_follow_their_language() {
+        let params = GenerationParams {
+            lyrics: "[Verse]\nHallo".to_owned(),
+            vocal_language: Language::parse("de").unwrap(),
+            ..GenerationParams::default()
+        };
+        assert_eq!(
+            prompt(&params).to_string(),
+            "# Languages\nde\n\n# Lyric\n[Verse]\nHallo<|endoftext|>"
+        );
+    }
+
+    #[test]
+    fn instrumental_wins_over_the_words() {
+        let params = GenerationParams {
+            lyrics: "Hallo".to_owned(),
+            instrumental: true,
+            ..GenerationParams::default()
+        };
+        assert_eq!(
+            prompt(&params).to_string(),
+            "# Languages\nunknown\n\n# Lyric\n[Instrumental]<|endoftext|>"
+        );
+    }
+}
