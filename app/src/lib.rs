@@ -1,1 +1,93 @@
-//! x
+//! The studio's page: drawn by the server, hydrated in the browser.
+//!
+//! [`shell`] is the document (server only in effect), [`App`] everything in its body. A page composes,
+//! a component neither calls the server nor knows a page; all calls are in [`api`], all shared signals
+//! in [`state`] and [`player`]. Refuses to judge values: ranges and limits come from `acestep-domain`.
+
+#![recursion_limit = "512"]
+
+pub mod api;
+pub mod components;
+pub mod pages;
+pub mod player;
+pub mod preferences;
+pub mod routes;
+pub mod state;
+
+/// Words in every language, generated from `locales/` by the build script.
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::use_self,
+    clippy::unwrap_used,
+    clippy::allow_attributes_without_reason,
+    unreachable_pub,
+    unused_lifetimes,
+    reason = "generated code"
+)]
+mod words {
+    include!(concat!(env!("OUT_DIR"), "/i18n/mod.rs"));
+}
+pub use words::i18n;
+
+use leptos::prelude::*;
+use leptos_meta::{MetaTags, Title, provide_meta_context};
+use leptos_router::components::Router;
+
+use crate::{
+    i18n::I18nContextProvider, player::Player, preferences::Theme, routes::AppRoutes,
+    state::StudioStore,
+};
+
+/// The document round the page. Theme and language come from cookies, so nothing flashes.
+pub fn shell(options: LeptosOptions) -> impl IntoView {
+    let theme = Theme::from_request();
+    view! {
+        <!DOCTYPE html>
+        <html data-theme=theme.attribute()>
+            <head>
+                <meta charset="utf-8" />
+                <meta
+                    name="viewport"
+                    content="width=device-width, initial-scale=1, viewport-fit=cover"
+                />
+                <meta name="color-scheme" content="light dark" />
+                <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
+                <link id="acestep-style" rel="stylesheet" href="/pkg/acestep.css" />
+                <AutoReload options=options.clone() />
+                <HydrationScripts options />
+                <MetaTags />
+            </head>
+            <body>
+                <App />
+            </body>
+        </html>
+    }
+}
+
+/// Everything in the body.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    provide_context(Theme::provide());
+    let store = StudioStore::provide();
+    provide_context(Player::new());
+    store.follow();
+    view! {
+        <I18nContextProvider cookie_name="lang">
+            <Title formatter=|title: String| format!("{title} · ACE-Step studio") />
+            <Router>
+                <AppRoutes />
+            </Router>
+        </I18nContextProvider>
+    }
+}
+
+/// Entry of the browser build.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    console_error_panic_hook::set_once();
+    state::early::collect();
+    leptos::mount::hydrate_body(App);
+}

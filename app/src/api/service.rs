@@ -1,0 +1,34 @@
+//! The service: status, loading, stopping, looking for models again.
+
+use acestep_domain::service::{ServiceConfig, ServiceStatus};
+use leptos::prelude::*;
+
+use super::ApiError;
+
+/// Everything needed to draw the service.
+#[server(name = GetStatus, prefix = "/api/page")]
+pub async fn status() -> Result<ServiceStatus, ApiError> {
+    Ok(super::context::studio()?.status())
+}
+
+/// Starts loading; the status tells how far it is.
+#[server(prefix = "/api/page")]
+pub async fn initialize(config: ServiceConfig) -> Result<(), ApiError> {
+    super::context::studio()?
+        .initialize(config)
+        .map_err(super::context::user)
+}
+
+/// Stops loading.
+#[server(prefix = "/api/page")]
+pub async fn cancel_initialize() -> Result<(), ApiError> {
+    super::context::studio()?.cancel_initialize();
+    Ok(())
+}
+
+/// Looks for models in the checkpoints folder again.
+#[server(prefix = "/api/page")]
+pub async fn rescan() -> Result<(), ApiError> {
+    super::context::studio()?.rescan();
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! The library: list, rename, mark, delete.
+
+use acestep_domain::library::{Song, SongList};
+use leptos::prelude::*;
+
+use super::ApiError;
+
+/// Songs, newest first.
+#[server(name = GetSongs, prefix = "/api/page")]
+pub async fn songs(
+    #[server(default)] limit: usize,
+    #[server(default)] offset: usize,
+    #[server(default)] query: String,
+    #[server(default)] favourite: bool,
+) -> Result<SongList, ApiError> {
+    let filter = super::context::SongFilter {
+        limit,
+        offset,
+        query: Some(query).filter(|query| !query.trim().is_empty()),
+        favourite: favourite.then_some(true),
+        ..super::context::SongFilter::default()
+    };
+    super::context::studio()?
+        .songs(&filter)
+        .map_err(super::context::user)
+}
+
+/// One song.
+#[server(name = GetSong, prefix = "/api/page")]
+pub async fn song(id: String) -> Result<Song, ApiError> {
+    super::context::studio()?
+        .song(&id)
+        .map_err(super::context::user)
+}
+
+/// Renames or marks a song; an absent value keeps what it is.
+#[server(prefix = "/api/page")]
+pub async fn update_song(
+    id: String,
+    #[server(default)] title: Option<String>,
+    #[server(default)] favourite: Option<bool>,
+) -> Result<Song, ApiError> {
+    super::context::studio()?
+        .update_song(&id, title, favourite)
+        .map_err(super::context::user)
+}
+
+/// Deletes a song and its file.
+#[server(prefix = "/api/page")]
+pub async fn delete_song(id: String) -> Result<(), ApiError> {
+    super::context::studio()?
+        .delete_song(&id)
+        .map_err(super::context::user)
+}

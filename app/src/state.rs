@@ -1,0 +1,156 @@
+//! What every page shares: the studio as it is, and the form.
+//!
+//! The server draws from [`Snapshot`] and sends it along; the browser starts from the same values, then
+//! follows `/api/v1/events` (a number that grows with every change) by fetching a fresh snapshot.
+//! Steps of a running job come by `/api/v1/jobs/{id}/events`. Signals are set only when a value changed.
+
+pub mod check;
+#[cfg(feature = "hydrate")]
+mod draft;
+#[cfg(feature = "hydrate")]
+pub mod early;
+#[cfg(feature = "hydrate")]
+pub mod events;
+pub mod form;
+
+use acestep_domain::{
+    UserError,
+    event::Progress,
+    generation::{GenerationParams, clamp::Bounds},
+    job::{Job, JobState},
+    library::Song,
+    service::{ServiceState, ServiceStatus},
+    tier::{GpuTier, limits},
+};
+use leptos::{prelude::*, server::codee::string::JsonSerdeCodec};
+
+use crate::{api::snapshot::Snapshot, state::form::Form};
+
+/// Signals of the studio. Cheap to copy.
+#[derive(Debug, Clone, Copy)]
+pub struct StudioStore {
+    /// The service.
+    pub status: RwSignal<ServiceStatus>,
+    /// The latest jobs, newest first.
+    pub jobs: RwSignal<Vec<Job>>,
+    /// The latest songs, newest first.
+    pub songs: RwSignal<Vec<Song>>,
+    /// What a fresh form holds for the loaded model.
+    pub defaults: RwSignal<GenerationParams>,
+    /// Progress of the running job, ahead of `jobs`.
+    pub progress: RwSignal<Option<(String, Progress)>>,
+    /// The last failure to reach the studio; cleared by the next success.
+    pub trouble: RwSignal<Option<UserError>>,
+}
+
+/// What the server hands over with the page.
+type Handover = (Snapshot, Option<serde_json::Value>, Option<UserError>);
+
+impl StudioStore {
+    /// Provides store and [`Form`] from the snapshot that came with the page.
+    pub fn provide() -> Self {
+        let handover = SharedValue::<Handover, JsonSerdeCodec>::new(first_handover).into_inner();
+        let (snapshot, draft, trouble) = handover;
+        let store = Self {
+            status: RwSignal::new(snapshot.status),
+            jobs: RwSignal::new(snapshot.jobs),
+            songs: RwSignal::new(snapshot.songs),
+            defaults: RwSignal::new(snapshot.defaults),
+            progress: RwSignal::new(None),
+            trouble: RwSignal::new(trouble),
+        };
+        provide_context(store);
+        provide_context(Form::new(store, draft.as_ref()));
+        store
+    }
+
+    /// The store of the page.
+    pub fn expect() -> Self {
+        expect_context()
+    }
+
+    /// Keeps the signals true in the browser; the server draws once.
+    pub fn follow(self) {
+        #[cfg(feature = "hydrate")]
+        events::follow(self);
+        Form::expect().keep();
+    }
+
+    /// Takes over a fresh snapshot.
+    pub fn apply(self, fresh: Snapshot) {
+        set_if_changed(self.status, fresh.status);
+        set_if_changed(self.jobs, fresh.jobs);
+        set_if_changed(self.songs, fresh.songs);
+        set_if_changed(self.defaults, fresh.defaults);
+        set_if_changed(self.trouble, None);
+    }
+
+    /// Fetches a fresh snapshot now.
+    pub fn refresh(self) {
+        #[cfg(feature = "hydrate")]
+        events::refresh(self);
+    }
+
+    /// A model is loaded and can generate.
+    pub fn is_ready(self) -> bool {
+        self.status
+            .with(|status| status.model.is_some() && status.state != ServiceState::NotInitialized)
+    }
+
+    /// The running job.
+    pub fn running(self) -> Option<Job> {
+        self.jobs.with(|jobs| {
+            jobs.iter()
+                .find(|job| job.state == JobState::Running)
+                .cloned()
+        })
+    }
+
+    /// Jobs that wait, next first.
+    pub fn queue(self) -> Vec<Job> {
+        let mut waiting: Vec<Job> = self.jobs.with(|jobs| {
+            jobs.iter()
+                .filter(|job| job.state == JobState::Queued)
+                .cloned()
+                .collect()
+        });
+        waiting.sort_by_key(|job| job.queue_position);
+        waiting
+    }
+
+    /// What a request is clamped to right now.
+    pub fn bounds(self) -> Bounds {
+        self.status.with(|status| {
+            let lifted = limits(GpuTier::Unlimited, status.lm_loaded);
+            Bounds {
+                tier: status.tier,
+                lm_loaded: status.lm_loaded,
+                family: status
+                    .model
+                    .as_ref()
+                    .map(|model| model.family)
+                    .unwrap_or_default(),
+                unlimited: status.tier != GpuTier::Unlimited && status.limits == Some(lifted),
+            }
+        })
+    }
+}
+
+fn set_if_changed<T: PartialEq + Send + Sync + 'static>(signal: RwSignal<T>, value: T) {
+    if signal.with_untracked(|now| *now != value) {
+        signal.set(value);
+    }
+}
+
+#[cfg(feature = "ssr")]
+fn first_handover() -> Handover {
+    match crate::api::snapshot::take() {
+        Ok(snapshot) => (snapshot, crate::api::snapshot::draft(), None),
+        Err(error) => (Snapshot::default(), None, Some(error.0)),
+    }
+}
+
+#[cfg(not(feature = "ssr"))]
+fn first_handover() -> Handover {
+    (Snapshot::default(), None, None)
+}

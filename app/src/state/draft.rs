@@ -1,0 +1,68 @@
+//! Keeps the draft: on the server while typing, in the tab at the last moment before it closes.
+
+use leptos::{leptos_dom::helpers::TimeoutHandle, prelude::*, task::spawn_local};
+use std::time::Duration;
+
+use super::{early, form::Form};
+use crate::api::form::save_draft;
+
+/// Quiet time before a draft is sent.
+const QUIET: Duration = Duration::from_millis(500);
+/// Where a tab keeps what was not sent yet.
+const KEY: &str = "draft";
+
+/// Starts keeping.
+pub fn keep(form: Form) {
+    Effect::new(move |_| {
+        let typed = early::take();
+        if !typed.is_empty() {
+            form.apply(&serde_json::to_value(typed).unwrap_or_default());
+        }
+        if let Some(late) = storage()
+            .and_then(|storage| storage.get_item(KEY).ok().flatten())
+            .and_then(|text| serde_json::from_str(&text).ok())
+        {
+            form.apply(&late);
+        }
+        forget();
+    });
+    Effect::new(move |before: Option<(String, Option<TimeoutHandle>)>| {
+        let now = form.json().to_string();
+        let Some((then, timer)) = before else {
+            return (now, None);
+        };
+        if then == now {
+            return (now, timer);
+        }
+        if let Some(timer) = timer {
+            timer.clear();
+        }
+        if let Some(storage) = storage() {
+            // Full or refused storage costs at most half a second of typing.
+            let _ = storage.set_item(KEY, &now);
+        }
+        let draft = now.clone();
+        let timer = set_timeout_with_handle(
+            move || {
+                spawn_local(async move {
+                    if save_draft(draft).await.is_ok() {
+                        forget();
+                    }
+                });
+            },
+            QUIET,
+        );
+        (now, timer.ok())
+    });
+}
+
+fn storage() -> Option<web_sys::Storage> {
+    window().session_storage().ok().flatten()
+}
+
+fn forget() {
+    if let Some(storage) = storage() {
+        // Nothing kept, nothing to forget.
+        let _ = storage.remove_item(KEY);
+    }
+}

@@ -1,0 +1,49 @@
+//! What was typed before the program arrived. The page works at once, so its fields may differ from what
+//! the server drew; nothing of it may be lost when the browser build takes over.
+
+use std::{cell::RefCell, collections::HashMap};
+
+use wasm_bindgen::JsCast;
+
+use super::form::{SWITCHES, TEXTS};
+
+thread_local! {
+    static FOUND: RefCell<HashMap<&'static str, String>> = RefCell::default();
+}
+
+/// Reads every field as it stands. Call before hydration.
+pub fn collect() {
+    let Some(document) = web_sys::window().and_then(|window| window.document()) else {
+        return;
+    };
+    let mut found = HashMap::new();
+    for key in TEXTS {
+        let Some(element) = document.get_element_by_id(key) else {
+            continue;
+        };
+        let value = if let Some(input) = element.dyn_ref::<web_sys::HtmlInputElement>() {
+            input.value()
+        } else if let Some(area) = element.dyn_ref::<web_sys::HtmlTextAreaElement>() {
+            area.value()
+        } else if let Some(select) = element.dyn_ref::<web_sys::HtmlSelectElement>() {
+            select.value()
+        } else {
+            continue;
+        };
+        found.insert(key, value);
+    }
+    for key in SWITCHES {
+        if let Some(input) = document
+            .get_element_by_id(key)
+            .and_then(|element| element.dyn_into::<web_sys::HtmlInputElement>().ok())
+        {
+            found.insert(key, input.checked().to_string());
+        }
+    }
+    FOUND.set(found);
+}
+
+/// What [`collect`] found, once.
+pub fn take() -> HashMap<&'static str, String> {
+    FOUND.take()
+}

@@ -1,0 +1,88 @@
+//! The browser's ear: two event streams, one for the studio, one for the running job.
+
+use acestep_domain::event::{EventKind, JobEvent};
+use leptos::{prelude::*, task::spawn_local};
+use wasm_bindgen::{JsCast, closure::Closure};
+use web_sys::{Event, EventSource, MessageEvent};
+
+use super::StudioStore;
+use crate::api::snapshot::snapshot;
+
+/// Opens both streams and keeps them.
+pub fn follow(store: StudioStore) {
+    Effect::new(move |_| {
+        if let Ok(stream) = EventSource::new("/api/v1/events") {
+            listen(&stream, "message", move |_| refresh(store));
+            // After a break something may have changed that no message told.
+            listen(&stream, "open", move |_| refresh(store));
+        }
+    });
+    let running = Memo::new(move |_| store.running().map(|job| job.id));
+    Effect::new(move |before: Option<Option<EventSource>>| {
+        if let Some(Some(stream)) = before {
+            stream.close();
+        }
+        store.progress.set(None);
+        let id = running.get()?;
+        let after = store
+            .jobs
+            .with_untracked(|jobs| jobs.iter().find(|job| job.id == id).map(|job| job.last_seq))
+            .unwrap_or_default();
+        let stream = EventSource::new(&format!("/api/v1/jobs/{id}/events?after={after}")).ok()?;
+        for kind in ["progress", "state", "note", "song", "error"] {
+            let (id, source) = (id.clone(), stream.clone());
+            listen(&stream, kind, move |event| {
+                // The browser's own "error" (a broken line) carries no data; it reconnects by itself.
+                let Ok(message) = event.dyn_into::<MessageEvent>() else {
+                    return;
+                };
+                let event = message.data().as_string().unwrap_or_default();
+                match serde_json::from_str::<JobEvent>(&event).map(|event| event.kind) {
+                    Ok(EventKind::Progress(progress)) => {
+                        store.progress.set(Some((id.clone(), progress)));
+                    }
+                    Ok(EventKind::State { state }) if state.is_final() => {
+                        source.close();
+                        refresh(store);
+                    }
+                    Ok(_) => refresh(store),
+                    Err(_) => {}
+                }
+            });
+        }
+        Some(stream)
+    });
+}
+
+fn listen(stream: &EventSource, kind: &str, heard: impl FnMut(Event) + 'static) {
+    let heard = Closure::<dyn FnMut(Event)>::new(heard).into_js_value();
+    // The stream lives as long as the page or is closed by us; the closure goes with it.
+    let _ = stream.add_event_listener_with_callback(kind, heard.unchecked_ref());
+}
+
+thread_local! {
+    /// Fetching, and whether something happened since the fetch began.
+    static FETCH: std::cell::Cell<(bool, bool)> = const { std::cell::Cell::new((false, false)) };
+}
+
+/// Fetches a snapshot; calls during a fetch lead to one more fetch, not to many.
+pub fn refresh(store: StudioStore) {
+    if FETCH.get().0 {
+        FETCH.set((true, true));
+        return;
+    }
+    FETCH.set((true, false));
+    spawn_local(async move {
+        loop {
+            match snapshot().await {
+                Ok(fresh) => store.apply(fresh),
+                Err(error) => store.trouble.set(Some(error.0)),
+            }
+            let again = FETCH.get().1;
+            FETCH.set((again, false));
+            if !again {
+                break;
+            }
+        }
+    });
+}
