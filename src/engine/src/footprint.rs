@@ -2,6 +2,8 @@
 
 use std::ops::Add;
 
+use candle_core::DType;
+
 /// Bytes of one network for given input sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Footprint {
@@ -14,6 +16,32 @@ pub struct Footprint {
 }
 
 impl Footprint {
+    /// A network of `parameters` parameters in `dtype`.
+    pub fn new(parameters: u64, dtype: DType) -> Self {
+        Self {
+            weights: parameters * dtype.size_in_bytes() as u64,
+            ..Self::default()
+        }
+    }
+
+    /// With `bytes` of values in flight.
+    #[must_use]
+    pub const fn with_activations(self, bytes: u64) -> Self {
+        Self {
+            activations: bytes,
+            ..self
+        }
+    }
+
+    /// With `values` kept between forwards, in `dtype`.
+    #[must_use]
+    pub fn with_cache(self, values: u64, dtype: DType) -> Self {
+        Self {
+            cache: values * dtype.size_in_bytes() as u64,
+            ..self
+        }
+    }
+
     /// Everything at once.
     pub const fn total(&self) -> u64 {
         self.weights + self.activations + self.cache

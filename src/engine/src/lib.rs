@@ -7,6 +7,7 @@
 //! dimension, `v` vocabulary, `he` width of the condition encoder.
 
 pub mod capabilities;
+pub mod checkpoint;
 pub mod demo;
 pub mod device;
 pub mod diffusion;

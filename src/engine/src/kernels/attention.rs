@@ -18,7 +18,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use super::conv1d::{runs_here, values};
 use crate::nn::mask::Mask;
 
-pub use standard::standard;
+pub use standard::{MAX_SCORES, standard};
 
 /// Below this many queries keys are read once where they lie; from here on, packing them pays.
 const FEW_QUERIES: usize = 12;

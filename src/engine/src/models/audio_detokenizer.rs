@@ -3,7 +3,7 @@
 //! Reference: `AceStepAudioTokenDetokenizer`. Each quantised vector is repeated for the frames of
 //! its window, marked by position, and run as a short sequence of its own.
 
-use candle_core::{Module, Result, Tensor};
+use candle_core::{DType, Module, Result, Tensor};
 
 use super::{dit::Config, encoder_layer::EncoderStack};
 use crate::{
@@ -61,11 +61,11 @@ impl AudioDetokenizer {
             + Linear::parameters(he, cfg.audio_acoustic_hidden_dim, true)
     }
 
-    /// Memory for `frames` latent frames in all, with `bytes` a value.
-    pub fn footprint(cfg: &Config, frames: usize, bytes: u64) -> Footprint {
-        Footprint {
-            weights: Self::parameters(cfg) * bytes,
-            ..EncoderStack::footprint(&cfg.encoder_layer(), 0, frames, bytes)
-        }
+    /// Memory for `frames` latent frames in all.
+    pub fn footprint(cfg: &Config, frames: usize, backend: Backend, dtype: DType) -> Footprint {
+        let layer = cfg.encoder_layer();
+        let groups = frames.div_ceil(cfg.pool_window_size);
+        let activations = layer.activation_bytes(groups, cfg.pool_window_size, backend, dtype);
+        Footprint::new(Self::parameters(cfg), dtype).with_activations(activations)
     }
 }

@@ -4,7 +4,7 @@
 //! config's `pool_window_size`) and a special token make one short sequence; the output at the
 //! special token is quantised.
 
-use candle_core::{Module, Result, Tensor};
+use candle_core::{DType, Module, Result, Tensor};
 
 use super::{
     dit::Config,
@@ -107,17 +107,11 @@ impl AudioTokenizer {
             + Fsq::parameters(cfg)
     }
 
-    /// Memory for `frames` latent frames in all, with `bytes` a value.
-    pub fn footprint(cfg: &Config, frames: usize, bytes: u64) -> Footprint {
+    /// Memory for `frames` latent frames in all.
+    pub fn footprint(cfg: &Config, frames: usize, backend: Backend, dtype: DType) -> Footprint {
+        let layer = cfg.encoder_layer();
         let groups = frames.div_ceil(cfg.pool_window_size);
-        Footprint {
-            weights: Self::parameters(cfg) * bytes,
-            ..EncoderStack::footprint(
-                &cfg.encoder_layer(),
-                0,
-                groups * (cfg.pool_window_size + 1),
-                bytes,
-            )
-        }
+        let activations = layer.activation_bytes(groups, cfg.pool_window_size + 1, backend, dtype);
+        Footprint::new(Self::parameters(cfg), dtype).with_activations(activations)
     }
 }

@@ -13,6 +13,14 @@ use crate::{
     nn::{Backend, Linear, Weights},
 };
 
+/// The precision of this network in a model of `dtype`.
+const fn kept_in(dtype: DType) -> DType {
+    match dtype {
+        DType::F16 => DType::F32,
+        other => other,
+    }
+}
+
 /// The network with the null embedding.
 #[derive(Debug, Clone)]
 pub struct ConditionEncoder {
@@ -28,10 +36,7 @@ impl ConditionEncoder {
     ///
     /// Lyric states exceed the range of f16, so a model in f16 keeps this network in f32.
     pub fn load(cfg: &Config, backend: Backend, w: &Weights) -> Result<Self> {
-        let w = match w.dtype() {
-            DType::F16 => w.with_dtype(DType::F32),
-            _ => w.clone(),
-        };
+        let w = w.with_dtype(kept_in(w.dtype()));
         let he = cfg.encoder_width();
         let encoder = w.pp("encoder");
         Ok(Self {
@@ -103,18 +108,18 @@ impl ConditionEncoder {
             + TimbreEncoder::parameters(cfg)
     }
 
-    /// Memory for one item with `lyric_tokens` and `references`, with `bytes` a value.
+    /// Memory for one item with `lyric_tokens` and `references`. In f16 the network is kept in
+    /// f32, see [`Self::load`].
     pub fn footprint(
         cfg: &Config,
         lyric_tokens: usize,
         references: usize,
-        bytes: u64,
+        backend: Backend,
+        dtype: DType,
     ) -> Footprint {
-        let parts = LyricEncoder::footprint(cfg, lyric_tokens, bytes)
-            + TimbreEncoder::footprint(cfg, references, bytes);
-        Footprint {
-            weights: Self::parameters(cfg) * bytes,
-            ..parts
-        }
+        let dtype = kept_in(dtype);
+        let parts = LyricEncoder::footprint(cfg, lyric_tokens, backend, dtype)
+            + TimbreEncoder::footprint(cfg, references, backend, dtype);
+        Footprint::new(Self::parameters(cfg), dtype).with_activations(parts.activations)
     }
 }

@@ -216,26 +216,23 @@ impl Dit {
             + PatchOut::parameters(cfg)
     }
 
-    /// Memory of one item and branch with `bytes` a value.
-    pub fn footprint(cfg: &Config, shapes: &Shapes, bytes: u64) -> Footprint {
+    /// Memory of one item and branch.
+    pub fn footprint(cfg: &Config, shapes: &Shapes, dtype: DType) -> Footprint {
         let s = shapes.frames.div_ceil(cfg.patch_size);
+        let l = shapes.condition_tokens;
         let layer = cfg.decoder_layer();
-        let keys = (cfg.num_hidden_layers
-            * shapes.condition_tokens
-            * cfg.num_key_value_heads
-            * cfg.head_dim) as u64;
-        let times = (shapes.steps * (ROWS + 1) * cfg.hidden_size) as u64;
-        let context = (s * (cfg.hidden_size + cfg.head_dim)) as u64;
-        Footprint {
-            weights: Self::parameters(cfg) * bytes,
-            activations: layer.activation_values(s) * bytes
-                + shapes.backend.score_bytes(
-                    cfg.num_attention_heads,
-                    s,
-                    s.max(shapes.condition_tokens),
-                ),
-            cache: (2 * keys + times + context) * bytes,
-        }
+        let keys = 2 * cfg.num_hidden_layers * l * cfg.num_key_value_heads * cfg.head_dim;
+        let times = shapes.steps * (ROWS + 1) * cfg.hidden_size;
+        let context = s * (cfg.hidden_size + cfg.head_dim);
+        let cross_scores = shapes
+            .backend
+            .score_bytes(cfg.num_attention_heads, s, l, dtype);
+        let activations = layer
+            .activation_bytes(1, s, shapes.backend, dtype)
+            .max(layer.activation_values(s) * dtype.size_in_bytes() as u64 + cross_scores);
+        Footprint::new(Self::parameters(cfg), dtype)
+            .with_activations(activations)
+            .with_cache((keys + times + context) as u64, dtype)
     }
 }
 

@@ -3,12 +3,9 @@
 //! `AceStepEncoderLayer` of the reference and Qwen3's decoder layer are one network with
 //! different masks: `x += attn(norm(x))`, `x += mlp(norm(x))`.
 
-use candle_core::{Module, Result, Tensor};
+use candle_core::{DType, Module, Result, Tensor};
 
-use crate::{
-    footprint::Footprint,
-    nn::{Backend, Mask, Mlp, RmsNorm, Rope, Weights, attention},
-};
+use crate::nn::{Backend, Mask, Mlp, RmsNorm, Rope, Weights, attention};
 
 /// Sizes of a layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -95,6 +92,18 @@ impl LayerConfig {
             self.head_dim * (2 * self.num_attention_heads + 2 * self.num_key_value_heads);
         let mlp = 3 * self.intermediate_size;
         (rows * (residual + attention + mlp)) as u64
+    }
+
+    /// Bytes in flight over `sequences` sequences of `l` positions, the scores of one included.
+    pub fn activation_bytes(
+        &self,
+        sequences: usize,
+        l: usize,
+        backend: Backend,
+        dtype: DType,
+    ) -> u64 {
+        self.activation_values(sequences * l) * dtype.size_in_bytes() as u64
+            + backend.score_bytes(self.num_attention_heads, l, l, dtype)
     }
 }
 
@@ -183,14 +192,5 @@ impl EncoderStack {
     /// Parameters of `layers` layers and the norm.
     pub const fn parameters(cfg: &LayerConfig, layers: usize) -> u64 {
         layers as u64 * cfg.parameters() + cfg.hidden_size as u64
-    }
-
-    /// Memory of the layers over `rows` positions, with `bytes` a value.
-    pub const fn footprint(cfg: &LayerConfig, layers: usize, rows: usize, bytes: u64) -> Footprint {
-        Footprint {
-            weights: Self::parameters(cfg, layers) * bytes,
-            activations: cfg.activation_values(rows) * bytes,
-            cache: 0,
-        }
     }
 }

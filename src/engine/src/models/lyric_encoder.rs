@@ -2,7 +2,7 @@
 //!
 //! Reference: `AceStepLyricEncoder`. `[1, l, text_hidden_dim]` to `[1, l, he]`.
 
-use candle_core::{Module, Result, Tensor};
+use candle_core::{DType, Module, Result, Tensor};
 
 use super::{dit::Config, encoder_layer::EncoderStack};
 use crate::{
@@ -43,11 +43,9 @@ impl LyricEncoder {
             + EncoderStack::parameters(&cfg.encoder_layer(), cfg.num_lyric_encoder_hidden_layers)
     }
 
-    /// Memory for `rows` lyric tokens, with `bytes` a value.
-    pub fn footprint(cfg: &Config, rows: usize, bytes: u64) -> Footprint {
-        Footprint {
-            weights: Self::parameters(cfg) * bytes,
-            ..EncoderStack::footprint(&cfg.encoder_layer(), 0, rows, bytes)
-        }
+    /// Memory for one item of `l` lyric tokens.
+    pub fn footprint(cfg: &Config, l: usize, backend: Backend, dtype: DType) -> Footprint {
+        let activations = cfg.encoder_layer().activation_bytes(1, l, backend, dtype);
+        Footprint::new(Self::parameters(cfg), dtype).with_activations(activations)
     }
 }

@@ -3,7 +3,7 @@
 //! Reference: `transformers` `Qwen3Model`. Captions go through the whole network; lyrics take
 //! rows of the embedding table only.
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 use serde::Deserialize;
 
 use super::encoder_layer::{EncoderStack, LayerConfig};
@@ -101,12 +101,10 @@ impl Qwen3 {
             + EncoderStack::parameters(&cfg.layer(), cfg.num_hidden_layers)
     }
 
-    /// Memory for `rows` tokens in all, with `bytes` a value.
-    pub fn footprint(cfg: &Config, rows: usize, bytes: u64) -> Footprint {
-        Footprint {
-            weights: Self::parameters(cfg) * bytes,
-            ..EncoderStack::footprint(&cfg.layer(), cfg.num_hidden_layers, rows, bytes)
-        }
+    /// Memory for one sequence of `l` tokens.
+    pub fn footprint(cfg: &Config, l: usize, backend: Backend, dtype: DType) -> Footprint {
+        let activations = cfg.layer().activation_bytes(1, l, backend, dtype);
+        Footprint::new(Self::parameters(cfg), dtype).with_activations(activations)
     }
 }
 

@@ -4,7 +4,7 @@
 //! which is a special token in the XL checkpoints and the first frame in 2B (the official models
 //! do this; diffusers never puts the special token there).
 
-use candle_core::{Module, Result, Tensor};
+use candle_core::{DType, Module, Result, Tensor};
 
 use super::{dit::Config, encoder_layer::EncoderStack};
 use crate::{
@@ -57,12 +57,12 @@ impl TimbreEncoder {
             + EncoderStack::parameters(&cfg.encoder_layer(), cfg.num_timbre_encoder_hidden_layers)
     }
 
-    /// Memory for `references` references, with `bytes` a value.
-    pub fn footprint(cfg: &Config, references: usize, bytes: u64) -> Footprint {
-        let rows = references * (cfg.timbre_fix_frame + 1);
-        Footprint {
-            weights: Self::parameters(cfg) * bytes,
-            ..EncoderStack::footprint(&cfg.encoder_layer(), 0, rows, bytes)
-        }
+    /// Memory for `references` references.
+    pub fn footprint(cfg: &Config, references: usize, backend: Backend, dtype: DType) -> Footprint {
+        let l = cfg.timbre_fix_frame + 1;
+        let activations = cfg
+            .encoder_layer()
+            .activation_bytes(references, l, backend, dtype);
+        Footprint::new(Self::parameters(cfg), dtype).with_activations(activations)
     }
 }

@@ -4,35 +4,50 @@
 //! (keys and values prepared once, no positions). How the scores are computed is the
 //! [`Backend`]'s business, chosen at load.
 
-use candle_core::{Module, Result, Tensor};
+use candle_core::{DType, Module, Result, Tensor};
 
 use super::{Linear, Mask, RmsNorm, Rope, Weights};
-
-mod standard;
+use crate::kernels::attention as kernel;
 
 /// How attention is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Backend {
-    /// Matrix products and a softmax, in chunks of queries so that the scores stay bounded.
-    #[default]
+    /// Matrix products and a softmax, a bounded block of queries at a time.
     Standard,
+    /// Streaming over keys without a matrix of scores, where the device has a kernel for it.
+    #[default]
+    Fused,
 }
 
 impl Backend {
     /// Attention of `q` `[b, nq, lq, d]` over `k`, `v` `[b, nk, lk, d]`; `nq` is a multiple of
     /// `nk`. Scores are scaled by `d^-1/2`; the softmax counts in f32. Gives `[b, nq, lq, d]`.
     pub fn attend(self, q: &Tensor, k: &Tensor, v: &Tensor, mask: Mask) -> Result<Tensor> {
-        let mask = mask.simplified(q.dim(2)?, k.dim(2)?);
+        let (_, _, lq, d) = q.dims4()?;
+        let mask = mask.simplified(lq, k.dim(2)?);
+        let scale = (d as f32).powf(-0.5);
         match self {
-            Self::Standard => standard::attend(q, k, v, mask),
+            Self::Standard => kernel::standard(q, k, v, scale, mask),
+            Self::Fused => kernel::fused(q, k, v, scale, mask),
         }
     }
 
-    /// Bytes of scores held at once over `lq` queries and `lk` keys of `nq` heads.
-    pub const fn score_bytes(self, nq: usize, lq: usize, lk: usize) -> u64 {
-        match self {
-            Self::Standard => standard::score_bytes(nq, lq, lk),
+    /// Bytes of scores held at once over `lq` queries and `lk` keys of `nq` heads, for
+    /// activations in `dtype`. The fused kernel runs in f32, on CPUs; elsewhere scores are made,
+    /// masked and normalised, three copies at a time.
+    pub const fn score_bytes(self, nq: usize, lq: usize, lk: usize, dtype: DType) -> u64 {
+        if matches!(self, Self::Fused) && matches!(dtype, DType::F32) {
+            return 0;
         }
+        let row = nq * lk;
+        let block = if row * lq < kernel::MAX_SCORES {
+            row * lq
+        } else {
+            kernel::MAX_SCORES
+        };
+        // A single row of queries is never split.
+        let values = if block > row { block } else { row };
+        (3 * values * size_of::<f32>()) as u64
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
     fmt::Display,
     fs::File,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
@@ -110,6 +110,8 @@ struct Shared {
     index: HashMap<String, usize>,
     device: Device,
     taken: Mutex<BTreeSet<String>>,
+    /// Complaints of [`Weights::get`], collected instead of returned.
+    complaints: Option<Mutex<Vec<String>>>,
 }
 
 /// A walk over the tensors of one checkpoint. Cloning is cheap; clones share the ledger.
@@ -130,6 +132,25 @@ impl Weights {
         dtype: DType,
         device: &Device,
     ) -> std::result::Result<Self, Damage> {
+        Self::join(files, dtype, device, false)
+    }
+
+    /// The same files, but [`Self::get`] reads no data and never fails: it gives zeros that take
+    /// no memory and collects what it would have complained about, so that loading a network
+    /// checks every name, shape and dtype of a checkpoint of any size at once.
+    ///
+    /// # Errors
+    /// [`Damage::Duplicate`] when two files hold the same tensor.
+    pub fn rehearsal(files: Vec<WeightFile>) -> std::result::Result<Self, Damage> {
+        Self::join(files, DType::F32, &Device::Cpu, true)
+    }
+
+    fn join(
+        files: Vec<WeightFile>,
+        dtype: DType,
+        device: &Device,
+        rehearsal: bool,
+    ) -> std::result::Result<Self, Damage> {
         let mut index = HashMap::new();
         for (position, file) in files.iter().enumerate() {
             for name in file.header.metadata.offset_keys() {
@@ -144,6 +165,7 @@ impl Weights {
                 index,
                 device: device.clone(),
                 taken: Mutex::default(),
+                complaints: rehearsal.then(Mutex::default),
             }),
             prefix: String::new(),
             dtype,
@@ -207,11 +229,28 @@ impl Weights {
     pub fn get(&self, shape: impl Into<Shape>, name: &str) -> Result<Tensor> {
         let shape = shape.into();
         let name = self.full_name(name);
-        let Some(&position) = self.shared.index.get(&name) else {
-            bail!("the tensor {name} is missing");
-        };
-        let file = &self.shared.files[position];
-        let Some(info) = file.header.metadata.info(&name) else {
+        let found = self.find(&shape, &name);
+        if let Some(complaints) = &self.shared.complaints {
+            if let Err(error) = found {
+                lock(complaints).push(error.to_string());
+            }
+            lock(&self.shared.taken).insert(name);
+            return Tensor::zeros((), self.dtype, &self.shared.device)?.broadcast_as(shape);
+        }
+        let (data, stored) = found?;
+        let tensor = Tensor::from_raw_buffer(data, stored, shape.dims(), &self.shared.device)?
+            .to_dtype(self.dtype)?;
+        lock(&self.shared.taken).insert(name);
+        Ok(tensor)
+    }
+
+    /// Bytes and dtype of a tensor, checked.
+    fn find(&self, shape: &Shape, name: &str) -> Result<(&[u8], DType)> {
+        let held = self.shared.index.get(name).and_then(|position| {
+            let file = &self.shared.files[*position];
+            Some((file, file.header.metadata.info(name)?))
+        });
+        let Some((file, info)) = held else {
             bail!("the tensor {name} is missing");
         };
         if info.shape != shape.dims() {
@@ -225,29 +264,31 @@ impl Weights {
             Dtype::BF16 => DType::BF16,
             Dtype::F16 => DType::F16,
             Dtype::F32 => DType::F32,
-            other => bail!("the tensor {name} is stored as {other}; BF16, F16 and F32 can be read"),
+            other => {
+                bail!("the tensor {name} is stored as {other}; BF16, F16 and F32 can be read")
+            }
         };
         let (start, end) = info.data_offsets;
         // The header was checked against the length of the file, so the range is inside.
-        let data =
-            &file.bytes.as_slice()[file.header.data_start + start..file.header.data_start + end];
-        let tensor = Tensor::from_raw_buffer(data, stored, &info.shape, &self.shared.device)?
-            .to_dtype(self.dtype)?;
+        let data_start = file.header.data_start;
+        Ok((
+            &file.bytes.as_slice()[data_start + start..data_start + end],
+            stored,
+        ))
+    }
+
+    /// What a [`Self::rehearsal`] has found wrong so far, in the order of loading.
+    pub fn complaints(&self) -> Vec<String> {
         self.shared
-            .taken
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name);
-        Ok(tensor)
+            .complaints
+            .as_ref()
+            .map(|complaints| lock(complaints).clone())
+            .unwrap_or_default()
     }
 
     /// Names below the current prefix that no network has taken, sorted.
     pub fn unused(&self) -> Vec<String> {
-        let taken = self
-            .shared
-            .taken
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let taken = lock(&self.shared.taken);
         let below = |name: &str| {
             self.prefix.is_empty()
                 || name
@@ -264,6 +305,11 @@ impl Weights {
         names.sort();
         names
     }
+}
+
+/// A ledger stays true even if a thread panicked while holding it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -323,6 +369,24 @@ mod tests {
         );
         let kind = w.get(1, "count").unwrap_err().to_string();
         assert!(kind.contains("count") && kind.contains("I64"), "{kind}");
+    }
+
+    #[test]
+    fn a_rehearsal_collects_every_complaint() {
+        let tensors = HashMap::from([("a", Tensor::new(&[1f32, 2.], &Device::Cpu).unwrap())]);
+        let bytes = safetensors::serialize(tensors, None).unwrap();
+        let w = Weights::rehearsal(vec![WeightFile::from_vec(bytes).unwrap()]).unwrap();
+        assert_eq!(w.get(3, "a").unwrap().dims(), [3]);
+        assert_eq!(w.get((2, 2), "b").unwrap().dims(), [2, 2]);
+        let complaints = w.complaints();
+        assert!(
+            complaints[0].contains("[2]") && complaints[0].contains("[3]"),
+            "{complaints:?}"
+        );
+        assert!(
+            complaints[1].contains('b') && complaints[1].contains("missing"),
+            "{complaints:?}"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::Shapes;
 use crate::nn::mask::Mask;
 
 /// Scores held at once: 64 MiB in f32.
-const MAX_SCORES: usize = 16 * 1024 * 1024;
+pub const MAX_SCORES: usize = 16 * 1024 * 1024;
 
 /// Textbook attention; the softmax is taken in f32. Items of a batch run one after another, so
 /// that neither memory nor results depend on the batch.

@@ -1,0 +1,17 @@
+//! Checkpoints: which files make a model, what their configs say, and what is wrong with them.
+//!
+//! Reads the released hub layout (a root with `acestep-v15-*`, `vae`, `Qwen3-Embedding-0.6B`),
+//! from a folder or from bytes inside the binary, by the same code. It downloads nothing, runs
+//! nothing (the `.py` files of a release are ignored), and every fault becomes one
+//! [`Error::Checkpoint`](crate::error::Error::Checkpoint) that names the file and the reason.
+
+mod config;
+mod inspect;
+mod layout;
+mod list;
+mod pickle;
+mod source;
+
+pub use inspect::{Inspection, ModelKind, ModelReport, inspect};
+pub use layout::{Checkpoint, Module, Part};
+pub use list::{list_lms, list_models};

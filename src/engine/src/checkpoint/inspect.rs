@@ -1,0 +1,378 @@
+//! What is in a checkpoint folder and what is wrong with it, from configs and headers alone.
+//!
+//! Never fails and never reads tensor data: a fault is a sentence in the report. Each network is
+//! loaded as a rehearsal, so every missing tensor and every wrong shape is found, not the first.
+
+use std::{collections::BTreeMap, fmt, path::Path};
+
+use acestep_domain::task::Family;
+use serde::Serialize;
+
+use super::{
+    layout::{self, DIT_PREFIX, SILENCE, TEXT_ENCODER, VAE, open_weights},
+    pickle,
+    source::Source,
+};
+use crate::{
+    error::Error,
+    models::{AudioDetokenizer, AudioTokenizer, ConditionEncoder, Dit, Qwen3, dit, qwen3},
+    nn::{Backend, WeightFile, Weights},
+};
+
+/// Sentences of one kind that are listed before the rest is only counted.
+const LISTED: usize = 8;
+
+/// What was found below a path.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Inspection {
+    /// The folder.
+    pub path: String,
+    /// One report a model folder, sorted by name.
+    pub models: Vec<ModelReport>,
+    /// What is wrong with the folder as a whole, in words.
+    pub problems: Vec<String>,
+}
+
+/// What a model folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelKind {
+    /// Decoder, condition encoder and audio tokenizers.
+    Dit,
+    /// Autoencoder.
+    Vae,
+    /// Text encoder.
+    TextEncoder,
+    /// 5Hz language model.
+    Lm,
+    /// Not a model this program knows.
+    Unknown,
+}
+
+/// One model folder.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelReport {
+    /// Folder name.
+    pub name: String,
+    /// What it is, by its config.
+    pub kind: ModelKind,
+    /// Turbo or base, for a DiT.
+    pub family: Option<Family>,
+    /// Parameters in its weight files.
+    pub parameters: u64,
+    /// How they are stored, for example `BF16`.
+    pub dtype: String,
+    /// Bytes of its weight files.
+    pub bytes: u64,
+    /// Tensors in its weight files.
+    pub tensors: usize,
+    /// Its weight files.
+    pub files: Vec<String>,
+    /// What is wrong with it, in words; empty when it can be loaded.
+    pub problems: Vec<String>,
+}
+
+/// Looks at a folder of checkpoints, or at one model folder.
+pub fn inspect(dir: &Path) -> Inspection {
+    let source = Source::Folder(dir.to_path_buf());
+    let mut inspection = Inspection {
+        path: dir.display().to_string(),
+        models: Vec::new(),
+        problems: Vec::new(),
+    };
+    if !dir.is_dir() {
+        inspection.problems.push("there is no such folder".into());
+        return inspection;
+    }
+    if source.has("config.json") {
+        // One model folder: look at it from above, so that its name tells what it is.
+        let whole = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
+        let (parent, name) = (whole.parent(), whole.file_name());
+        if let (Some(parent), Some(name)) = (parent, name) {
+            let source = Source::Folder(parent.to_path_buf());
+            inspection
+                .models
+                .push(report(&source, &name.to_string_lossy()));
+        }
+        return inspection;
+    }
+    for name in source.names("") {
+        if source.has_folder(&name)
+            && (source.has(&format!("{name}/config.json")) || is_model_name(&name))
+        {
+            inspection.models.push(report(&source, &name));
+        }
+    }
+    for (kind, folder) in [
+        (ModelKind::Vae, VAE),
+        (ModelKind::TextEncoder, TEXT_ENCODER),
+    ] {
+        if !inspection
+            .models
+            .iter()
+            .any(|model| model.kind == kind || model.name == folder)
+        {
+            inspection
+                .problems
+                .push(format!("the folder {folder} is missing"));
+        }
+    }
+    if !inspection
+        .models
+        .iter()
+        .any(|model| model.kind == ModelKind::Dit || model.name.starts_with(DIT_PREFIX))
+    {
+        inspection
+            .problems
+            .push(format!("there is no DiT folder ({DIT_PREFIX}…)"));
+    }
+    inspection
+}
+
+fn is_model_name(name: &str) -> bool {
+    name.starts_with(DIT_PREFIX)
+        || name.starts_with(super::list::LM_PREFIX)
+        || name == VAE
+        || name == TEXT_ENCODER
+}
+
+/// Looks at one model folder of a source.
+pub(super) fn report(source: &Source, name: &str) -> ModelReport {
+    let mut report = ModelReport {
+        name: name.to_owned(),
+        kind: ModelKind::Unknown,
+        family: None,
+        parameters: 0,
+        dtype: String::new(),
+        bytes: 0,
+        tensors: 0,
+        files: Vec::new(),
+        problems: Vec::new(),
+    };
+    let config: serde_json::Value =
+        match super::config::read(source, &format!("{name}/config.json")) {
+            Ok(config) => config,
+            Err(error) => {
+                report.problems.push(sentence("config.json", &error));
+                return report;
+            }
+        };
+    report.kind = kind_of(name, &config);
+    let files = match open_weights(source, name) {
+        Ok((files, names)) => {
+            report.bytes = names
+                .iter()
+                .map(|file| source.size(&format!("{name}/{file}")))
+                .sum();
+            report.files = names;
+            files
+        }
+        Err(error) => {
+            report.problems.push(sentence("weights", &error));
+            return report;
+        }
+    };
+    count(&mut report, &files);
+    let config = Config { value: config };
+    match report.kind {
+        ModelKind::Dit => check_dit(&mut report, source, &config, files),
+        ModelKind::TextEncoder | ModelKind::Lm => check_qwen3(&mut report, source, &config, files),
+        ModelKind::Vae => {}
+        ModelKind::Unknown => report
+            .problems
+            .push("config.json describes no model that this program knows".into()),
+    }
+    report
+}
+
+fn kind_of(name: &str, config: &serde_json::Value) -> ModelKind {
+    let text = |key: &str| {
+        config
+            .get(key)
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+    };
+    match (text("model_type"), text("_class_name")) {
+        ("acestep", _) => ModelKind::Dit,
+        (_, "AutoencoderOobleck") => ModelKind::Vae,
+        ("qwen3", _) if name.starts_with(super::list::LM_PREFIX) => ModelKind::Lm,
+        ("qwen3", _) => ModelKind::TextEncoder,
+        _ => ModelKind::Unknown,
+    }
+}
+
+fn count(report: &mut ModelReport, files: &[WeightFile]) {
+    let mut dtypes = BTreeMap::<String, u64>::new();
+    for file in files {
+        let metadata = &file.header().metadata;
+        for info in metadata.tensors().values() {
+            let values = info.shape.iter().product::<usize>() as u64;
+            report.parameters += values;
+            report.tensors += 1;
+            *dtypes.entry(info.dtype.to_string()).or_default() += values;
+        }
+    }
+    let mut dtypes: Vec<_> = dtypes.into_iter().collect();
+    dtypes.sort_by_key(|(_, values)| std::cmp::Reverse(*values));
+    report.dtype = dtypes
+        .into_iter()
+        .map(|(dtype, _)| dtype)
+        .collect::<Vec<_>>()
+        .join(", ");
+}
+
+struct Config {
+    value: serde_json::Value,
+}
+
+impl Config {
+    fn typed<T: serde::de::DeserializeOwned>(&self) -> Result<T, String> {
+        serde_json::from_value(self.value.clone()).map_err(|error| {
+            format!(
+                "config.json: {}",
+                error.to_string().replace("missing field", "missing key")
+            )
+        })
+    }
+}
+
+fn check_dit(report: &mut ModelReport, source: &Source, config: &Config, files: Vec<WeightFile>) {
+    let cfg = match config.typed::<dit::Config>().and_then(|cfg| {
+        cfg.validate()
+            .map(|()| cfg)
+            .map_err(|why| format!("config.json: {why}"))
+    }) {
+        Ok(cfg) => cfg,
+        Err(problem) => return report.problems.push(problem),
+    };
+    report.family = Some(
+        cfg.family()
+            .unwrap_or_else(|| Family::from_name(&report.name)),
+    );
+    rehearse(report, files, |w| {
+        let backend = Backend::default();
+        Dit::load(&cfg, backend, &w.pp("decoder"))?;
+        ConditionEncoder::load(&cfg, backend, w)?;
+        AudioTokenizer::load(&cfg, backend, &w.pp("tokenizer"))?;
+        AudioDetokenizer::load(&cfg, backend, &w.pp("detokenizer"))?;
+        Ok(())
+    });
+    let silence = source
+        .read(&format!("{}/{SILENCE}", report.name))
+        .map_err(|error| sentence(SILENCE, &error))
+        .and_then(|bytes| pickle::tensor(&bytes).map_err(|why| format!("{SILENCE}: {why}")))
+        .and_then(|tensor| {
+            layout::check_silence(&cfg, tensor.dims()).map_err(|why| format!("{SILENCE}: {why}"))
+        });
+    if let Err(problem) = silence {
+        report.problems.push(problem);
+    }
+}
+
+fn check_qwen3(report: &mut ModelReport, source: &Source, config: &Config, files: Vec<WeightFile>) {
+    match config
+        .typed::<qwen3::Config>()
+        .and_then(|cfg| cfg.validate().map(|()| cfg))
+    {
+        Ok(cfg) => rehearse(report, files, |w| {
+            Qwen3::load(&cfg, Backend::default(), w).map(drop)
+        }),
+        Err(problem) => report.problems.push(problem),
+    }
+    if let Err(error) = source.read(&format!("{}/tokenizer.json", report.name)) {
+        report.problems.push(sentence("tokenizer.json", &error));
+    }
+}
+
+/// Loads without data and reports what is missing, misshapen, or not used.
+fn rehearse(
+    report: &mut ModelReport,
+    files: Vec<WeightFile>,
+    load: impl FnOnce(&Weights) -> candle_core::Result<()>,
+) {
+    let weights = match Weights::rehearsal(files) {
+        Ok(weights) => weights,
+        Err(damage) => return report.problems.push(damage.to_string()),
+    };
+    if let Err(error) = load(&weights) {
+        report.problems.push(error.to_string());
+    }
+    listed(
+        &mut report.problems,
+        weights.complaints(),
+        "more tensors are missing or misshapen",
+    );
+    let unused = weights
+        .unused()
+        .into_iter()
+        .map(|name| format!("the tensor {name} belongs to no network"));
+    listed(
+        &mut report.problems,
+        unused.collect(),
+        "more tensors belong to no network",
+    );
+}
+
+fn listed(problems: &mut Vec<String>, mut sentences: Vec<String>, more: &str) {
+    let rest = sentences.len().saturating_sub(LISTED);
+    sentences.truncate(LISTED);
+    problems.append(&mut sentences);
+    if rest > 0 {
+        problems.push(format!("{rest} {more}"));
+    }
+}
+
+/// The reason of a checkpoint error with the file's name instead of its whole path.
+fn sentence(what: &str, error: &Error) -> String {
+    match error {
+        Error::Checkpoint { path, reason } => {
+            let file = path
+                .file_name()
+                .map_or_else(|| what.into(), |name| name.to_string_lossy());
+            format!("{file}: {reason}")
+        }
+        other => format!("{what}: {other}"),
+    }
+}
+
+impl fmt::Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.path)?;
+        for model in &self.models {
+            write!(f, "{model}")?;
+        }
+        for problem in &self.problems {
+            writeln!(f, "  ! {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ModelReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match (self.kind, self.family) {
+            (ModelKind::Dit, Some(Family::Turbo)) => "DiT, turbo",
+            (ModelKind::Dit, Some(Family::Base)) => "DiT, base",
+            (ModelKind::Dit, None) => "DiT",
+            (ModelKind::Vae, _) => "autoencoder",
+            (ModelKind::TextEncoder, _) => "text encoder",
+            (ModelKind::Lm, _) => "language model",
+            (ModelKind::Unknown, _) => "unknown",
+        };
+        writeln!(f, "  {} ({kind})", self.name)?;
+        if self.tensors > 0 {
+            writeln!(
+                f,
+                "    {} tensors, {} parameters, {}, {:.2} GB in {}",
+                self.tensors,
+                self.parameters,
+                self.dtype,
+                self.bytes as f64 / 1e9,
+                self.files.join(", ")
+            )?;
+        }
+        self.problems
+            .iter()
+            .try_for_each(|problem| writeln!(f, "    ! {problem}"))
+    }
+}

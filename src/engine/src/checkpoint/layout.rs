@@ -1,0 +1,364 @@
+//! The released hub layout: names of folders and files to networks.
+
+use std::path::{Path, PathBuf};
+
+use acestep_domain::{event::Stage, task::Family};
+use candle_core::{Device, Tensor};
+use serde::de::DeserializeOwned;
+
+use super::{config, pickle, source::Source};
+use crate::{
+    demo,
+    device::Placement,
+    error::{Error, Result},
+    models::{dit, qwen3},
+    nn::{WeightFile, Weights},
+};
+
+/// Prefix of DiT folders; what comes after it is the variant.
+pub(super) const DIT_PREFIX: &str = "acestep-v15-";
+/// Folder of the text encoder and its tokenizer.
+pub(super) const TEXT_ENCODER: &str = "Qwen3-Embedding-0.6B";
+/// Folder of the autoencoder.
+pub(super) const VAE: &str = "vae";
+/// Constant context frames beside each DiT.
+pub(super) const SILENCE: &str = "silence_latent.pt";
+
+/// What a folder of a checkpoint holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Module {
+    /// Decoder, condition encoder, audio tokenizer and detokenizer.
+    Dit,
+    /// The text encoder.
+    TextEncoder,
+    /// The autoencoder.
+    Vae,
+}
+
+/// A checkpoint whose folders are there and whose configs make sense. Weights are read by
+/// [`Checkpoint::part`].
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    source: Source,
+    name: String,
+    /// Config of the DiT folder.
+    pub dit: dit::Config,
+    /// Config of the text encoder.
+    pub text_encoder: qwen3::Config,
+    family: Family,
+}
+
+impl Checkpoint {
+    /// Opens the DiT folder `config_path` below `root`, with the `vae` and text encoder beside
+    /// it. The bundled model is found by its name when no folder has it.
+    ///
+    /// # Errors
+    /// A folder, file or key is missing, or a config is impossible.
+    pub fn open(root: &Path, config_path: &str) -> Result<Self> {
+        if config_path.is_empty()
+            || config_path.starts_with('.')
+            || config_path.contains(['/', '\\', ':'])
+        {
+            return Err(Error::Invalid {
+                field: "config_path",
+                reason: format!(
+                    "`{config_path}` is not the name of a folder, for example acestep-v15-turbo"
+                ),
+            });
+        }
+        let source = Source::Folder(root.to_path_buf());
+        if config_path == demo::NAME && demo::BUNDLED && !source.has_folder(config_path) {
+            return Self::demo();
+        }
+        if !root.is_dir() {
+            return Err(Error::checkpoint(
+                root,
+                "this folder of checkpoints is not there",
+            ));
+        }
+        Self::read(source, config_path)
+    }
+
+    /// Opens the model inside the binary.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] in a build without it.
+    pub fn demo() -> Result<Self> {
+        if !demo::BUNDLED {
+            return Err(Error::Unsupported {
+                what: format!("the model {}", demo::NAME),
+                because: "this program was built without the feature `demo-model`".into(),
+            });
+        }
+        Self::read(Source::Embedded(demo::FILES), demo::NAME)
+    }
+
+    fn read(source: Source, name: &str) -> Result<Self> {
+        for folder in [name, VAE, TEXT_ENCODER] {
+            if !source.has_folder(folder) {
+                return Err(Error::checkpoint(
+                    source.path(folder),
+                    missing_folder(&source),
+                ));
+            }
+        }
+        let file = format!("{name}/config.json");
+        let dit: dit::Config = config::read(&source, &file)?;
+        dit.validate()
+            .map_err(|reason| Error::checkpoint(source.path(&file), reason))?;
+        let file = format!("{TEXT_ENCODER}/config.json");
+        let text_encoder: qwen3::Config = config::read(&source, &file)?;
+        text_encoder
+            .validate()
+            .map_err(|reason| Error::checkpoint(source.path(&file), reason))?;
+        if text_encoder.hidden_size != dit.text_hidden_dim {
+            let reason = format!(
+                "hidden_size is {}, but the DiT {name} expects a text encoder of {} (text_hidden_dim)",
+                text_encoder.hidden_size, dit.text_hidden_dim
+            );
+            return Err(Error::checkpoint(source.path(&file), reason));
+        }
+        let family = dit.family().unwrap_or_else(|| Family::from_name(name));
+        Ok(Self {
+            source,
+            name: name.to_owned(),
+            dit,
+            text_encoder,
+            family,
+        })
+    }
+
+    /// Name of the DiT folder.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Turbo or base: by the config, else by the name.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Whether it is inside the binary.
+    pub fn is_built_in(&self) -> bool {
+        matches!(self.source, Source::Embedded(_))
+    }
+
+    /// Folder of a module, for messages.
+    pub fn path(&self, module: Module) -> PathBuf {
+        self.source.path(self.folder(module))
+    }
+
+    fn folder(&self, module: Module) -> &str {
+        match module {
+            Module::Dit => &self.name,
+            Module::TextEncoder => TEXT_ENCODER,
+            Module::Vae => VAE,
+        }
+    }
+
+    /// `config.json` of a module as any type.
+    ///
+    /// # Errors
+    /// The file is missing, no JSON, or lacks a key.
+    pub fn config<T: DeserializeOwned>(&self, module: Module) -> Result<T> {
+        config::read(
+            &self.source,
+            &format!("{}/config.json", self.folder(module)),
+        )
+    }
+
+    /// `tokenizer.json` of the text encoder.
+    ///
+    /// # Errors
+    /// The file is missing or not what it should be.
+    pub fn tokenizer(&self) -> Result<Vec<u8>> {
+        let bytes = self
+            .source
+            .read(&format!("{TEXT_ENCODER}/tokenizer.json"))?;
+        Ok(bytes.into_owned())
+    }
+
+    /// Where [`Self::tokenizer`] was read, for messages.
+    pub fn tokenizer_path(&self) -> PathBuf {
+        self.source.path(&format!("{TEXT_ENCODER}/tokenizer.json"))
+    }
+
+    /// The silence latents `[1, t, c]`, f32: context of every frame that has no source, and the
+    /// timbre reference when there is none. They carry a meaning by absolute frame: slice from
+    /// frame 0.
+    ///
+    /// # Errors
+    /// The file is missing or damaged, or does not fit the config.
+    pub fn silence_latent(&self, device: &Device) -> Result<Tensor> {
+        let file = format!("{}/{SILENCE}", self.name);
+        let bytes = self.source.read(&file)?;
+        let wrong = |reason: String| Error::checkpoint(self.source.path(&file), reason);
+        let stored = pickle::tensor(&bytes).map_err(wrong)?;
+        check_silence(&self.dit, stored.dims()).map_err(wrong)?;
+        // As the autoencoder gives it, [1, c, t], to frames first.
+        stored
+            .transpose(1, 2)
+            .and_then(|frames_first| frames_first.contiguous()?.to_device(device))
+            .map_err(Error::in_stage(Stage::Load))
+    }
+
+    /// Weights of a module, ready to be taken.
+    ///
+    /// # Errors
+    /// A file is missing or damaged.
+    pub fn part(&self, module: Module, placement: &Placement) -> Result<Part> {
+        let (files, names) = open_weights(&self.source, self.folder(module))?;
+        let path = match names.as_slice() {
+            [only] => self.source.path(&format!("{}/{only}", self.folder(module))),
+            _ => self.path(module),
+        };
+        let bytes = names
+            .iter()
+            .map(|name| self.source.size(&format!("{}/{name}", self.folder(module))))
+            .sum();
+        let weights = Weights::new(files, placement.dtype, &placement.device)
+            .map_err(|damage| Error::checkpoint(&path, damage.to_string()))?;
+        Ok(Part {
+            weights,
+            path,
+            bytes,
+        })
+    }
+}
+
+/// Weights of one folder. Networks are loaded from it one after another; what none of them took
+/// is told by [`Part::unused`].
+pub struct Part {
+    weights: Weights,
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl Part {
+    /// Loads a network: `part.load(|w| Dit::load(&checkpoint.dit, backend, &w.pp("decoder")))`.
+    ///
+    /// # Errors
+    /// The network's complaint with the path of the weights, or out of memory.
+    pub fn load<T>(&self, network: impl FnOnce(&Weights) -> candle_core::Result<T>) -> Result<T> {
+        network(&self.weights).map_err(|error| match Error::in_stage(Stage::Load)(error) {
+            Error::Stage { source, .. } => Error::checkpoint(&self.path, message(&source)),
+            out_of_memory => out_of_memory,
+        })
+    }
+
+    /// Tensors that no network has taken.
+    pub fn unused(&self) -> Vec<String> {
+        self.weights.unused()
+    }
+
+    /// The file, or the folder when there are several.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes on disk.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// Whether silence latents of shape `dims` fit a config.
+pub(super) fn check_silence(cfg: &dit::Config, dims: &[usize]) -> std::result::Result<(), String> {
+    let c = cfg.audio_acoustic_hidden_dim;
+    match dims {
+        &[1, channels, frames] if channels == c && frames >= cfg.timbre_fix_frame => Ok(()),
+        dims => Err(format!(
+            "its tensor has shape {dims:?}, the config asks for [1, {c}, at least {}]",
+            cfg.timbre_fix_frame
+        )),
+    }
+}
+
+/// The words of a tensor error without the backtrace that candle may carry along.
+fn message(error: &candle_core::Error) -> String {
+    match error {
+        candle_core::Error::WithBacktrace { inner, .. } => message(inner),
+        other => other.to_string(),
+    }
+}
+
+fn missing_folder(source: &Source) -> String {
+    let names: Vec<String> = source
+        .names("")
+        .into_iter()
+        .filter(|name| source.has_folder(name))
+        .collect();
+    match names.as_slice() {
+        [] => "the folder is missing; there is no folder beside it".into(),
+        names => format!("the folder is missing; there are {}", names.join(", ")),
+    }
+}
+
+/// The weight files of a folder and their names: one file, or the shards an index lists.
+pub(super) fn open_weights(
+    source: &Source,
+    folder: &str,
+) -> Result<(Vec<WeightFile>, Vec<String>)> {
+    let names = weight_files(source, folder)?;
+    let files = names
+        .iter()
+        .map(|name| source.open(&format!("{folder}/{name}")))
+        .collect::<Result<Vec<_>>>()?;
+    Ok((files, names))
+}
+
+fn weight_files(source: &Source, folder: &str) -> Result<Vec<String>> {
+    for stem in ["model", "diffusion_pytorch_model"] {
+        let single = format!("{stem}.safetensors");
+        if source.has(&format!("{folder}/{single}")) {
+            return Ok(vec![single]);
+        }
+        let index = format!("{folder}/{stem}.safetensors.index.json");
+        if source.has(&index) {
+            return shards(source, folder, &index);
+        }
+    }
+    let there = source.names(folder);
+    let reason = if there.iter().any(|name| name.ends_with(".gguf")) {
+        "there are no safetensors weights in this folder, and GGUF files cannot be read yet".into()
+    } else if let Some(shard) = there.iter().find(|name| name.ends_with(".safetensors")) {
+        format!(
+            "there is no model.safetensors and no model.safetensors.index.json that lists {shard}"
+        )
+    } else {
+        "there are no weights in this folder (model.safetensors); download it again".into()
+    };
+    Err(Error::checkpoint(source.path(folder), reason))
+}
+
+fn shards(source: &Source, folder: &str, index: &str) -> Result<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct Index {
+        weight_map: std::collections::BTreeMap<String, String>,
+    }
+    let listed: Index = config::read(source, index)?;
+    let mut names: Vec<String> = listed.weight_map.into_values().collect();
+    names.sort();
+    names.dedup();
+    if names.is_empty() {
+        return Err(Error::checkpoint(
+            source.path(index),
+            "the index lists no file",
+        ));
+    }
+    for name in &names {
+        if name.contains(['/', '\\']) || name.starts_with('.') {
+            return Err(Error::checkpoint(
+                source.path(index),
+                format!("the index lists `{name}`, which is no file name"),
+            ));
+        }
+        if !source.has(&format!("{folder}/{name}")) {
+            return Err(Error::checkpoint(
+                source.path(index),
+                format!("the index lists {name}, which is missing; download it again"),
+            ));
+        }
+    }
+    Ok(names)
+}
