@@ -20,3 +20,4 @@ pub mod models;
 pub mod nn;
 pub mod observer;
 pub mod text;
+pub mod pipeline;

@@ -11,6 +11,7 @@ pub mod dit;
 pub mod encoder_layer;
 pub mod fsq;
 pub mod lyric_encoder;
+pub mod oobleck;
 pub mod qwen3;
 pub mod timbre_encoder;
 
@@ -18,4 +19,5 @@ pub use audio_detokenizer::AudioDetokenizer;
 pub use audio_tokenizer::AudioTokenizer;
 pub use condition_encoder::ConditionEncoder;
 pub use dit::Dit;
+pub use oobleck::Oobleck;
 pub use qwen3::Qwen3;

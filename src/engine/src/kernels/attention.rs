@@ -74,7 +74,7 @@ impl Shapes {
 
 /// Streaming attention: on a CPU in f32 by the kernel of this module, anywhere else [`standard`].
 pub fn fused(q: &Tensor, k: &Tensor, v: &Tensor, scale: f32, mask: Mask) -> Result<Tensor> {
-    if !runs_here(q) {
+    if !runs_here(q.device(), q.dtype()) {
         return standard(q, k, v, scale, mask);
     }
     let shapes = Shapes::new(q.shape(), k.shape(), v.shape())?;

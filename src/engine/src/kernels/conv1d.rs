@@ -1,6 +1,6 @@
 //! One-dimensional convolution, any kernel size, stride, dilation and padding.
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, bail};
 
 use super::direct::{Direct, Input};
 use super::parallel::SharedOut;
@@ -53,7 +53,7 @@ impl Conv1d {
         if kernel == 0 || config.stride == 0 || config.dilation == 0 {
             bail!("conv1d: kernel size, stride and dilation must not be 0 ({kernel}, {config:?})");
         }
-        let weights = if runs_here(weight) {
+        let weights = if runs_here(weight.device(), weight.dtype()) {
             let values = weight.flatten_all()?.to_vec1::<f32>()?;
             let bias = bias.map(Tensor::to_vec1::<f32>).transpose()?;
             if bias.as_ref().is_some_and(|bias| bias.len() != out_channels) {
@@ -170,8 +170,8 @@ impl Conv1d {
 }
 
 /// True where the kernels of this module run: a CPU in f32.
-pub(super) fn runs_here(tensor: &Tensor) -> bool {
-    tensor.device().is_cpu() && tensor.dtype() == DType::F32
+pub(super) fn runs_here(device: &Device, dtype: DType) -> bool {
+    device.is_cpu() && dtype == DType::F32
 }
 
 /// The values of a contiguous f32 tensor on the CPU.
@@ -394,7 +394,7 @@ mod tests {
         for dtype in [DType::F32, DType::F64] {
             let cast = |t: &Tensor| t.to_dtype(dtype).unwrap();
             let conv = Conv1d::new(&cast(&weight), Some(&cast(&tensor(&[8], 6))), config).unwrap();
-            let snake = Snake::new(&cast(&alpha), &cast(&beta)).unwrap();
+            let snake = Snake::new(&alpha, &beta, dtype).unwrap();
             let once = conv
                 .forward_snake_residual(&cast(&x), &snake, &cast(&residual))
                 .unwrap();

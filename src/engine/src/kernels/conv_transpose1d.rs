@@ -52,7 +52,7 @@ impl ConvTranspose1d {
         if kernel == 0 || config.stride == 0 {
             bail!("conv_transpose1d: kernel size and stride must not be 0 ({kernel}, {config:?})");
         }
-        let weights = if runs_here(weight) {
+        let weights = if runs_here(weight.device(), weight.dtype()) {
             let values = weight.flatten_all()?.to_vec1::<f32>()?;
             let bias = bias.map(Tensor::to_vec1::<f32>).transpose()?;
             if bias.as_ref().is_some_and(|bias| bias.len() != out_channels) {
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn snake_before_equals_the_two_steps() {
         let conv = ConvTranspose1d::new(&tensor(&[6, 5, 8], 1), None, config(4, 2, 0)).unwrap();
-        let snake = Snake::new(&tensor(&[1, 6, 1], 2), &tensor(&[1, 6, 1], 3)).unwrap();
+        let snake = Snake::new(&tensor(&[1, 6, 1], 2), &tensor(&[1, 6, 1], 3), DType::F32).unwrap();
         let x = tensor(&[2, 6, 77], 4);
         let want = conv.forward(&snake.forward(&x).unwrap()).unwrap();
         assert_eq!(flat(&conv.forward_snake(&x, &snake).unwrap()), flat(&want));

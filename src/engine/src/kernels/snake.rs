@@ -26,8 +26,9 @@ pub struct Snake {
 }
 
 impl Snake {
-    /// `alpha` and `beta` hold logarithms and have one value a channel, in any shape.
-    pub fn new(alpha: &Tensor, beta: &Tensor) -> Result<Self> {
+    /// `alpha` and `beta` hold logarithms and have one value a channel, in any shape and dtype;
+    /// `dtype` is that of the input to come.
+    pub fn new(alpha: &Tensor, beta: &Tensor, dtype: DType) -> Result<Self> {
         let read = |tensor: &Tensor| tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>();
         let (log_alpha, log_beta) = (read(alpha)?, read(beta)?);
         if log_alpha.len() != log_beta.len() {
@@ -47,12 +48,11 @@ impl Snake {
                 )
             })
             .collect();
-        let tensors = if runs_here(alpha) {
+        let tensors = if runs_here(alpha.device(), dtype) {
             None
         } else {
             let tensor = |values: Vec<f32>| {
-                Tensor::from_vec(values, (1, channels.len(), 1), alpha.device())?
-                    .to_dtype(alpha.dtype())
+                Tensor::from_vec(values, (1, channels.len(), 1), alpha.device())?.to_dtype(dtype)
             };
             Some((
                 tensor(channels.iter().map(|c| c.0).collect())?,
@@ -210,12 +210,17 @@ mod tests {
             let (alpha, beta) = (tensor(&[1, shape[1], 1], 2), tensor(&[1, shape[1], 1], 3));
             let want = reference(&x, &alpha, &beta);
             assert_close(
-                &flat(&Snake::new(&alpha, &beta).unwrap().forward(&x).unwrap()),
+                &flat(
+                    &Snake::new(&alpha, &beta, DType::F32)
+                        .unwrap()
+                        .forward(&x)
+                        .unwrap(),
+                ),
                 &want,
                 1e-6,
             );
             let double = |t: &Tensor| t.to_dtype(DType::F64).unwrap();
-            let y = Snake::new(&double(&alpha), &double(&beta))
+            let y = Snake::new(&alpha, &beta, DType::F64)
                 .unwrap()
                 .forward(&double(&x))
                 .unwrap();
@@ -225,7 +230,7 @@ mod tests {
 
     #[test]
     fn values_that_are_not_numbers_stay_visible() {
-        let snake = Snake::new(&tensor(&[1, 1, 1], 1), &tensor(&[1, 1, 1], 2)).unwrap();
+        let snake = Snake::new(&tensor(&[1, 1, 1], 1), &tensor(&[1, 1, 1], 2), DType::F32).unwrap();
         let x = Tensor::new(
             &[[[f32::NAN, f32::INFINITY, 3e9f32]]],
             &candle_core::Device::Cpu,
@@ -242,7 +247,7 @@ mod tests {
 
     #[test]
     fn same_bytes_on_any_number_of_threads_and_from_a_view() {
-        let snake = Snake::new(&tensor(&[1, 7, 1], 1), &tensor(&[1, 7, 1], 2)).unwrap();
+        let snake = Snake::new(&tensor(&[1, 7, 1], 1), &tensor(&[1, 7, 1], 2), DType::F32).unwrap();
         let x = tensor(&[2, 150_001, 7], 3).transpose(1, 2).unwrap();
         same_on_any_number_of_threads(|| snake.forward(&x).unwrap());
         assert_eq!(
@@ -253,8 +258,8 @@ mod tests {
 
     #[test]
     fn wrong_shapes_are_refused() {
-        assert!(Snake::new(&tensor(&[1, 3, 1], 1), &tensor(&[1, 4, 1], 1)).is_err());
-        let snake = Snake::new(&tensor(&[1, 3, 1], 1), &tensor(&[1, 3, 1], 1)).unwrap();
+        assert!(Snake::new(&tensor(&[1, 3, 1], 1), &tensor(&[1, 4, 1], 1), DType::F32).is_err());
+        let snake = Snake::new(&tensor(&[1, 3, 1], 1), &tensor(&[1, 3, 1], 1), DType::F32).unwrap();
         assert!(snake.forward(&tensor(&[1, 4, 9], 1)).is_err());
     }
 }

@@ -1,0 +1,4 @@
+//! The fixed order of stages. The loops here see the [`Observer`](crate::observer::Observer):
+//! progress goes out and the cancel token is looked at between their units.
+
+pub mod vae_tiles;

@@ -1,0 +1,246 @@
+//! Encoding and decoding in tiles, so that memory does not grow with the song.
+//!
+//! A tile is a core and an overlap on each side; the network sees all of it, the core alone is
+//! kept. As long as the overlap is no smaller than the receptive field, which is computed from
+//! the config, the cores together are what one run over the whole song would have given. Smaller
+//! overlaps are therefore raised, never obeyed; [`Tiling`] says so.
+//!
+//! Items of a batch are run one after another by the caller: peak memory and results do not
+//! depend on the batch.
+
+use std::ops::Range;
+
+use acestep_domain::note::Note;
+use candle_core::{IndexOp, Tensor};
+
+use crate::error::{Error, Result, Stage};
+use crate::models::oobleck::Oobleck;
+use crate::observer::Observer;
+
+/// What the caller asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TileOptions {
+    /// Latent frames of a tile, overlaps included.
+    pub tile_frames: usize,
+    /// Latent frames added on each side of a core; `None` takes the receptive field.
+    pub overlap_frames: Option<usize>,
+}
+
+impl Default for TileOptions {
+    /// The official decode chunk.
+    fn default() -> Self {
+        Self {
+            tile_frames: 512,
+            overlap_frames: None,
+        }
+    }
+}
+
+/// What is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tiling {
+    /// Latent frames of a tile, overlaps included.
+    pub tile_frames: usize,
+    /// Latent frames on each side of a core.
+    pub overlap_frames: usize,
+    asked: TileOptions,
+    frames: usize,
+}
+
+impl Tiling {
+    /// For `frames` latent frames through a network that looks `receptive_field` frames to each
+    /// side.
+    pub fn new(asked: TileOptions, receptive_field: usize, frames: usize) -> Self {
+        let overlap_frames = asked.overlap_frames.unwrap_or(0).max(receptive_field);
+        Self {
+            // With a core smaller than an overlap, most of the work would be thrown away.
+            tile_frames: asked.tile_frames.max(3 * overlap_frames.max(1)),
+            overlap_frames,
+            asked,
+            frames,
+        }
+    }
+
+    fn core_frames(&self) -> usize {
+        if self.frames <= self.tile_frames {
+            self.frames.max(1)
+        } else {
+            self.tile_frames - 2 * self.overlap_frames
+        }
+    }
+
+    /// How many tiles.
+    pub fn tiles(&self) -> usize {
+        self.frames.div_ceil(self.core_frames())
+    }
+
+    /// Core and whole of tile `index`, in frames.
+    fn tile(&self, index: usize) -> (Range<usize>, Range<usize>) {
+        let start = index * self.core_frames();
+        let core = start..(start + self.core_frames()).min(self.frames);
+        let whole = core.start.saturating_sub(self.overlap_frames)
+            ..(core.end + self.overlap_frames).min(self.frames);
+        (core, whole)
+    }
+
+    /// What differs from what was asked.
+    pub fn notes(&self) -> Vec<Note> {
+        let mut notes = Vec::new();
+        if let Some(asked) = self.asked.overlap_frames
+            && asked < self.overlap_frames
+        {
+            notes.push(Note::general(
+                "tile_overlap_raised",
+                format!(
+                    "The tile overlap was raised from {asked} to {} latent frames, as far as this autoencoder looks; with less, seams would be heard.",
+                    self.overlap_frames
+                ),
+            ));
+        }
+        if self.asked.tile_frames < self.tile_frames && self.frames > self.asked.tile_frames {
+            notes.push(Note::general(
+                "tile_size_raised",
+                format!(
+                    "The tile size was raised from {} to {} latent frames, three times the overlap; smaller tiles would mostly repeat work.",
+                    self.asked.tile_frames, self.tile_frames
+                ),
+            ));
+        }
+        notes
+    }
+}
+
+/// Decodes one song, `latents` `[t, c]` of any dtype, to its channels on the host, neither
+/// clipped nor scaled. Progress counts tiles of song `item`.
+///
+/// # Errors
+/// Cancelled between two tiles, out of memory, a failing operation, or values that are not finite.
+pub fn decode_tiled(
+    vae: &Oobleck,
+    latents: &Tensor,
+    item: usize,
+    options: TileOptions,
+    observer: &dyn Observer,
+) -> Result<(Vec<Vec<f32>>, Tiling)> {
+    const STAGE: Stage = Stage::Decode;
+    let failed = || Error::in_stage(STAGE);
+    let (frames, _c) = latents.dims2().map_err(failed())?;
+    let tiling = Tiling::new(options, vae.decoder_receptive_field(), frames);
+    let (hop, samples) = (vae.hop(), vae.config().samples_from_frames(frames));
+    let mut channels = vec![Vec::with_capacity(samples); vae.config().audio_channels];
+
+    let latents = latents
+        .t()
+        .and_then(|latents| latents.unsqueeze(0))
+        .map_err(failed())?; // [1, c, t]
+    for index in 0..tiling.tiles() {
+        observer.check()?;
+        let (core, whole) = tiling.tile(index);
+        let tile = latents
+            .narrow(2, whole.start, whole.len())
+            .and_then(|tile| vae.decode(&tile)) // [1, channels, n]
+            .map_err(failed())?;
+        // Frame f becomes samples from f · hop on, wherever a tile begins; only the song's end
+        // may fall short of a whole frame.
+        let first = (core.start - whole.start) * hop;
+        let len = if core.end == frames {
+            samples
+        } else {
+            core.end * hop
+        } - core.start * hop;
+        for (i, channel) in channels.iter_mut().enumerate() {
+            let values = tile
+                .i((0, i))
+                .and_then(|row| row.narrow(0, first, len)?.to_vec1::<f32>())
+                .map_err(failed())?;
+            check_finite(&values, STAGE, "autoencoder's decoder")?;
+            channel.extend(values);
+        }
+        observer.progress(STAGE, item, index + 1, tiling.tiles());
+    }
+    Ok((channels, tiling))
+}
+
+/// Encodes one clip, given as its channels, to the mean of its latents `[t, c]`, f32, on the
+/// autoencoder's device. Progress counts tiles of clip `item`.
+///
+/// # Errors
+/// As [`decode_tiled`]; also if the channels are not those of the autoencoder or differ in length.
+pub fn encode_tiled(
+    vae: &Oobleck,
+    channels: &[Vec<f32>],
+    item: usize,
+    options: TileOptions,
+    observer: &dyn Observer,
+) -> Result<(Tensor, Tiling)> {
+    const STAGE: Stage = Stage::Encode;
+    let failed = || Error::in_stage(STAGE);
+    let samples = channels.first().map_or(0, Vec::len);
+    let config = vae.config();
+    if channels.len() != config.audio_channels
+        || channels.iter().any(|channel| channel.len() != samples)
+    {
+        return Err(Error::Audio {
+            what: "sound to encode".to_owned(),
+            reason: format!(
+                "it has channels of {:?} samples, the autoencoder takes {} channels of the same length",
+                channels.iter().map(Vec::len).collect::<Vec<_>>(),
+                config.audio_channels
+            ),
+        });
+    }
+    let (hop, frames) = (vae.hop(), config.frames_from_samples(samples));
+    if frames == 0 {
+        return Err(Error::Audio {
+            what: "sound to encode".to_owned(),
+            reason: format!("it has {samples} samples, less than one latent frame ({hop})"),
+        });
+    }
+    let tiling = Tiling::new(options, vae.encoder_receptive_field(), frames);
+
+    let mut latents = Vec::with_capacity(tiling.tiles());
+    for index in 0..tiling.tiles() {
+        observer.check()?;
+        let (core, whole) = tiling.tile(index);
+        // The last tile takes the samples that do not fill a frame as well.
+        let end = if whole.end == frames {
+            samples
+        } else {
+            whole.end * hop
+        };
+        let span = whole.start * hop..end;
+        let tile: Vec<f32> = channels
+            .iter()
+            .flat_map(|channel| &channel[span.clone()])
+            .copied()
+            .collect();
+        let mean = Tensor::from_vec(tile, (1, config.audio_channels, span.len()), vae.device())
+            .and_then(|tile| vae.encode_mean(&tile)) // [1, c, t]
+            .and_then(|mean| {
+                mean.narrow(2, core.start - whole.start, core.len())?
+                    .i(0)?
+                    .t()
+            }) // [t, c]
+            .map_err(failed())?;
+        let values = mean
+            .flatten_all()
+            .and_then(|mean| mean.to_vec1::<f32>())
+            .map_err(failed())?;
+        check_finite(&values, STAGE, "autoencoder's encoder")?;
+        latents.push(mean);
+        observer.progress(STAGE, item, index + 1, tiling.tiles());
+    }
+    let latents = Tensor::cat(&latents, 0).map_err(failed())?;
+    Ok((latents, tiling))
+}
+
+fn check_finite(values: &[f32], stage: Stage, module: &'static str) -> Result<()> {
+    if values.iter().all(|value| value.is_finite()) {
+        Ok(())
+    } else {
+        Err(Error::NotFinite { stage, module })
+    }
+}
+
+#[cfg(test)]
+mod tests;
