@@ -93,6 +93,8 @@ def make_vae(config, seed):
     from diffusers import AutoencoderOobleck
 
     kwargs = {k: v for k, v in config.items() if k != "_class_name"}
+    # Gains start from the norms of torch's own init.
+    torch.manual_seed(seed)
     return tiny.randomise(AutoencoderOobleck(**kwargs), seed)
 
 

@@ -169,8 +169,20 @@ def build_dit_family(config, seed):
         **encoder, **dit_kwargs(config, pooler + ["fsq_dim", "fsq_input_levels", "fsq_input_num_quantizers"])
     )
     detokenizer = AceStepAudioTokenDetokenizer(**encoder, **dit_kwargs(config, pooler))
-    models = [decoder, condition, tokenizer, detokenizer]
-    return [randomise(model, seed + i) for i, model in enumerate(models)]
+    models = [randomise(model, seed + i) for i, model in enumerate([decoder, condition, tokenizer, detokenizer])]
+    if encoder["hidden_size"] != config["hidden_size"]:
+        put_special_token_first(condition.timbre_encoder)
+    return models
+
+
+def put_special_token_first(timbre_encoder):
+    """What the official XL models do and diffusers does not: the special token stands before the
+    embedded frames, and the output is read there."""
+
+    def prepend(_module, _inputs, output):
+        return torch.cat([timbre_encoder.special_token.expand(output.shape[0], -1, -1), output], dim=1)
+
+    timbre_encoder.embed_tokens.register_forward_hook(prepend)
 
 
 RENAMES = [
