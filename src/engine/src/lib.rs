@@ -19,5 +19,5 @@ pub mod memory;
 pub mod models;
 pub mod nn;
 pub mod observer;
-pub mod text;
 pub mod pipeline;
+pub mod text;

@@ -179,25 +179,6 @@ impl Dit {
             .to_dtype(DType::F32)
     }
 
-    /// Hidden states `[b, s, h]` after each layer, for tests and for reading attention.
-    #[cfg(test)]
-    fn states(
-        &self,
-        hidden_states: &Tensor,
-        step: usize,
-        times: &Times,
-        context: &Context,
-        condition: &Condition,
-    ) -> Result<Vec<Tensor>> {
-        let proj = times.proj.narrow(0, step, 1)?;
-        let mut states = vec![self.patchify(hidden_states, context)?];
-        for (layer, cross) in self.layers.iter().zip(&condition.layers) {
-            let last = states.last().expect("one state is there");
-            states.push(layer.forward(last, &proj, cross, &context.rope)?);
-        }
-        Ok(states)
-    }
-
     /// Noisy latents `[b, t, c]` to tokens `[b, s, h]`.
     fn patchify(&self, hidden_states: &Tensor, context: &Context) -> Result<Tensor> {
         let latents = self.proj_in.latents(&hidden_states.to_dtype(self.dtype)?)?;
@@ -248,3 +229,6 @@ pub struct Shapes {
     /// How attention is computed.
     pub backend: Backend,
 }
+
+#[cfg(test)]
+mod tests;
