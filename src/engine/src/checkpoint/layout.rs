@@ -11,7 +11,7 @@ use crate::{
     demo,
     device::Placement,
     error::{Error, Result},
-    models::{dit, qwen3},
+    models::{dit, oobleck, qwen3},
     nn::{WeightFile, Weights},
 };
 
@@ -128,6 +128,23 @@ impl Checkpoint {
         })
     }
 
+    /// The autoencoder below `root`, config and weights; nothing else needs to be there.
+    ///
+    /// # Errors
+    /// The folder or a file is missing or damaged.
+    pub fn vae_alone(root: &Path, placement: &Placement) -> Result<(oobleck::Config, Part)> {
+        let source = Source::Folder(root.to_path_buf());
+        if !source.has_folder(VAE) {
+            return Err(Error::checkpoint(source.path(VAE), missing_folder(&source)));
+        }
+        let file = format!("{VAE}/config.json");
+        let config: oobleck::Config = config::read(&source, &file)?;
+        config
+            .validate()
+            .map_err(|reason| Error::checkpoint(source.path(&file), message(&reason)))?;
+        Ok((config, part(&source, VAE, placement)?))
+    }
+
     /// Name of the DiT folder.
     pub fn name(&self) -> &str {
         &self.name
@@ -207,23 +224,27 @@ impl Checkpoint {
     /// # Errors
     /// A file is missing or damaged.
     pub fn part(&self, module: Module, placement: &Placement) -> Result<Part> {
-        let (files, names) = open_weights(&self.source, self.folder(module))?;
-        let path = match names.as_slice() {
-            [only] => self.source.path(&format!("{}/{only}", self.folder(module))),
-            _ => self.path(module),
-        };
-        let bytes = names
-            .iter()
-            .map(|name| self.source.size(&format!("{}/{name}", self.folder(module))))
-            .sum();
-        let weights = Weights::new(files, placement.dtype, &placement.device)
-            .map_err(|damage| Error::checkpoint(&path, damage.to_string()))?;
-        Ok(Part {
-            weights,
-            path,
-            bytes,
-        })
+        part(&self.source, self.folder(module), placement)
     }
+}
+
+fn part(source: &Source, folder: &str, placement: &Placement) -> Result<Part> {
+    let (files, names) = open_weights(source, folder)?;
+    let path = match names.as_slice() {
+        [only] => source.path(&format!("{folder}/{only}")),
+        _ => source.path(folder),
+    };
+    let bytes = names
+        .iter()
+        .map(|name| source.size(&format!("{folder}/{name}")))
+        .sum();
+    let weights = Weights::new(files, placement.dtype, &placement.device)
+        .map_err(|damage| Error::checkpoint(&path, damage.to_string()))?;
+    Ok(Part {
+        weights,
+        path,
+        bytes,
+    })
 }
 
 /// Weights of one folder. Networks are loaded from it one after another; what none of them took

@@ -1,0 +1,304 @@
+//! The engine: one checkpoint loaded on one device, and what can be done with it. It has one
+//! owner, who calls it from one thread.
+
+use std::path::Path;
+
+use acestep_domain::{capabilities::DeviceKind, note::Note, task::Family};
+use candle_core::Tensor;
+
+pub use crate::pipeline::generate::{Request, RunReport, Take};
+use crate::{
+    audio::{Audio, resample::resample},
+    checkpoint::Checkpoint,
+    device,
+    error::{Error, Result, Stage},
+    models::oobleck::{self, Oobleck},
+    nn::Backend,
+    observer::Observer,
+    pipeline::{
+        generate::{self, Sink},
+        networks::Networks,
+        vae_tiles::{TileOptions, decode_tiled, encode_tiled},
+    },
+};
+
+/// How a checkpoint is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Where the networks run.
+    pub device: DeviceKind,
+    /// Attention without a stored matrix of scores, where the device has a kernel for it.
+    pub fused_attention: bool,
+    /// Asked of devices that can capture graphs; none can in this version.
+    pub compile: bool,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            device: DeviceKind::Cpu,
+            fused_attention: true,
+            compile: false,
+        }
+    }
+}
+
+/// What is loaded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineInfo {
+    /// Folder name of the DiT.
+    pub name: String,
+    /// Turbo or base.
+    pub family: Family,
+    /// Inside the binary.
+    pub built_in: bool,
+    /// Samples per second of songs.
+    pub sample_rate_hz: u32,
+    /// Channels of songs.
+    pub channels: usize,
+    /// Channels of latents.
+    pub latent_channels: usize,
+    /// Latent frames per second.
+    pub latent_rate_hz: f64,
+    /// Values of all networks.
+    pub parameters: u64,
+    /// Bytes of the weight files.
+    pub weights_bytes: u64,
+    /// Precision of weights and activations.
+    pub dtype: String,
+    /// How attention is computed.
+    pub attention: String,
+    /// Tensors nobody took, options without effect.
+    pub notes: Vec<Note>,
+}
+
+/// A loaded checkpoint.
+pub struct Engine {
+    info: EngineInfo,
+    networks: Networks,
+}
+
+impl Engine {
+    /// Loads every network of `source`. Reports [`Stage::Load`] for each module and can be
+    /// cancelled between modules.
+    ///
+    /// # Errors
+    /// A damaged checkpoint, a device that cannot be had, too little memory, cancelled.
+    pub fn load(
+        source: &Checkpoint,
+        options: &LoadOptions,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        let placement = device::open(options.device)?;
+        let backend = backend(options.fused_attention);
+        let loaded = Networks::load(source, placement, backend, observer)?;
+        let mut notes = loaded.notes;
+        if options.compile {
+            notes.push(Note::new(
+                "compile_without_effect",
+                "compile",
+                "Compile: this version has no captured graphs; weights are fused at load in any case.",
+            ));
+        }
+        let vae = loaded.networks.vae.config();
+        let info = EngineInfo {
+            name: source.name().to_owned(),
+            family: source.family(),
+            built_in: source.is_built_in(),
+            sample_rate_hz: vae.sampling_rate,
+            channels: vae.audio_channels,
+            latent_channels: vae.decoder_input_channels,
+            latent_rate_hz: f64::from(vae.sampling_rate) / vae.hop() as f64,
+            parameters: loaded.parameters,
+            weights_bytes: loaded.weights_bytes,
+            dtype: loaded.networks.placement.dtype.as_str().to_owned(),
+            attention: match backend {
+                Backend::Fused => "fused",
+                Backend::Standard => "standard",
+            }
+            .to_owned(),
+            notes,
+        };
+        Ok(Self {
+            info,
+            networks: loaded.networks,
+        })
+    }
+
+    /// What is loaded.
+    pub fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    /// Makes the songs of `request`; `sink` receives each one when it is decoded and checked, in
+    /// order.
+    ///
+    /// # Errors
+    /// Cancelled, a request this checkpoint cannot do, values that are not finite, silence, too
+    /// little memory, or whatever `sink` gives back.
+    pub fn generate(
+        &mut self,
+        request: &Request,
+        observer: &dyn Observer,
+        sink: &mut Sink<'_>,
+    ) -> Result<RunReport> {
+        generate::generate(&mut self.networks, request, observer, sink)
+    }
+
+    /// Sound to latents, see [`Vae::encode`].
+    ///
+    /// # Errors
+    /// See [`Vae::encode`].
+    pub fn vae_encode(
+        &self,
+        audio: &Audio,
+        tiles: TileOptions,
+        observer: &dyn Observer,
+    ) -> Result<(Tensor, Vec<Note>)> {
+        encode(&self.networks.vae, audio, tiles, observer)
+    }
+
+    /// Latents to sound, see [`Vae::decode`].
+    ///
+    /// # Errors
+    /// See [`Vae::decode`].
+    pub fn vae_decode(
+        &self,
+        latents: &Tensor,
+        tiles: TileOptions,
+        observer: &dyn Observer,
+    ) -> Result<(Vec<Audio>, Vec<Note>)> {
+        decode(&self.networks.vae, latents, tiles, observer)
+    }
+}
+
+/// The autoencoder alone.
+pub struct Vae {
+    network: Oobleck,
+}
+
+impl Vae {
+    /// Loads the folder `vae` below `root`; nothing else needs to be there.
+    ///
+    /// # Errors
+    /// The folder is missing or damaged, or the device cannot be had.
+    pub fn load(root: &Path, device: DeviceKind) -> Result<Self> {
+        let placement = device::open(device)?;
+        let (config, part) = Checkpoint::vae_alone(root, &placement)?;
+        let network = part.load(|w| Oobleck::load(&config, w))?;
+        Ok(Self { network })
+    }
+
+    /// What it was built from: rates, channels, hop.
+    pub fn config(&self) -> &oobleck::Config {
+        self.network.config()
+    }
+
+    /// Sound to the mean of its latents, `[1, t, c]`, f32. The clip is brought to the network's
+    /// channels and sample rate, with notes.
+    ///
+    /// # Errors
+    /// Cancelled, a clip shorter than a latent frame, values that are not finite, too little
+    /// memory.
+    pub fn encode(
+        &self,
+        audio: &Audio,
+        tiles: TileOptions,
+        observer: &dyn Observer,
+    ) -> Result<(Tensor, Vec<Note>)> {
+        encode(&self.network, audio, tiles, observer)
+    }
+
+    /// Latents `[b, t, c]` or `[t, c]` to sound, one clip an item, neither clipped nor scaled.
+    ///
+    /// # Errors
+    /// Cancelled, latents of another width, values that are not finite, too little memory.
+    pub fn decode(
+        &self,
+        latents: &Tensor,
+        tiles: TileOptions,
+        observer: &dyn Observer,
+    ) -> Result<(Vec<Audio>, Vec<Note>)> {
+        decode(&self.network, latents, tiles, observer)
+    }
+}
+
+fn backend(fused_attention: bool) -> Backend {
+    if fused_attention {
+        Backend::Fused
+    } else {
+        Backend::Standard
+    }
+}
+
+fn encode(
+    vae: &Oobleck,
+    audio: &Audio,
+    tiles: TileOptions,
+    observer: &dyn Observer,
+) -> Result<(Tensor, Vec<Note>)> {
+    let (rate, channels) = (vae.sample_rate_hz(), vae.config().audio_channels);
+    let mut notes = Vec::new();
+    if audio.channels.len() != channels {
+        notes.push(Note::general(
+            "channels_changed",
+            format!(
+                "The clip has {} channels and the autoencoder takes {channels}: missing ones are copies, others are dropped.",
+                audio.channels.len()
+            ),
+        ));
+    }
+    if audio.sample_rate_hz != rate {
+        notes.push(Note::general(
+            "clip_resampled",
+            format!(
+                "The clip has {} Hz and was resampled to {rate} Hz.",
+                audio.sample_rate_hz
+            ),
+        ));
+    }
+    let clip = resample(&audio.clone().with_channels(channels), rate)?;
+    let (latents, tiling) = encode_tiled(vae, &clip.channels, 0, tiles, observer)?;
+    notes.extend(tiling.notes());
+    let latents = latents
+        .unsqueeze(0)
+        .map_err(Error::in_stage(Stage::Encode))?; // [1, t, c]
+    Ok((latents, notes))
+}
+
+fn decode(
+    vae: &Oobleck,
+    latents: &Tensor,
+    tiles: TileOptions,
+    observer: &dyn Observer,
+) -> Result<(Vec<Audio>, Vec<Note>)> {
+    let stage = || Error::in_stage(Stage::Decode);
+    let channels = vae.config().decoder_input_channels;
+    let items = match latents.dims() {
+        &[frames, width] if width == channels && frames > 0 => {
+            latents.unsqueeze(0).map_err(stage())?
+        }
+        &[_, frames, width] if width == channels && frames > 0 => latents.clone(),
+        dims => {
+            return Err(Error::Invalid {
+                field: "latents",
+                reason: format!("the shape is {dims:?}, and [songs, frames, {channels}] is needed"),
+            });
+        }
+    };
+    let mut clips = Vec::new();
+    let mut notes = Vec::new();
+    for item in 0..items.dim(0).map_err(stage())? {
+        let one = items
+            .get(item)
+            .and_then(|one| one.to_device(vae.device()))
+            .map_err(stage())?;
+        let (channels, tiling) = decode_tiled(vae, &one, item, tiles, observer)?;
+        notes = tiling.notes();
+        clips.push(Audio {
+            channels,
+            sample_rate_hz: vae.sample_rate_hz(),
+        });
+    }
+    Ok((clips, notes))
+}

@@ -1,0 +1,395 @@
+//! A song from a request: text, condition, denoising, decoding, level. The order is fixed and a
+//! task decides nothing but its [`Conditioning`].
+//!
+//! Songs of a batch share the text stage and are computed one at a time after it, so a song is
+//! the same bytes in any batch and at any place in it. The output of each network is checked
+//! before the next one reads it.
+
+use std::time::Instant;
+
+use acestep_domain::{GenerationParams, event::Stage, library::Report, note::Note, task::Family};
+use candle_core::{DType, Device, Tensor};
+
+use super::{
+    networks::Networks,
+    vae_tiles::{TileOptions, decode_tiled},
+};
+use crate::{
+    audio::{Audio, loudness},
+    diffusion::{
+        denoise::{Branch, Network, Run, denoise},
+        guidance::Guidance,
+        noise::{Purpose, normal},
+        schedule::Schedule,
+        solver::solver,
+    },
+    error::{Error, Result},
+    models::dit::{Condition, Context, Dit, Times},
+    observer::Observer,
+    tasks::{self, Conditioning, Lengths, Sources},
+    text::{caption, lyrics},
+};
+
+/// What is asked of one run.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Parameters, clamped, with a settled length.
+    pub params: GenerationParams,
+    /// One for each song.
+    pub seeds: Vec<u32>,
+    /// State at the first timestep in place of seeded noise, `[b, t, c]`, f32. Its `t` decides the
+    /// length: nothing is padded or cut.
+    pub noise: Option<Tensor>,
+    /// Give the latents back with each song.
+    pub keep_latents: bool,
+    /// Leave the level as the network made it.
+    pub raw_level: bool,
+}
+
+/// A finished song.
+#[derive(Debug, Clone)]
+pub struct Take {
+    /// Place in the batch, from 0.
+    pub item: usize,
+    /// Its seed.
+    pub seed: u32,
+    /// How it sounds.
+    pub audio: Audio,
+    /// Its latents `[t, c]`, f32, on the host, when they were asked for.
+    pub latents: Option<Tensor>,
+    /// Its figures.
+    pub report: Report,
+}
+
+/// The run as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunReport {
+    /// What was cut or ignored.
+    pub notes: Vec<Note>,
+    /// Diffusion steps that were run for each song.
+    pub steps: usize,
+    /// Seconds of text and conditions.
+    pub prepare_secs: f32,
+    /// Seconds of the diffusion loop, over the whole batch.
+    pub diffusion_secs: f32,
+}
+
+/// Receives each song of the batch when it is decoded and checked, in order.
+pub type Sink<'a> = dyn FnMut(Take) -> Result<()> + 'a;
+
+pub(crate) fn generate(
+    networks: &mut Networks,
+    request: &Request,
+    observer: &dyn Observer,
+    sink: &mut Sink<'_>,
+) -> Result<RunReport> {
+    observer.check()?;
+    let started = Instant::now();
+    let params = &request.params;
+    let mut notes = Vec::new();
+    let schedule = match &params.timesteps {
+        Some(timesteps) => Schedule::custom(timesteps)?,
+        None => Schedule::shifted(params.inference_steps, params.shift)?,
+    };
+    let lengths = lengths(networks, request)?;
+    let noise = given_noise(networks, request)?;
+    let conditioning = tasks::conditioning(
+        params,
+        Sources {
+            silence: &networks.silence,
+            mask_channels: networks.config.context_channels()
+                - networks.config.audio_acoustic_hidden_dim,
+        },
+        lengths.frames,
+    )?;
+    notes.extend(conditioning.notes.iter().cloned());
+    let prepared = Prepared::new(
+        networks,
+        params,
+        &conditioning,
+        &schedule,
+        observer,
+        &mut notes,
+    )?;
+    let prepare_secs = started.elapsed().as_secs_f32();
+
+    let started = Instant::now();
+    let mut latents = Vec::with_capacity(request.seeds.len());
+    for (item, &seed) in request.seeds.iter().enumerate() {
+        let channels = networks.config.audio_acoustic_hidden_dim;
+        let start = match &noise {
+            Some(songs) => songs[item].clone(),
+            None => normal(seed, Purpose::Start, lengths.frames * channels),
+        };
+        let run = Run {
+            item,
+            channels,
+            schedule: &schedule,
+            guidance: prepared.guidance(params),
+            solver: solver(params.infer_method, seed),
+        };
+        let mut network = Song {
+            dit: &networks.dit,
+            device: &networks.placement.device,
+            prepared: &prepared,
+            frames: lengths.frames,
+            channels,
+        };
+        latents.push(denoise(&mut network, start, run, observer)?);
+    }
+    let diffusion_secs = started.elapsed().as_secs_f32();
+
+    for (item, latents) in latents.into_iter().enumerate() {
+        let mut take = decode(networks, request, lengths, item, latents, observer)?;
+        take.report.prepare_secs = prepare_secs;
+        take.report.diffusion_secs = diffusion_secs;
+        sink(take)?;
+    }
+    Ok(RunReport {
+        notes,
+        steps: schedule.len(),
+        prepare_secs,
+        diffusion_secs,
+    })
+}
+
+fn lengths(networks: &Networks, request: &Request) -> Result<Lengths> {
+    if request.seeds.is_empty() {
+        return Err(Error::Invalid {
+            field: "seed",
+            reason: "each song needs a seed, and there is none".to_owned(),
+        });
+    }
+    if let Some(noise) = &request.noise {
+        let frames = noise.dim(1).map_err(Error::in_stage(Stage::Prepare))?;
+        return Ok(Lengths::exact(frames));
+    }
+    let duration_secs = request.params.duration_secs.ok_or_else(|| Error::Invalid {
+        field: "duration",
+        reason: "the length was not settled before the run".to_owned(),
+    })?;
+    let vae = networks.vae.config();
+    Lengths::covering(duration_secs, vae.sampling_rate, vae.hop(), |frames| {
+        vae.samples_from_frames(frames)
+    })
+}
+
+/// The given state of each song, frame after frame.
+fn given_noise(networks: &Networks, request: &Request) -> Result<Option<Vec<Vec<f32>>>> {
+    let Some(noise) = &request.noise else {
+        return Ok(None);
+    };
+    let channels = networks.config.audio_acoustic_hidden_dim;
+    match noise.dims() {
+        &[songs, frames, width]
+            if songs == request.seeds.len() && frames > 0 && width == channels => {}
+        dims => {
+            return Err(Error::Invalid {
+                field: "noise",
+                reason: format!(
+                    "its shape is {dims:?}, and [{}, frames, {channels}] is needed: songs, latent frames, latent channels",
+                    request.seeds.len()
+                ),
+            });
+        }
+    }
+    let songs: Vec<Vec<f32>> = noise
+        .to_dtype(DType::F32)
+        .and_then(|noise| noise.flatten_from(1)?.to_vec2())
+        .map_err(Error::in_stage(Stage::Prepare))?;
+    if songs.iter().flatten().any(|value| !value.is_finite()) {
+        return Err(Error::Invalid {
+            field: "noise",
+            reason: "it holds values that are not finite".to_owned(),
+        });
+    }
+    Ok(Some(songs))
+}
+
+/// What does not change over steps and songs.
+struct Prepared {
+    times: Times,
+    context: Context,
+    conditional: Condition,
+    /// Only where guidance acts.
+    unconditional: Option<Condition>,
+}
+
+impl Prepared {
+    fn new(
+        networks: &mut Networks,
+        params: &GenerationParams,
+        conditioning: &Conditioning,
+        schedule: &Schedule,
+        observer: &dyn Observer,
+        notes: &mut Vec<Note>,
+    ) -> Result<Self> {
+        const STEPS: usize = 3;
+        let stage = || Error::in_stage(Stage::Prepare);
+        let device = networks.placement.device.clone();
+        let tokens = |ids: Vec<u32>| {
+            let count = ids.len();
+            Tensor::from_vec(ids, (1, count), &device).map_err(stage())
+        };
+
+        let prompt = caption::prompt(params, &conditioning.instruction, conditioning.named_secs);
+        let (ids, cut) = networks.tokenizer.caption(&prompt)?;
+        notes.extend(cut);
+        let text = networks
+            .text_encoder
+            .forward(&tokens(ids)?)
+            .map_err(stage())?;
+        check_finite(&text, "text encoder")?;
+        let (ids, cut) = networks.tokenizer.lyrics(&lyrics::prompt(params))?;
+        notes.extend(cut);
+        let words = networks
+            .text_encoder
+            .embed(&tokens(ids)?)
+            .map_err(stage())?;
+        observer.progress(Stage::Prepare, 0, 1, STEPS);
+        observer.check()?;
+
+        let timbre = networks.silent_timbre()?;
+        let packed = networks
+            .condition_encoder
+            .pack(&text, &words, &timbre)
+            .map_err(stage())?; // [1, l, he]
+        check_finite(&packed, "condition encoder")?;
+        observer.progress(Stage::Prepare, 0, 2, STEPS);
+        observer.check()?;
+
+        let dit = &networks.dit;
+        let guided = networks.family == Family::Base && params.guidance_scale > 1.0;
+        if networks.family == Family::Turbo && params.guidance_scale > 1.0 {
+            notes.push(Note::new(
+                "guidance_scale_ignored",
+                "guidance_scale",
+                "Guidance: turbo models are trained without it, so it is off.",
+            ));
+        }
+        let prepare = || -> candle_core::Result<Self> {
+            Ok(Self {
+                times: dit.prepare_times(schedule.timesteps())?,
+                context: dit.prepare_context(&conditioning.context_latents.to_device(&device)?)?,
+                conditional: dit.prepare_condition(&packed)?,
+                unconditional: guided
+                    .then(|| dit.prepare_condition(networks.condition_encoder.null()))
+                    .transpose()?,
+            })
+        };
+        let prepared = prepare().map_err(stage())?;
+        observer.progress(Stage::Prepare, 0, 3, STEPS);
+        Ok(prepared)
+    }
+
+    fn guidance(&self, params: &GenerationParams) -> Option<Guidance> {
+        self.unconditional.as_ref()?;
+        Guidance::new(
+            params.guidance_scale,
+            params.use_adg,
+            (params.cfg_interval_start, params.cfg_interval_end),
+        )
+    }
+}
+
+fn check_finite(values: &Tensor, module: &'static str) -> Result<()> {
+    let values: Vec<f32> = values
+        .to_dtype(DType::F32)
+        .and_then(|values| values.flatten_all()?.to_vec1())
+        .map_err(Error::in_stage(Stage::Prepare))?;
+    if values.iter().all(|value| value.is_finite()) {
+        Ok(())
+    } else {
+        Err(Error::NotFinite {
+            stage: Stage::Prepare,
+            module,
+        })
+    }
+}
+
+/// The DiT as the loop sees it.
+struct Song<'a> {
+    dit: &'a Dit,
+    device: &'a Device,
+    prepared: &'a Prepared,
+    frames: usize,
+    channels: usize,
+}
+
+impl Network for Song<'_> {
+    fn velocity(&mut self, x: &[f32], index: usize, branch: Branch) -> Result<Vec<f32>> {
+        let condition = match (branch, &self.prepared.unconditional) {
+            (Branch::Unconditional, Some(condition)) => condition,
+            _ => &self.prepared.conditional,
+        };
+        Tensor::from_slice(x, (1, self.frames, self.channels), self.device)
+            .and_then(|x| {
+                self.dit.forward(
+                    &x,
+                    index,
+                    &self.prepared.times,
+                    &self.prepared.context,
+                    condition,
+                )
+            })
+            .and_then(|v| v.flatten_all()?.to_vec1())
+            .map_err(Error::in_stage(Stage::Diffusion))
+    }
+}
+
+fn decode(
+    networks: &Networks,
+    request: &Request,
+    lengths: Lengths,
+    item: usize,
+    latents: Vec<f32>,
+    observer: &dyn Observer,
+) -> Result<Take> {
+    let started = Instant::now();
+    let stage = || Error::in_stage(Stage::Decode);
+    let channels = networks.config.audio_acoustic_hidden_dim;
+    let latents =
+        Tensor::from_vec(latents, (lengths.frames, channels), &Device::Cpu).map_err(stage())?; // [t, c]
+    let on_device = latents.to_device(networks.vae.device()).map_err(stage())?;
+    let (mut waves, _) = decode_tiled(
+        &networks.vae,
+        &on_device,
+        item,
+        TileOptions::default(),
+        observer,
+    )?;
+    if let Some(samples) = lengths.samples {
+        for wave in &mut waves {
+            wave.truncate(samples);
+        }
+    }
+    let mut audio = Audio {
+        channels: waves,
+        sample_rate_hz: networks.vae.sample_rate_hz(),
+    };
+    let gain = if request.raw_level {
+        loudness::check(&audio)?;
+        1.0
+    } else {
+        loudness::level(&mut audio, request.params.normalize)?
+    };
+    let report = Report {
+        peak: audio.peak(),
+        rms: audio.rms(),
+        gain,
+        decode_secs: started.elapsed().as_secs_f32(),
+        ..Report::default()
+    };
+    let kept = request
+        .keep_latents
+        .then(|| latents.narrow(0, 0, lengths.kept_frames))
+        .transpose()
+        .map_err(stage())?;
+    Ok(Take {
+        item,
+        seed: request.seeds[item],
+        audio,
+        latents: kept,
+        report,
+    })
+}

@@ -1,0 +1,167 @@
+//! The networks of one checkpoint, loaded, with what is constant about them.
+
+use acestep_domain::{event::Stage, note::Note, task::Family};
+use candle_core::Tensor;
+
+use crate::{
+    checkpoint::{Checkpoint, Module, Part},
+    device::Placement,
+    error::{Error, Result},
+    models::{
+        condition_encoder::ConditionEncoder,
+        dit::{self, Dit},
+        oobleck::{self, Oobleck},
+        qwen3::Qwen3,
+    },
+    nn::Backend,
+    observer::Observer,
+    text::tokenizer::TextTokenizer,
+};
+
+/// Everything a run needs, on one device.
+pub(crate) struct Networks {
+    pub(crate) placement: Placement,
+    pub(crate) family: Family,
+    pub(crate) config: dit::Config,
+    pub(crate) tokenizer: TextTokenizer,
+    pub(crate) text_encoder: Qwen3,
+    pub(crate) condition_encoder: ConditionEncoder,
+    pub(crate) dit: Dit,
+    pub(crate) vae: Oobleck,
+    /// `[1, t, c]`, f32, on the host.
+    pub(crate) silence: Tensor,
+    /// The timbre of no reference, `[1, 1, he]`: a constant of the checkpoint, made when first
+    /// needed.
+    timbre: Option<Tensor>,
+}
+
+/// What was found out while loading.
+pub(crate) struct Loaded {
+    pub(crate) networks: Networks,
+    pub(crate) weights_bytes: u64,
+    pub(crate) parameters: u64,
+    pub(crate) notes: Vec<Note>,
+}
+
+/// Prefixes of the DiT file that text2music does not read; the tasks on audio will.
+const LATER: [&str; 2] = ["tokenizer.", "detokenizer."];
+
+/// Modules, for progress.
+const MODULES: usize = 5;
+
+impl Networks {
+    /// Reads the weights of `checkpoint` module by module.
+    pub(crate) fn load(
+        checkpoint: &Checkpoint,
+        placement: Placement,
+        backend: Backend,
+        observer: &dyn Observer,
+    ) -> Result<Loaded> {
+        let mut done = 0;
+        let mut step = || {
+            done += 1;
+            observer.progress(Stage::Load, 0, done, MODULES);
+            observer.check()
+        };
+        observer.check()?;
+        let config = checkpoint.dit.clone();
+        let tokenizer =
+            TextTokenizer::from_bytes(&checkpoint.tokenizer()?, &checkpoint.tokenizer_path())?;
+        let silence = checkpoint.silence_latent(&candle_core::Device::Cpu)?;
+
+        let vae_config: oobleck::Config = checkpoint.config(Module::Vae)?;
+        if vae_config.decoder_input_channels != config.audio_acoustic_hidden_dim {
+            return Err(Error::checkpoint(
+                checkpoint.path(Module::Vae).join("config.json"),
+                format!(
+                    "decoder_input_channels is {}, but the DiT {} makes latents of {} channels",
+                    vae_config.decoder_input_channels,
+                    checkpoint.name(),
+                    config.audio_acoustic_hidden_dim
+                ),
+            ));
+        }
+        step()?;
+
+        let mut notes = Vec::new();
+        let text_part = checkpoint.part(Module::TextEncoder, &placement)?;
+        let text_encoder = text_part.load(|w| Qwen3::load(&checkpoint.text_encoder, backend, w))?;
+        note_unused(&text_part, &[], &mut notes);
+        step()?;
+
+        let dit_part = checkpoint.part(Module::Dit, &placement)?;
+        let condition_encoder = dit_part.load(|w| ConditionEncoder::load(&config, backend, w))?;
+        step()?;
+        let dit = dit_part.load(|w| Dit::load(&config, backend, &w.pp("decoder")))?;
+        note_unused(&dit_part, &LATER, &mut notes);
+        step()?;
+
+        let vae_part = checkpoint.part(Module::Vae, &placement)?;
+        let vae = vae_part.load(|w| Oobleck::load(&vae_config, w))?;
+        note_unused(&vae_part, &[], &mut notes);
+        step()?;
+
+        let parameters = Qwen3::parameters(&checkpoint.text_encoder)
+            + ConditionEncoder::parameters(&config)
+            + Dit::parameters(&config)
+            + oobleck_parameters(&vae_config);
+        Ok(Loaded {
+            weights_bytes: text_part.bytes() + dit_part.bytes() + vae_part.bytes(),
+            parameters,
+            notes,
+            networks: Self {
+                placement,
+                family: checkpoint.family(),
+                config,
+                tokenizer,
+                text_encoder,
+                condition_encoder,
+                dit,
+                vae,
+                silence,
+                timbre: None,
+            },
+        })
+    }
+
+    /// The timbre of no reference: the first frames of silence through the timbre encoder.
+    pub(crate) fn silent_timbre(&mut self) -> Result<Tensor> {
+        if let Some(timbre) = &self.timbre {
+            return Ok(timbre.clone());
+        }
+        let timbre = self
+            .silence
+            .narrow(1, 0, self.config.timbre_fix_frame)
+            .and_then(|silence| silence.to_device(&self.placement.device))
+            .and_then(|silence| self.condition_encoder.timbre(&silence))
+            .map_err(Error::in_stage(Stage::Prepare))?;
+        self.timbre = Some(timbre.clone());
+        Ok(timbre)
+    }
+}
+
+/// Values of both halves of the autoencoder, counted in bytes of one.
+fn oobleck_parameters(config: &oobleck::Config) -> u64 {
+    let dtype = candle_core::DType::U8;
+    oobleck::decoder_footprint(config, 1, dtype, true).weights
+        + oobleck::encoder_footprint(config, 1, dtype, true).weights
+}
+
+fn note_unused(part: &Part, known: &[&str], notes: &mut Vec<Note>) {
+    let unused: Vec<String> = part
+        .unused()
+        .into_iter()
+        .filter(|name| !known.iter().any(|prefix| name.starts_with(prefix)))
+        .collect();
+    let Some(first) = unused.first() else {
+        return;
+    };
+    notes.push(Note::general(
+        "tensors_unused",
+        format!(
+            "{}: {} tensors were not used by any network, for example {first}.",
+            part.path().display(),
+            unused.len()
+        ),
+    ));
+}
