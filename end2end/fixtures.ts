@@ -21,7 +21,7 @@ export const test = base.extend<Fixtures>({
       studios.push(studio);
       return studio;
     });
-    for (const studio of studios) {
+    for (const studio of studios.reverse()) {
       if (info.status !== info.expectedStatus) {
         await info.attach('studio', { body: studio.log(), contentType: 'text/plain' });
       }

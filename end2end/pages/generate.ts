@@ -1,0 +1,109 @@
+import { type Locator, type Page, expect } from '@playwright/test';
+
+/** The page where songs are described and heard. */
+export class GeneratePage {
+  readonly caption: Locator;
+  readonly lyrics: Locator;
+  readonly length: Locator;
+  readonly takes: Locator;
+  readonly tempo: Locator;
+  readonly seed: Locator;
+  readonly results: Locator;
+  readonly status: Locator;
+
+  constructor(readonly page: Page) {
+    this.caption = page.getByRole('textbox', { name: 'Caption', exact: true });
+    this.lyrics = page.getByRole('textbox', { name: 'Lyrics', exact: true });
+    this.length = page.getByRole('textbox', { name: 'Length', exact: true });
+    this.takes = page.getByRole('textbox', { name: 'Takes', exact: true });
+    this.tempo = page.getByRole('textbox', { name: 'Tempo', exact: true });
+    this.seed = page.getByRole('textbox', { name: 'Seed', exact: true });
+    this.results = page.getByRole('region', { name: 'Takes', exact: true });
+    this.status = page.getByRole('region', { name: 'Service', exact: true });
+  }
+
+  /** Opens the page and waits until the browser has taken it over. */
+  async open(url: string): Promise<this> {
+    await this.page.goto(url);
+    await hydrated(this.page);
+    return this;
+  }
+
+  /** The button that starts a run: in the plan on a desk, in the bar on a phone. */
+  get generate(): Locator {
+    return this.page.getByRole('button', { name: /^Generate/ }).filter({ visible: true }).first();
+  }
+
+  /** The run in progress. */
+  get job(): Locator {
+    return this.results.getByRole('article').filter({ has: this.page.getByRole('button', { name: /^Cancel/ }) });
+  }
+
+  get cancel(): Locator {
+    return this.job.getByRole('button', { name: /^Cancel/ });
+  }
+
+  /** Finished takes: what can be played. */
+  get finished(): Locator {
+    return this.results.getByRole('button', { name: /^(Play|Pause)/ });
+  }
+
+  /** Fills what is given; the rest keeps its value. */
+  async describe(song: { caption?: string; lyrics?: string; length?: string; takes?: string; seed?: string }): Promise<void> {
+    for (const [field, value] of [
+      [this.caption, song.caption],
+      [this.lyrics, song.lyrics],
+      [this.length, song.length],
+      [this.takes, song.takes],
+      [this.seed, song.seed],
+    ] as const) {
+      if (value === undefined) continue;
+      await field.fill(value);
+      await field.blur();
+    }
+  }
+
+  /** The largest value a fader lets one reach. */
+  async reach(name: string): Promise<number> {
+    return Number(await this.page.getByRole('slider', { name, exact: true }).getAttribute('max'));
+  }
+}
+
+/** Waits until scripts have taken the page over; before that a click is a plain form's. */
+export async function hydrated(page: Page): Promise<void> {
+  await expect(page.locator('html[data-hydrated], body[data-hydrated]')).toBeAttached();
+}
+
+/** What the page's player holds: its length and how loud it is, decoded by the browser itself. */
+export async function sound(page: Page): Promise<{ seconds: number; rms: number; decodedSeconds: number }> {
+  return page.evaluate(async () => {
+    const audio = document.querySelector('audio');
+    if (!audio) throw new Error('the page has no audio element');
+    if (!(audio.duration > 0)) {
+      await new Promise((resolve, reject) => {
+        audio.addEventListener('loadedmetadata', resolve, { once: true });
+        audio.addEventListener('error', () => reject(new Error(`audio error ${audio.error?.message}`)), { once: true });
+      });
+    }
+    const bytes = await (await fetch(audio.currentSrc)).arrayBuffer();
+    const decoded = await new OfflineAudioContext(2, 1, 48_000).decodeAudioData(bytes);
+    let sum = 0;
+    let count = 0;
+    for (let channel = 0; channel < decoded.numberOfChannels; channel += 1) {
+      for (const sample of decoded.getChannelData(channel)) {
+        sum += sample * sample;
+        count += 1;
+      }
+    }
+    return { seconds: audio.duration, rms: Math.sqrt(sum / count), decodedSeconds: decoded.duration };
+  });
+}
+
+/** Fails if the page can be scrolled sideways. */
+export async function noSidewaysScroll(page: Page): Promise<void> {
+  const [content, window] = await page.evaluate(() => [
+    document.documentElement.scrollWidth,
+    document.documentElement.clientWidth,
+  ]);
+  expect(content, 'width of the content').toBeLessThanOrEqual(window ?? 0);
+}

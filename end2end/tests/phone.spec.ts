@@ -1,0 +1,31 @@
+import { expect, test } from '../fixtures';
+import { GeneratePage, noSidewaysScroll, sound } from '../pages/generate';
+import { ServicePanel } from '../pages/service';
+
+test('on a phone: from the panel to a song that plays', async ({ page, launch }) => {
+  const studio = await launch();
+  const panel = await new ServicePanel(page).open(studio.url);
+  await expect(panel.heading).toBeVisible();
+  await noSidewaysScroll(page);
+  await panel.initialize.click();
+  const generate = new GeneratePage(page);
+  await expect(generate.generate).toBeEnabled();
+  await generate.open(studio.url);
+  await noSidewaysScroll(page);
+  await generate.describe({ caption: 'lofi', length: '0:03' });
+  await generate.generate.click();
+  await expect.poll(async () => (await studio.songs()).length, { timeout: 90_000 }).toBeGreaterThan(0);
+  await page.getByText(/^Takes \(/).click();
+  await generate.finished.first().click();
+  expect((await sound(page)).rms).toBeGreaterThan(0.01);
+  await noSidewaysScroll(page);
+});
+
+test('at 320 px nothing runs over the edge', async ({ page, launch }) => {
+  const studio = await launch({ flags: ['--init_service', 'true'] });
+  await page.setViewportSize({ width: 320, height: 640 });
+  await new GeneratePage(page).open(studio.url);
+  await noSidewaysScroll(page);
+  await page.goto(`${studio.url}/library`);
+  await noSidewaysScroll(page);
+});
