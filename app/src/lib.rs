@@ -90,4 +90,11 @@ pub fn hydrate() {
     console_error_panic_hook::set_once();
     state::early::collect();
     leptos::mount::hydrate_body(App);
+    // Whoever drives the page by program waits for this: from here on a click is ours.
+    if let Some(root) = web_sys::window()
+        .and_then(|window| window.document())
+        .and_then(|document| document.document_element())
+    {
+        drop(root.set_attribute("data-hydrated", ""));
+    }
 }

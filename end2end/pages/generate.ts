@@ -71,7 +71,7 @@ export class GeneratePage {
 
 /** Waits until scripts have taken the page over; before that a click is a plain form's. */
 export async function hydrated(page: Page): Promise<void> {
-  await expect(page.locator('html[data-hydrated], body[data-hydrated]')).toBeAttached();
+  await expect(page.locator('html[data-hydrated]')).toBeAttached();
 }
 
 /** What the page's player holds: its length and how loud it is, decoded by the browser itself. */
