@@ -1,0 +1,180 @@
+//! The whole pipeline against diffusers' `AceStepPipeline`, from given noise to the waveform
+//! (`src/xtask/reference/pipeline.py`): a tiny random checkpoint in float32 and the bundled model.
+
+#[path = "support/closeness.rs"]
+mod closeness;
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use acestep_domain::GenerationParams;
+use acestep_engine::{
+    checkpoint::Checkpoint,
+    engine::{Engine, LoadOptions, Request, Take},
+    observer::Silent,
+};
+use candle_core::{Device, IndexOp, Tensor};
+use closeness::{Closeness, assert_close};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Latents after all steps, of the largest reference value.
+const LATENTS: f64 = 1e-3;
+/// The final waveform.
+const WAVEFORM_COSINE: f64 = 0.99999;
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    is_turbo: bool,
+    steps: usize,
+    shift: f64,
+    guidance_scale: f64,
+    cfg_interval: Option<[f64; 2]>,
+    timesteps: Option<Vec<f64>>,
+    duration: f64,
+    items: Vec<Value>,
+}
+
+impl Case {
+    fn params(&self, item: &Value) -> GenerationParams {
+        let [start, end] = self.cfg_interval.unwrap_or([0.0, 1.0]);
+        let text = |key: &str| item[key].as_str().unwrap_or("");
+        serde_json::from_value(json!({
+            "caption": item["caption"],
+            "lyrics": item["lyrics"],
+            "vocal_language": item["vocal_language"],
+            "bpm": item["bpm"],
+            "keyscale": text("keyscale"),
+            "timesignature": text("timesignature"),
+            "duration": self.duration,
+            "inference_steps": self.steps,
+            "shift": self.shift,
+            "guidance_scale": self.guidance_scale,
+            "cfg_interval_start": start,
+            "cfg_interval_end": end,
+            "timesteps": self.timesteps,
+        }))
+        .unwrap()
+    }
+}
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pipeline")
+}
+
+fn case(name: &str) -> (Case, HashMap<String, Tensor>) {
+    let cases: Vec<Case> =
+        serde_json::from_slice(&fs::read(fixtures().join("cases.json")).unwrap()).unwrap();
+    let case = cases.into_iter().find(|case| case.name == name).unwrap();
+    let file = fixtures().join(format!("{name}.safetensors"));
+    (
+        case,
+        candle_core::safetensors::load(file, &Device::Cpu).unwrap(),
+    )
+}
+
+/// The tiny checkpoint with `is_turbo` as the case says: guidance hangs on it.
+fn tiny(is_turbo: bool, copy: &Path) -> Checkpoint {
+    let name = "acestep-v15-tiny";
+    for folder in [name, "vae", "Qwen3-Embedding-0.6B"] {
+        fs::create_dir_all(copy.join(folder)).unwrap();
+        for entry in fs::read_dir(fixtures().join("checkpoint").join(folder)).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), copy.join(folder).join(entry.file_name())).unwrap();
+        }
+    }
+    let config = copy.join(name).join("config.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    json["is_turbo"] = is_turbo.into();
+    fs::write(&config, json.to_string()).unwrap();
+    Checkpoint::open(copy, name).unwrap()
+}
+
+fn run(engine: &mut Engine, case: &Case, item: usize, noise: &Tensor) -> Take {
+    let request = Request {
+        params: case.params(&case.items[item]),
+        seeds: vec![0],
+        noise: Some(noise.i(item..=item).unwrap()),
+        keep_latents: true,
+        raw_level: true,
+    };
+    let mut takes = Vec::new();
+    let report = engine
+        .generate(&request, &Silent, &mut |take| {
+            takes.push(take);
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(report.steps, case.steps);
+    assert_eq!(report.notes, []);
+    takes.pop().unwrap()
+}
+
+fn waveform(take: &Take) -> Tensor {
+    let frames = take.audio.frames();
+    let samples = take.audio.channels.concat();
+    Tensor::from_vec(samples, (take.audio.channels.len(), frames), &Device::Cpu).unwrap()
+}
+
+fn reproduces(name: &str) {
+    let (case, reference) = case(name);
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = tiny(case.is_turbo, folder.path());
+    for fused_attention in [true, false] {
+        let options = LoadOptions {
+            fused_attention,
+            ..LoadOptions::default()
+        };
+        let mut engine = Engine::load(&checkpoint, &options, &Silent).unwrap();
+        assert_eq!(engine.info().notes, []);
+        for item in 0..case.items.len() {
+            let take = run(&mut engine, &case, item, &reference["noise"]);
+            let latents = reference["latents"].i(item).unwrap();
+            let what = format!("{name} {item}");
+            assert_close(&what, take.latents.as_ref().unwrap(), &latents, LATENTS);
+            let wave = reference["waveform"].i(item).unwrap();
+            let closeness = Closeness::of(&waveform(&take), &wave);
+            assert!(closeness.cosine >= WAVEFORM_COSINE, "{what}: {closeness:?}");
+        }
+    }
+}
+
+#[test]
+fn turbo_in_eight_steps() {
+    reproduces("turbo");
+}
+
+#[test]
+fn base_with_guidance() {
+    reproduces("base");
+}
+
+#[test]
+fn base_with_guidance_inside_an_interval() {
+    reproduces("base_interval");
+}
+
+#[test]
+fn own_timesteps() {
+    reproduces("custom_timesteps");
+}
+
+#[cfg(feature = "demo-model")]
+#[test]
+fn the_bundled_model() {
+    let (case, reference) = case("demo");
+    let checkpoint = Checkpoint::demo().unwrap();
+    let mut engine = Engine::load(&checkpoint, &LoadOptions::default(), &Silent).unwrap();
+    assert_eq!(engine.info().notes, []);
+    let take = run(&mut engine, &case, 0, &reference["noise"]);
+    let latents = reference["latents"].i(0).unwrap();
+    assert_close("demo", take.latents.as_ref().unwrap(), &latents, LATENTS);
+    let wave = reference["waveform"].i(0).unwrap();
+    let start = waveform(&take).narrow(1, 0, wave.dim(1).unwrap()).unwrap();
+    let closeness = Closeness::of(&start.i(0..1).unwrap(), &wave);
+    assert!(closeness.cosine >= WAVEFORM_COSINE, "{closeness:?}");
+}
