@@ -350,3 +350,60 @@ fn every_tensor_of_a_dit_folder_is_taken() {
     );
     assert_eq!(report.models[0].parameters, loaded);
 }
+
+/// The bundled model, bf16 weights read as f32, from token ids to latents in eight Euler steps.
+#[test]
+fn the_bundled_model_follows_the_reference() {
+    let checkpoint = Checkpoint::demo().unwrap();
+    let reference = Reference::load("pipeline/demo");
+    let cfg = &checkpoint.dit;
+    let backend = Backend::Fused;
+    let silence = checkpoint.silence_latent(&Device::Cpu).unwrap();
+
+    let text = checkpoint.part(Module::TextEncoder, &cpu()).unwrap();
+    let text_encoder = text
+        .load(|w| Qwen3::load(&checkpoint.text_encoder, backend, w))
+        .unwrap();
+    let ids = |name: &str| reference.ids(name).unsqueeze(0).unwrap();
+    let caption = text_encoder.forward(&ids("text_ids.0")).unwrap();
+    let lyrics = text_encoder.embed(&ids("lyric_ids.0")).unwrap();
+
+    let part = checkpoint.part(Module::Dit, &cpu()).unwrap();
+    let encoder = part
+        .load(|w| ConditionEncoder::load(cfg, backend, w))
+        .unwrap();
+    let no_reference = silence.narrow(1, 0, cfg.timbre_fix_frame).unwrap();
+    let packed = encoder.forward(&caption, &lyrics, &no_reference).unwrap();
+    assert_close(
+        "condition of the bundled model",
+        &packed,
+        reference.get("condition.0"),
+        TOLERANCE,
+    );
+
+    let net = part
+        .load(|w| Dit::load(cfg, backend, &w.pp("decoder")))
+        .unwrap();
+    let noise = reference.get("noise");
+    let frames = noise.dim(1).unwrap();
+    let source = silence.narrow(1, 0, frames).unwrap();
+    let context_latents = Tensor::cat(&[&source, &source.ones_like().unwrap()], 2).unwrap();
+    let context = net.prepare_context(&context_latents).unwrap();
+    let condition = net.prepare_condition(&packed).unwrap();
+    let schedule: Vec<f64> = (0..=8)
+        .map(|i| 1. - f64::from(i) / 8.)
+        .map(|t| 3. * t / (1. + 2. * t))
+        .collect();
+    let times = net.prepare_times(&schedule[..8]).unwrap();
+    let mut x = noise.clone();
+    for step in 0..8 {
+        let v = net.forward(&x, step, &times, &context, &condition).unwrap();
+        x = (&x - (v * (schedule[step] - schedule[step + 1])).unwrap()).unwrap();
+    }
+    assert_close(
+        "latents of the bundled model",
+        &x,
+        reference.get("latents"),
+        1e-3,
+    );
+}

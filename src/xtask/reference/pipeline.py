@@ -110,7 +110,7 @@ def pipeline(decoder, condition, vae, text, tokenizer):
 
 
 def run_case(pipe, case, seed):
-    """Noise, packed condition, latents and waveform (no gain) of every item."""
+    """Noise, token ids, packed condition, latents and waveform (no gain) of every item."""
     pipe.is_turbo = case["is_turbo"]
     frames = math.ceil(case["duration"] * pipe.latents_per_second)
     channels = pipe.transformer.config.audio_acoustic_hidden_dim
@@ -123,8 +123,12 @@ def run_case(pipe, case, seed):
         conditions.append(output[0])
 
     hook = pipe.condition_encoder.register_forward_hook(remember)
-    latents = []
-    for item, start in zip(case["items"], noise):
+    latents, ids = [], {}
+    for i, (item, start) in enumerate(zip(case["items"], noise)):
+        keys = ("lyrics", "vocal_language", "bpm", "keyscale", "timesignature")
+        texts = pipe._format_prompt(item["caption"], audio_duration=case["duration"], **{key: item[key] for key in keys})
+        for name, text in zip(("text_ids", "lyric_ids"), texts):
+            ids[f"{name}.{i}"] = torch.tensor(pipe.tokenizer(text).input_ids, dtype=torch.int32)
         latents.append(
             pipe(
                 prompt=item["caption"],
@@ -149,7 +153,7 @@ def run_case(pipe, case, seed):
     with torch.no_grad():
         waveform = torch.cat([pipe.vae.decode(one[None].transpose(1, 2)).sample for one in latents])
     conditions = {f"condition.{i}": condition for i, condition in enumerate(conditions)}
-    return {"noise": noise, "latents": latents, "waveform": waveform, **conditions}
+    return {"noise": noise, "latents": latents, "waveform": waveform, **conditions, **ids}
 
 
 def write_checkpoint(out, tokenizer_folder):

@@ -15,7 +15,11 @@ use super::{
 };
 use crate::{
     error::Error,
-    models::{AudioDetokenizer, AudioTokenizer, ConditionEncoder, Dit, Qwen3, dit, qwen3},
+    models::{
+        AudioDetokenizer, AudioTokenizer, ConditionEncoder, Dit, Qwen3, dit,
+        oobleck::{self, Oobleck},
+        qwen3,
+    },
     nn::{Backend, WeightFile, Weights},
 };
 
@@ -177,7 +181,7 @@ pub(super) fn report(source: &Source, name: &str) -> ModelReport {
     match report.kind {
         ModelKind::Dit => check_dit(&mut report, source, &config, files),
         ModelKind::TextEncoder | ModelKind::Lm => check_qwen3(&mut report, source, &config, files),
-        ModelKind::Vae => {}
+        ModelKind::Vae => check_vae(&mut report, &config, files),
         ModelKind::Unknown => report
             .problems
             .push("config.json describes no model that this program knows".into()),
@@ -284,6 +288,13 @@ fn check_qwen3(report: &mut ModelReport, source: &Source, config: &Config, files
     }
 }
 
+fn check_vae(report: &mut ModelReport, config: &Config, files: Vec<WeightFile>) {
+    match config.typed::<oobleck::Config>() {
+        Ok(cfg) => rehearse(report, files, |w| Oobleck::load(&cfg, w).map(drop)),
+        Err(problem) => report.problems.push(problem),
+    }
+}
+
 /// Loads without data and reports what is missing, misshapen, or not used.
 fn rehearse(
     report: &mut ModelReport,
@@ -295,7 +306,7 @@ fn rehearse(
         Err(damage) => return report.problems.push(damage.to_string()),
     };
     if let Err(error) = load(&weights) {
-        report.problems.push(error.to_string());
+        report.problems.push(layout::message(&error));
     }
     listed(
         &mut report.problems,

@@ -45,6 +45,8 @@ pub struct Checkpoint {
     pub dit: dit::Config,
     /// Config of the text encoder.
     pub text_encoder: qwen3::Config,
+    /// Config of the autoencoder.
+    pub vae: oobleck::Config,
     family: Family,
 }
 
@@ -118,12 +120,23 @@ impl Checkpoint {
             );
             return Err(Error::checkpoint(source.path(&file), reason));
         }
+        let file = format!("{VAE}/config.json");
+        let vae: oobleck::Config = config::read(&source, &file)?;
+        let wrong = |reason: String| Error::checkpoint(source.path(&file), reason);
+        vae.validate().map_err(|error| wrong(message(&error)))?;
+        if vae.decoder_input_channels != dit.audio_acoustic_hidden_dim {
+            return Err(wrong(format!(
+                "decoder_input_channels is {}, but the DiT {name} writes {} channels (audio_acoustic_hidden_dim)",
+                vae.decoder_input_channels, dit.audio_acoustic_hidden_dim
+            )));
+        }
         let family = dit.family().unwrap_or_else(|| Family::from_name(name));
         Ok(Self {
             source,
             name: name.to_owned(),
             dit,
             text_encoder,
+            vae,
             family,
         })
     }
@@ -296,7 +309,7 @@ pub(super) fn check_silence(cfg: &dit::Config, dims: &[usize]) -> std::result::R
 }
 
 /// The words of a tensor error without the backtrace that candle may carry along.
-fn message(error: &candle_core::Error) -> String {
+pub(super) fn message(error: &candle_core::Error) -> String {
     match error {
         candle_core::Error::WithBacktrace { inner, .. } => message(inner),
         other => other.to_string(),

@@ -1,0 +1,605 @@
+//! Checkpoints as users have them: whole, sharded, in other precisions, and damaged in every way
+//! that downloads are.
+
+#[path = "support/closeness.rs"]
+mod closeness;
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use acestep_domain::{capabilities::DeviceKind, task::Family};
+use acestep_engine::{
+    checkpoint::{Checkpoint, Module, inspect, list_lms, list_models},
+    demo, device,
+    error::{Error, Result},
+    models::{AudioDetokenizer, AudioTokenizer, ConditionEncoder, Dit, Qwen3, oobleck::Oobleck},
+    nn::Backend,
+};
+use candle_core::{DType, Device, Tensor};
+use closeness::{Closeness, assert_close};
+
+const TINY: &str = "acestep-v15-tiny";
+const WEIGHTS: &str = "acestep-v15-tiny/model.safetensors";
+const CONFIG: &str = "acestep-v15-tiny/config.json";
+const SILENCE: &str = "acestep-v15-tiny/silence_latent.pt";
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// A copy of the tiny checkpoint that a test may damage.
+fn copy() -> tempfile::TempDir {
+    fn tree(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let target = to.join(entry.file_name());
+            if entry.path().is_dir() {
+                tree(&entry.path(), &target);
+            } else {
+                fs::copy(entry.path(), target).unwrap();
+            }
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    tree(&fixtures().join("pipeline/checkpoint"), dir.path());
+    dir
+}
+
+/// Opens a checkpoint and loads everything in it; gives the tensors nobody took.
+fn load_all(root: &Path) -> Result<Vec<String>> {
+    load_networks(&Checkpoint::open(root, TINY)?)
+}
+
+fn load_networks(checkpoint: &Checkpoint) -> Result<Vec<String>> {
+    let placement = device::open(DeviceKind::Cpu)?;
+    let backend = Backend::Fused;
+    let cfg = &checkpoint.dit;
+    let dit = checkpoint.part(Module::Dit, &placement)?;
+    dit.load(|w| Dit::load(cfg, backend, &w.pp("decoder")))?;
+    dit.load(|w| ConditionEncoder::load(cfg, backend, w))?;
+    dit.load(|w| AudioTokenizer::load(cfg, backend, &w.pp("tokenizer")))?;
+    dit.load(|w| AudioDetokenizer::load(cfg, backend, &w.pp("detokenizer")))?;
+    let text = checkpoint.part(Module::TextEncoder, &placement)?;
+    text.load(|w| Qwen3::load(&checkpoint.text_encoder, backend, w))?;
+    let vae = checkpoint.part(Module::Vae, &placement)?;
+    vae.load(|w| Oobleck::load(&checkpoint.vae, w))?;
+    checkpoint.silence_latent(&Device::Cpu)?;
+    checkpoint.tokenizer()?;
+    Ok([dit.unused(), text.unused(), vae.unused()].concat())
+}
+
+fn tensors(root: &Path) -> HashMap<String, Tensor> {
+    candle_core::safetensors::load(root.join(WEIGHTS), &Device::Cpu).unwrap()
+}
+
+/// First velocity of the fixture, computed from the checkpoint in `root`.
+fn velocity(root: &Path) -> (Tensor, Tensor) {
+    let reference =
+        candle_core::safetensors::load(fixtures().join("nets/dit.safetensors"), &Device::Cpu)
+            .unwrap();
+    let checkpoint = Checkpoint::open(root, TINY).unwrap();
+    let part = checkpoint
+        .part(Module::Dit, &device::open(DeviceKind::Cpu).unwrap())
+        .unwrap();
+    let net = part
+        .load(|w| Dit::load(&checkpoint.dit, Backend::Fused, &w.pp("decoder")))
+        .unwrap();
+    let times = net.prepare_times(&[1.0]).unwrap();
+    let context = net.prepare_context(&reference["context.0"]).unwrap();
+    let condition = net.prepare_condition(&reference["condition.0"]).unwrap();
+    let velocity = net
+        .forward(&reference["hidden.0"], 0, &times, &context, &condition)
+        .unwrap();
+    (velocity, reference["output.0"].clone())
+}
+
+#[test]
+fn a_whole_checkpoint_loads_and_every_tensor_is_used() {
+    let root = copy();
+    assert_eq!(load_all(root.path()).unwrap(), Vec::<String>::new());
+    let checkpoint = Checkpoint::open(root.path(), TINY).unwrap();
+    assert_eq!(checkpoint.family(), Family::Turbo);
+    assert!(!checkpoint.is_built_in());
+    let silence = checkpoint.silence_latent(&Device::Cpu).unwrap();
+    assert_eq!(silence.dims(), [1, 1000, 8]);
+}
+
+#[test]
+fn a_sharded_checkpoint_is_the_same_checkpoint() {
+    let root = copy();
+    let mut shards = [HashMap::new(), HashMap::new(), HashMap::new()];
+    let mut map = serde_json::Map::new();
+    for (i, (name, tensor)) in tensors(root.path()).into_iter().enumerate() {
+        map.insert(
+            name.clone(),
+            format!("model-0000{}-of-00003.safetensors", i % 3 + 1).into(),
+        );
+        shards[i % 3].insert(name, tensor);
+    }
+    let folder = root.path().join(TINY);
+    fs::remove_file(root.path().join(WEIGHTS)).unwrap();
+    for (i, shard) in shards.iter().enumerate() {
+        let file = folder.join(format!("model-0000{}-of-00003.safetensors", i + 1));
+        candle_core::safetensors::save(shard, file).unwrap();
+    }
+    let index = serde_json::json!({"metadata": {}, "weight_map": map});
+    fs::write(
+        folder.join("model.safetensors.index.json"),
+        index.to_string(),
+    )
+    .unwrap();
+    assert_eq!(load_all(root.path()).unwrap(), Vec::<String>::new());
+    let (got, want) = velocity(root.path());
+    assert_close("sharded", &got, &want, 1e-4);
+
+    fs::remove_file(folder.join("model-00002-of-00003.safetensors")).unwrap();
+    let error = load_all(root.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("index.json") && error.contains("model-00002-of-00003.safetensors"),
+        "{error}"
+    );
+}
+
+#[test]
+fn half_precision_checkpoints_load() {
+    for (dtype, cosine) in [(DType::BF16, 0.9995), (DType::F16, 0.99999)] {
+        let root = copy();
+        let halved: HashMap<String, Tensor> = tensors(root.path())
+            .into_iter()
+            .map(|(name, tensor)| (name, tensor.to_dtype(dtype).unwrap()))
+            .collect();
+        candle_core::safetensors::save(&halved, root.path().join(WEIGHTS)).unwrap();
+        assert_eq!(load_all(root.path()).unwrap(), Vec::<String>::new());
+        let (got, want) = velocity(root.path());
+        assert!(Closeness::of(&got, &want).cosine > cosine, "{dtype:?}");
+    }
+}
+
+#[test]
+fn weights_under_the_name_of_diffusers_load() {
+    let root = copy();
+    let folder = root.path().join(TINY);
+    fs::rename(
+        root.path().join(WEIGHTS),
+        folder.join("diffusion_pytorch_model.safetensors"),
+    )
+    .unwrap();
+    assert_eq!(load_all(root.path()).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn the_bundled_model_loads_like_any_other() {
+    let checkpoint = Checkpoint::demo().unwrap();
+    assert!(checkpoint.is_built_in());
+    assert_eq!(load_networks(&checkpoint).unwrap(), Vec::<String>::new());
+    let by_name = Checkpoint::open(Path::new("/nowhere"), demo::NAME).unwrap();
+    assert!(by_name.is_built_in());
+}
+
+#[test]
+fn a_tensor_that_no_network_knows_is_reported() {
+    let root = copy();
+    let mut all = tensors(root.path());
+    all.insert(
+        "decoder.layers.9.extra".into(),
+        Tensor::new(&[1f32], &Device::Cpu).unwrap(),
+    );
+    candle_core::safetensors::save(&all, root.path().join(WEIGHTS)).unwrap();
+    assert_eq!(load_all(root.path()).unwrap(), ["decoder.layers.9.extra"]);
+    let report = inspect(&root.path().join(TINY));
+    assert!(report.models[0].problems[0].contains("decoder.layers.9.extra"));
+    // A surplus tensor is no reason to refuse the model.
+    let listed = list_models(root.path());
+    assert_eq!(listed[0].problem, None);
+}
+
+/// What happens to a file, the file the message must name, and the words it must say.
+type Damage = (
+    &'static str,
+    fn(&Path),
+    &'static str,
+    &'static [&'static str],
+);
+
+fn change_config(
+    path: &Path,
+    change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>),
+) {
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    change(config.as_object_mut().unwrap());
+    fs::write(path, config.to_string()).unwrap();
+}
+
+fn change_tensors(path: &Path, change: impl FnOnce(&mut HashMap<String, Tensor>)) {
+    let mut tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+    change(&mut tensors);
+    candle_core::safetensors::save(&tensors, path).unwrap();
+}
+
+const DAMAGES: &[Damage] = &[
+    (
+        WEIGHTS,
+        |path| {
+            let bytes = fs::read(path).unwrap();
+            fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+        },
+        WEIGHTS,
+        &["truncated", "948984"],
+    ),
+    (
+        WEIGHTS,
+        |path| {
+            fs::write(
+                path,
+                "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4787825604\n",
+            )
+            .unwrap()
+        },
+        WEIGHTS,
+        &["Git LFS pointer", "git lfs pull"],
+    ),
+    (
+        WEIGHTS,
+        |path| fs::write(path, "<!DOCTYPE html><title>404</title>").unwrap(),
+        WEIGHTS,
+        &["web page"],
+    ),
+    (
+        WEIGHTS,
+        |path| fs::write(path, "").unwrap(),
+        WEIGHTS,
+        &["empty"],
+    ),
+    (
+        WEIGHTS,
+        |path| fs::write(path, [0x7f; 4096]).unwrap(),
+        WEIGHTS,
+        &["not a safetensors file"],
+    ),
+    (
+        WEIGHTS,
+        |path| fs::remove_file(path).unwrap(),
+        TINY,
+        &["no weights", "model.safetensors"],
+    ),
+    (
+        WEIGHTS,
+        |path| {
+            change_tensors(path, |all| {
+                drop(all.remove("decoder.layers.2.mlp.up_proj.weight"))
+            })
+        },
+        WEIGHTS,
+        &["decoder.layers.2.mlp.up_proj.weight", "missing"],
+    ),
+    (
+        WEIGHTS,
+        |path| {
+            change_tensors(path, |all| {
+                let wrong = Tensor::zeros((3, 5), DType::F32, &Device::Cpu).unwrap();
+                all.insert("encoder.text_projector.weight".into(), wrong);
+            });
+        },
+        WEIGHTS,
+        &["encoder.text_projector.weight", "[3, 5]", "[40, 32]"],
+    ),
+    (
+        WEIGHTS,
+        |path| {
+            change_tensors(path, |all| {
+                let wrong = Tensor::zeros((1, 1, 40), DType::F64, &Device::Cpu).unwrap();
+                all.insert("null_condition_emb".into(), wrong);
+            });
+        },
+        WEIGHTS,
+        &["null_condition_emb", "F64", "BF16"],
+    ),
+    (
+        CONFIG,
+        |path| fs::remove_file(path).unwrap(),
+        CONFIG,
+        &["missing"],
+    ),
+    (
+        CONFIG,
+        |path| fs::write(path, "{\"hidden_size\": 48,").unwrap(),
+        CONFIG,
+        &["not valid JSON"],
+    ),
+    (
+        CONFIG,
+        |path| fs::write(path, "").unwrap(),
+        CONFIG,
+        &["empty"],
+    ),
+    (
+        CONFIG,
+        |path| change_config(path, |config| drop(config.remove("head_dim"))),
+        CONFIG,
+        &["missing key", "head_dim"],
+    ),
+    (
+        CONFIG,
+        |path| {
+            change_config(path, |config| {
+                drop(config.insert("num_hidden_layers".into(), "four".into()))
+            })
+        },
+        CONFIG,
+        &["four"],
+    ),
+    (
+        CONFIG,
+        |path| {
+            change_config(path, |config| {
+                drop(config.insert("in_channels".into(), 100.into()))
+            })
+        },
+        CONFIG,
+        &["in_channels", "100"],
+    ),
+    (
+        CONFIG,
+        |path| {
+            change_config(path, |config| {
+                drop(config.insert("text_hidden_dim".into(), 64.into()))
+            })
+        },
+        "Qwen3-Embedding-0.6B/config.json",
+        &["hidden_size", "text_hidden_dim"],
+    ),
+    (
+        "vae",
+        |path| fs::remove_dir_all(path).unwrap(),
+        "vae",
+        &["missing", TINY, "Qwen3-Embedding-0.6B"],
+    ),
+    (
+        "vae/config.json",
+        |path| {
+            change_config(path, |config| {
+                drop(config.insert("decoder_input_channels".into(), 64.into()))
+            })
+        },
+        "vae/config.json",
+        &["decoder_input_channels", "audio_acoustic_hidden_dim"],
+    ),
+    (
+        "vae/config.json",
+        |path| fs::remove_file(path).unwrap(),
+        "vae/config.json",
+        &["missing"],
+    ),
+    (
+        "vae/diffusion_pytorch_model.safetensors",
+        |path| change_tensors(path, |all| drop(all.remove("decoder.conv2.weight_v"))),
+        "vae/diffusion_pytorch_model.safetensors",
+        &["decoder.conv2.weight_v", "missing"],
+    ),
+    (
+        "Qwen3-Embedding-0.6B/tokenizer.json",
+        |path| fs::remove_file(path).unwrap(),
+        "Qwen3-Embedding-0.6B/tokenizer.json",
+        &["missing"],
+    ),
+    (
+        SILENCE,
+        |path| fs::remove_file(path).unwrap(),
+        SILENCE,
+        &["missing"],
+    ),
+    (
+        SILENCE,
+        |path| fs::write(path, "not a zip").unwrap(),
+        SILENCE,
+        &["not a file saved by PyTorch"],
+    ),
+    (
+        SILENCE,
+        |path| {
+            let bytes = fs::read(path).unwrap();
+            fs::write(path, &bytes[..bytes.len() - 100]).unwrap();
+        },
+        SILENCE,
+        &["PyTorch"],
+    ),
+    (
+        CONFIG,
+        |path| {
+            change_config(path, |config| {
+                drop(config.insert("timbre_fix_frame".into(), 5000.into()))
+            })
+        },
+        SILENCE,
+        &["[1, 8, 1000]", "5000"],
+    ),
+];
+
+#[test]
+fn every_damage_is_one_sentence_with_file_and_reason() {
+    for (file, damage, named, words) in DAMAGES {
+        let root = copy();
+        damage(&root.path().join(file));
+        let error = load_all(root.path())
+            .expect_err(&format!("damage to {file} ({words:?}) must be noticed"));
+        let Error::Checkpoint { path, reason } = &error else {
+            panic!("{file}: {error} is not about the checkpoint");
+        };
+        assert_eq!(path, &root.path().join(named), "{reason}");
+        for word in *words {
+            assert!(reason.contains(word), "{reason:?} does not say {word:?}");
+        }
+        assert!(
+            !reason.contains('\n') && !reason.ends_with('.'),
+            "{reason:?} is not one sentence"
+        );
+    }
+}
+
+#[test]
+fn inspect_finds_every_damage_without_failing() {
+    for (file, damage, _, words) in DAMAGES {
+        let root = copy();
+        damage(&root.path().join(file));
+        let report = inspect(root.path());
+        let text = report.to_string();
+        let problems = report.problems.len()
+            + report
+                .models
+                .iter()
+                .map(|model| model.problems.len())
+                .sum::<usize>();
+        // Whether two folders fit each other is a matter of opening, not of inspecting each.
+        if words.contains(&"text_hidden_dim") || words.contains(&"audio_acoustic_hidden_dim") {
+            continue;
+        }
+        assert!(
+            problems > 0,
+            "damage to {file} ({words:?}) is not in the report:\n{text}"
+        );
+        serde_json::to_string(&report).unwrap();
+    }
+}
+
+#[test]
+fn inspect_describes_what_is_there() {
+    let root = copy();
+    let report = inspect(root.path());
+    assert_eq!(report.problems, Vec::<String>::new());
+    let names: Vec<_> = report
+        .models
+        .iter()
+        .map(|model| model.name.as_str())
+        .collect();
+    assert_eq!(names, ["Qwen3-Embedding-0.6B", TINY, "vae"]);
+    for model in &report.models {
+        assert_eq!(model.problems, Vec::<String>::new(), "{}", model.name);
+        assert_eq!(model.dtype, "F32");
+        assert!(model.bytes > 4 * model.parameters && model.parameters > 10_000);
+    }
+    let text = report.to_string();
+    assert!(
+        text.contains("DiT, turbo")
+            && text.contains("autoencoder")
+            && text.contains("text encoder"),
+        "{text}"
+    );
+
+    let one = inspect(&root.path().join("vae"));
+    assert_eq!(one.models.len(), 1);
+    assert_eq!(one.models[0].name, "vae");
+
+    assert!(inspect(Path::new("/nowhere")).problems[0].contains("no such folder"));
+    let empty = tempfile::tempdir().unwrap();
+    assert_eq!(inspect(empty.path()).problems.len(), 3);
+    assert!(!inspect(&root.path().join(CONFIG)).problems.is_empty());
+}
+
+#[test]
+fn inspect_lists_all_that_is_missing_not_the_first() {
+    let root = copy();
+    change_tensors(&root.path().join(WEIGHTS), |all| {
+        all.retain(|name, _| !name.contains("lyric_encoder"))
+    });
+    let problems = &inspect(root.path()).models[1].problems;
+    assert!(
+        problems[0].contains("encoder.lyric_encoder") && problems[0].contains("missing"),
+        "{problems:?}"
+    );
+    assert!(
+        problems
+            .last()
+            .unwrap()
+            .contains("more tensors are missing"),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn models_are_listed_with_what_is_wrong() {
+    let root = copy();
+    fs::create_dir(root.path().join("acestep-v15-base")).unwrap();
+    fs::create_dir(root.path().join("acestep-5Hz-lm-0.6B")).unwrap();
+    fs::write(
+        root.path().join("acestep-5Hz-lm-0.6B/model.safetensors"),
+        [0; 100],
+    )
+    .unwrap();
+    let models = list_models(root.path());
+    let names: Vec<_> = models.iter().map(|model| model.name.as_str()).collect();
+    assert_eq!(names, ["acestep-v15-base", TINY, demo::NAME]);
+    assert_eq!(models[0].family, Family::Base);
+    assert!(models[0].problem.as_ref().unwrap().contains("config.json"));
+    assert_eq!(models[1].problem, None);
+    assert_eq!(models[1].size_bytes, 948_984);
+    assert!(models[2].built_in && models[2].problem.is_none());
+    assert_eq!(
+        list_lms(root.path()),
+        [("acestep-5Hz-lm-0.6B".to_owned(), 100)]
+    );
+    // The file beside a DiT without autoencoder is whole, but cannot sound.
+    fs::remove_dir_all(root.path().join("vae")).unwrap();
+    assert!(
+        list_models(root.path())[1]
+            .problem
+            .as_ref()
+            .unwrap()
+            .contains("vae")
+    );
+}
+
+#[test]
+fn a_config_path_is_a_name_not_a_way_out() {
+    let root = copy();
+    for name in ["", "..", "../x", "/etc", "a/b", "a\\b", ".hidden", "C:x"] {
+        let error = Checkpoint::open(root.path(), name).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::Invalid {
+                    field: "config_path",
+                    ..
+                }
+            ),
+            "{name}: {error}"
+        );
+    }
+    let error = Checkpoint::open(root.path(), "acestep-v15-turbo")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("acestep-v15-turbo") && error.contains(TINY),
+        "{error}"
+    );
+    let error = Checkpoint::open(&root.path().join("nowhere"), TINY)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("nowhere"), "{error}");
+}
+
+#[test]
+fn a_base_checkpoint_is_known_by_its_config_first() {
+    let root = copy();
+    let family = |value: Option<bool>, version: Option<&str>| {
+        change_config(&root.path().join(CONFIG), |config| {
+            config.remove("is_turbo");
+            config.remove("model_version");
+            if let Some(value) = value {
+                config.insert("is_turbo".into(), value.into());
+            }
+            if let Some(version) = version {
+                config.insert("model_version".into(), version.into());
+            }
+        });
+        Checkpoint::open(root.path(), TINY).unwrap().family()
+    };
+    assert_eq!(family(Some(false), Some("turbo")), Family::Base);
+    assert_eq!(family(Some(true), None), Family::Turbo);
+    assert_eq!(family(None, Some("sft")), Family::Base);
+    // With neither key the folder's name decides.
+    assert_eq!(family(None, None), Family::Turbo);
+}
