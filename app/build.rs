@@ -13,8 +13,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=locales");
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?).join("i18n");
     let config = Config::new("en")?
-        .add_namespaces(["common", "params", "generate", "service", "library"])?
-        .parse_options(ParseOptions::new());
+        .add_locales(["zh", "ja", "he"])?
+        .add_namespaces([
+            "common", "frame", "params", "generate", "service", "library",
+        ])?
+        .parse_options(ParseOptions::new().interpolate_display(true));
     let words = TranslationsInfos::parse(config)?;
     words.rerun_if_locales_changed();
     words.generate_i18n_module_with_options(out, CodegenOptions::new().gen_docs(false))?;

@@ -7,7 +7,10 @@
 #![recursion_limit = "512"]
 
 pub mod api;
+#[cfg(feature = "hydrate")]
+mod browser;
 pub mod components;
+pub mod keys;
 pub mod pages;
 pub mod player;
 pub mod preferences;

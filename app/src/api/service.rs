@@ -19,6 +19,17 @@ pub async fn initialize(config: ServiceConfig) -> Result<(), ApiError> {
         .map_err(super::context::user)
 }
 
+/// The same from a browser without scripts, which posts the panel's form whole.
+#[server(prefix = "/api/page")]
+pub async fn initialize_form(
+    #[server(flatten)] form: std::collections::HashMap<String, String>,
+) -> Result<(), ApiError> {
+    let config = crate::pages::service::form::config_from_fields(&form);
+    super::context::studio()?
+        .initialize(config)
+        .map_err(super::context::user)
+}
+
 /// Stops loading.
 #[server(prefix = "/api/page")]
 pub async fn cancel_initialize() -> Result<(), ApiError> {

@@ -1,0 +1,98 @@
+//! The list of keys, behind the Keys button and `?`.
+
+use leptos::prelude::*;
+
+use crate::{
+    components::dialog::Dialog,
+    i18n::{t, t_string, use_i18n},
+    keys::SingleKeys,
+};
+
+/// The dialog with all keys and the switch for the single-letter ones.
+#[component]
+pub fn KeyMap(
+    /// Id of the dialog.
+    id: &'static str,
+) -> impl IntoView {
+    let i18n = use_i18n();
+    let single = expect_context::<SingleKeys>();
+    view! {
+        <Dialog id title=Signal::derive(move || t_string!(i18n, frame.keys).to_owned())>
+            <dl class="key-map">
+                <div>
+                    <dt>{t!(i18n, frame.key_generate)}</dt>
+                    <dd>
+                        <kbd>"Ctrl"</kbd>" "<kbd>"Enter"</kbd>
+                    </dd>
+                </div>
+                <div>
+                    <dt>{t!(i18n, frame.key_cancel)}</dt>
+                    <dd>
+                        <kbd>"Shift"</kbd>" "<kbd>"Esc"</kbd>
+                    </dd>
+                </div>
+                <div>
+                    <dt>{t!(i18n, frame.key_play)}</dt>
+                    <dd>
+                        <kbd>"Space"</kbd>
+                    </dd>
+                </div>
+                <div>
+                    <dt>{t!(i18n, frame.key_take)}</dt>
+                    <dd>
+                        <kbd>"J"</kbd>" "<kbd>"K"</kbd>
+                    </dd>
+                </div>
+                <div>
+                    <dt>{t!(i18n, frame.key_seek)}</dt>
+                    <dd dir="ltr">
+                        <kbd>"←"</kbd>" "<kbd>"→"</kbd>
+                    </dd>
+                </div>
+                <div>
+                    <dt>{t!(i18n, frame.key_favourite)}</dt>
+                    <dd>
+                        <kbd>"F"</kbd>
+                    </dd>
+                </div>
+                <div>
+                    <dt>{t!(i18n, frame.key_field)}</dt>
+                    <dd>
+                        <kbd>"G"</kbd>" "{t!(i18n, frame.key_then)}" "<kbd>"C"</kbd>" "
+                        {t!(i18n, frame.key_or)}" "<kbd>"L"</kbd>
+                    </dd>
+                </div>
+                <div>
+                    <dt>{t!(i18n, frame.key_search)}</dt>
+                    <dd>
+                        <kbd>"/"</kbd>
+                    </dd>
+                </div>
+                <div>
+                    <dt>{t!(i18n, frame.key_help)}</dt>
+                    <dd>
+                        <kbd>"?"</kbd>
+                    </dd>
+                </div>
+            </dl>
+            <label class="switch">
+                <input
+                    class="switch__input"
+                    type="checkbox"
+                    role="switch"
+                    prop:checked=move || single.on.get()
+                    checked=true
+                    on:change=move |event| single.set(event_target_checked(&event))
+                />
+                <span class="switch__track"></span>
+                <span class="switch__label">{t!(i18n, frame.keys_single)}</span>
+                <span
+                    class="switch__state"
+                    data-on=move || t_string!(i18n, frame.on)
+                    data-off=move || t_string!(i18n, frame.off)
+                ></span>
+            </label>
+            <p>{t!(i18n, frame.keys_note)}</p>
+        </Dialog>
+    }
+}

@@ -1,0 +1,133 @@
+//! Where one is in the library, as the address says it.
+
+use leptos_router::params::ParamsMap;
+
+use crate::routes::LIBRARY;
+
+/// Search, filter, length of the list and open song.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Words searched for.
+    pub query: String,
+    /// Only favourites.
+    pub favourite: bool,
+    /// How many pages of the list are shown.
+    pub pages: usize,
+    /// The open song.
+    pub song: Option<String>,
+}
+
+/// The part of a place that decides the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct List {
+    /// See [`Place::query`].
+    pub query: String,
+    /// See [`Place::favourite`].
+    pub favourite: bool,
+    /// See [`Place::pages`].
+    pub pages: usize,
+}
+
+impl Place {
+    /// Reads the query of an address.
+    pub fn from_query(query: &ParamsMap) -> Self {
+        let text = |key: &str| query.get(key).filter(|value| !value.trim().is_empty());
+        Self {
+            query: text("q").unwrap_or_default(),
+            favourite: text("favourite").is_some(),
+            pages: text("pages")
+                .and_then(|pages| pages.parse().ok())
+                .unwrap_or(1)
+                .clamp(1, 200),
+            song: text("song"),
+        }
+    }
+
+    /// The address of this place.
+    pub fn address(&self) -> String {
+        let mut query = ParamsMap::new();
+        if !self.query.is_empty() {
+            query.insert("q", self.query.clone());
+        }
+        if self.favourite {
+            query.insert("favourite", "1".to_owned());
+        }
+        if self.pages > 1 {
+            query.insert("pages", self.pages.to_string());
+        }
+        if let Some(song) = &self.song {
+            query.insert("song", song.clone());
+        }
+        format!("{LIBRARY}{}", query.to_query_string())
+    }
+
+    /// The same list with `song` open.
+    pub fn with_song(&self, song: &str) -> String {
+        Self {
+            song: Some(song.to_owned()),
+            ..self.clone()
+        }
+        .address()
+    }
+
+    /// The same list with nothing open.
+    pub fn back(&self) -> String {
+        Self {
+            song: None,
+            ..self.clone()
+        }
+        .address()
+    }
+
+    /// The same list, one page longer.
+    pub fn longer(&self) -> String {
+        Self {
+            pages: self.pages + 1,
+            ..self.clone()
+        }
+        .address()
+    }
+
+    /// What the list shows.
+    pub fn list(&self) -> List {
+        List {
+            query: self.query.clone(),
+            favourite: self.favourite,
+            pages: self.pages,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_leads_back_to_the_same_place() {
+        let place = Place {
+            query: "rain & sea".into(),
+            favourite: true,
+            pages: 3,
+            song: Some("0190".into()),
+        };
+        let address = place.address();
+        let query = address.strip_prefix("/library?").unwrap();
+        let map: ParamsMap = query
+            .split('&')
+            .map(|pair| {
+                let (key, value) = pair.split_once('=').unwrap();
+                (
+                    key.to_owned(),
+                    value.replace("%20", " ").replace("%26", "&"),
+                )
+            })
+            .collect();
+        assert_eq!(Place::from_query(&map), place, "{address}");
+    }
+
+    #[test]
+    fn the_plain_library_has_a_plain_address() {
+        let place = Place::from_query(&ParamsMap::new());
+        assert_eq!((place.address().as_str(), place.pages), ("/library", 1));
+    }
+}

@@ -1,0 +1,304 @@
+//! The settings of a song: what was asked where it differs, and what was used.
+
+use acestep_domain::{
+    Note,
+    generation::{GenerationParams, InferMethod, clamp::minutes},
+    library::Song,
+};
+use leptos::prelude::*;
+
+use crate::{
+    api::form::Restore,
+    components::{copy_button::CopyButton, icon::Icon},
+    i18n::{Locale, t, td_string, use_i18n},
+    state::{
+        StudioStore,
+        form::{Form, fields_from_params},
+    },
+};
+
+/// A line of the table.
+struct Line {
+    /// What it is.
+    name: &'static str,
+    /// As used.
+    used: String,
+    /// Parameter keys whose notes stand here.
+    keys: &'static [&'static str],
+}
+
+/// Table, notes, all parameters, Restore.
+#[component]
+pub fn Settings(song: Song) -> impl IntoView {
+    let i18n = use_i18n();
+    let id = song.id.clone();
+    let params = song.params.clone();
+    let all = Signal::stored(serde_json::to_string_pretty(&song.params).unwrap_or_default());
+    let stored = StoredValue::new(song);
+    let table = move || {
+        stored.with_value(|song| {
+            let lines = lines(song, i18n.get_locale());
+            let (rows, rest) = with_notes(lines, &song.notes);
+            view! {
+                {rows
+                    .into_iter()
+                    .map(|(line, notes)| view! { <Row line notes /> })
+                    .collect_view()}
+                {rest
+                    .into_iter()
+                    .map(|note| {
+                        view! {
+                            <tr>
+                                <td colspan="2">
+                                    <Remark note />
+                                </td>
+                            </tr>
+                        }
+                    })
+                    .collect_view()}
+            }
+        })
+    };
+    view! {
+        <section class="panel" aria-labelledby="settings-title">
+            <header class="panel__head">
+                <h3 class="panel__title" id="settings-title">
+                    {t!(i18n, library.settings)}
+                </h3>
+                <div class="panel__tools">
+                    <RestoreAll id params />
+                </div>
+            </header>
+            <table class="params params--used">
+                <thead>
+                    <tr>
+                        <th scope="col">{t!(i18n, library.setting)}</th>
+                        <th scope="col">{t!(i18n, library.used)}</th>
+                    </tr>
+                </thead>
+                <tbody>{table}</tbody>
+            </table>
+            <details class="fold">
+                <summary class="fold__head">
+                    <span class="fold__name">{t!(i18n, library.all)}</span>
+                    <Icon name="down" />
+                </summary>
+                <div class="fold__body">
+                    <div class="fold__tools">
+                        <CopyButton text=all />
+                    </div>
+                    <pre class="params__all fold__wide mono" dir="ltr" tabindex="0">
+                        {all}
+                    </pre>
+                </div>
+            </details>
+        </section>
+    }
+}
+
+/// Puts the settings into the form of the Generation page and goes there.
+#[component]
+fn RestoreAll(id: String, params: GenerationParams) -> impl IntoView {
+    let i18n = use_i18n();
+    let restore = ServerAction::<Restore>::new();
+    let navigate = leptos_router::hooks::use_navigate();
+    let form = Form::expect();
+    let store = StudioStore::expect();
+    let params = StoredValue::new(params);
+    Effect::new(move |_| {
+        if restore.value().with(|value| matches!(value, Some(Ok(_)))) {
+            params.with_value(|params| form.apply(&fields_from_params(params)));
+            store.refresh();
+            navigate(
+                crate::routes::GENERATE,
+                leptos_router::NavigateOptions::default(),
+            );
+        }
+    });
+    view! {
+        <ActionForm action=restore>
+            <input type="hidden" name="song_id" value=id />
+            <button class="button button--quiet button--small">
+                <Icon name="refresh" />
+                {t!(i18n, library.restore)}
+            </button>
+        </ActionForm>
+    }
+}
+
+#[component]
+fn Row(line: Line, notes: Vec<Note>) -> impl IntoView {
+    view! {
+        <tr>
+            <th scope="row">{line.name}</th>
+            <td>
+                <bdi>{line.used}</bdi>
+                {notes.into_iter().map(|note| view! { <Remark note /> }).collect_view()}
+            </td>
+        </tr>
+    }
+}
+
+/// What was asked and why something else was used.
+#[component]
+fn Remark(note: Note) -> impl IntoView {
+    view! {
+        <span class="params__note">
+            <Icon name="warn" />
+            <span>{note.message}</span>
+        </span>
+    }
+}
+
+/// Every line with the notes about it, and the notes about none.
+fn with_notes(lines: Vec<Line>, notes: &[Note]) -> (Vec<(Line, Vec<Note>)>, Vec<Note>) {
+    let about = |line: &Line, note: &Note| {
+        note.field
+            .as_deref()
+            .is_some_and(|field| line.keys.contains(&field))
+    };
+    let rest = notes
+        .iter()
+        .filter(|note| !lines.iter().any(|line| about(line, note)))
+        .cloned()
+        .collect();
+    let rows = lines
+        .into_iter()
+        .map(|line| {
+            let own = notes
+                .iter()
+                .filter(|note| about(&line, note))
+                .cloned()
+                .collect();
+            (line, own)
+        })
+        .collect();
+    (rows, rest)
+}
+
+fn lines(song: &Song, locale: Locale) -> Vec<Line> {
+    let params = &song.params;
+    let auto = || td_string!(locale, library.auto).to_owned();
+    let line = |name, used, keys| Line { name, used, keys };
+    let method = match params.infer_method {
+        InferMethod::Ode => "ODE",
+        InferMethod::Sde => "SDE",
+    };
+    let vocals = if params.instrumental {
+        td_string!(locale, library.instrumental)
+    } else {
+        td_string!(locale, library.sung)
+    };
+    let report = song.report;
+    let secs = |secs: f32| format!("{secs:.1}");
+    let spent = td_string!(
+        locale,
+        library.time_spent,
+        prepare = secs(report.prepare_secs),
+        diffusion = secs(report.diffusion_secs),
+        decode = secs(report.decode_secs)
+    );
+    let sampler = format!("{}, {:.1}, {method}", song.provenance.steps, params.shift);
+    let provenance = &song.provenance;
+    vec![
+        line(
+            td_string!(locale, library.row_length),
+            minutes(song.duration_secs),
+            &["duration"],
+        ),
+        line(
+            td_string!(locale, library.row_tempo),
+            params.bpm.map_or_else(auto, |bpm| format!("{bpm} BPM")),
+            &["bpm"],
+        ),
+        line(
+            td_string!(locale, library.row_key),
+            params
+                .keyscale
+                .as_ref()
+                .map_or_else(auto, ToString::to_string),
+            &["keyscale"],
+        ),
+        line(
+            td_string!(locale, library.row_time),
+            params
+                .timesignature
+                .as_ref()
+                .map_or_else(auto, ToString::to_string),
+            &["timesignature"],
+        ),
+        line(
+            td_string!(locale, library.row_language),
+            params.vocal_language.to_string(),
+            &["vocal_language"],
+        ),
+        line(
+            td_string!(locale, library.row_vocals),
+            vocals.to_owned(),
+            &["instrumental", "lyrics"],
+        ),
+        line(
+            td_string!(locale, library.row_seed),
+            song.seed.to_string(),
+            &["seed"],
+        ),
+        line(
+            td_string!(locale, library.row_sampler),
+            sampler,
+            &["inference_steps", "shift", "infer_method", "timesteps"],
+        ),
+        line(
+            td_string!(locale, library.row_guidance),
+            format!("{:.1}", params.guidance_scale),
+            &[
+                "guidance_scale",
+                "use_adg",
+                "cfg_interval_start",
+                "cfg_interval_end",
+            ],
+        ),
+        line(
+            td_string!(locale, library.row_format),
+            song.audio_format.to_uppercase(),
+            &["audio_format"],
+        ),
+        line(
+            td_string!(locale, library.row_model),
+            format!(
+                "{}, {}, {}",
+                provenance.model, provenance.device, provenance.quantization
+            ),
+            &["config_path"],
+        ),
+        line(td_string!(locale, library.row_time_spent), spent, &[]),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_note_of_a_song_is_shown_once() {
+        let lines = vec![
+            Line {
+                name: "Length",
+                used: "4:00".into(),
+                keys: &["duration"],
+            },
+            Line {
+                name: "Seed",
+                used: "7".into(),
+                keys: &["seed"],
+            },
+        ];
+        let notes = [
+            Note::new("duration_clamped", "duration", "asked 5:30"),
+            Note::new("batch_clamped", "batch_size", "asked 4"),
+            Note::general("tiles", "small tiles"),
+        ];
+        let (rows, rest) = with_notes(lines, &notes);
+        let counts: Vec<usize> = rows.iter().map(|(_, notes)| notes.len()).collect();
+        assert_eq!((counts, rest.len()), (vec![1, 0], 2));
+    }
+}
