@@ -1,18 +1,70 @@
 //! The Generation page: composer on one side, runs and takes on the other.
 
+mod bottom;
+mod composer;
+mod folds;
+mod job;
+mod latest;
+mod numbers;
+mod plan;
+mod runs;
+mod sampler;
+mod take;
+mod text;
+mod words;
+
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-use crate::i18n::{t, t_string, use_i18n};
+use crate::{
+    api::jobs::{Cancel, Submit},
+    i18n::{t, t_string, use_i18n},
+    pages::service::ServicePanel,
+    state::{StudioStore, form::Form},
+};
+
+/// Id of the form; the phone's bar and Ctrl Enter (see [`crate::keys`]) submit it.
+pub const FORM: &str = "composer";
 
 /// The page.
 #[component]
 pub fn GeneratePage() -> impl IntoView {
     let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let submit = ServerAction::<Submit>::new();
+    let cancel = ServerAction::<Cancel>::new();
+    answer(submit, store);
+    let panel_first = Memo::new(move |_| {
+        store
+            .status
+            .with(|status| !status.pre_initialized && status.model.is_none())
+    });
     view! {
         <Title text=move || t_string!(i18n, common.generate) />
-        <main class="generate" id="main">
+        <main class="generate" id="main" class:generate--panel=move || panel_first.get()>
+            <Show when=move || panel_first.get()>
+                <div class="generate__panel">
+                    <ServicePanel />
+                </div>
+            </Show>
             <h1 class="visually-hidden">{t!(i18n, generate.title)}</h1>
+            <bottom::ViewSwitch />
+            <composer::Composer submit />
+            <runs::Runs cancel />
         </main>
+        <bottom::BottomBar />
     }
+}
+
+/// What a submission leads to: a fresh list of jobs, or the reason at its field.
+fn answer(submit: ServerAction<Submit>, store: StudioStore) {
+    let form = Form::expect();
+    Effect::new(move |_| match submit.value().get() {
+        Some(Ok(_)) => {
+            form.refusal.set(None);
+            store.refresh();
+        }
+        Some(Err(error)) => form.refusal.set(Some(error.0)),
+        None => {}
+    });
 }

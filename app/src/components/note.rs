@@ -1,0 +1,70 @@
+//! One line at the control it concerns: a clamp, a fallback, a wrong value.
+
+use acestep_domain::{Note, UserError};
+use leptos::prelude::*;
+
+use super::icon::Icon;
+
+/// Codes that inform and need no look.
+const INFORMS: [&str; 2] = ["duration_auto", "nothing_described"];
+
+/// Notes about one control, most of the time none.
+#[component]
+pub fn Notes(
+    /// What to say.
+    #[prop(into)]
+    notes: Signal<Vec<Note>>,
+) -> impl IntoView {
+    view! {
+        <For each=move || notes.get() key=|note| (note.code.clone(), note.message.clone()) let:note>
+            <NoteLine informs=INFORMS.contains(&note.code.as_str()) text=note.message />
+        </For>
+    }
+}
+
+/// One note.
+#[component]
+pub fn NoteLine(
+    /// The sentence.
+    #[prop(into)]
+    text: Signal<String>,
+    /// It informs; otherwise it asks for a look.
+    #[prop(optional)]
+    informs: bool,
+) -> impl IntoView {
+    let class = if informs { "note note--info" } else { "note" };
+    let icon = if informs { "info" } else { "warn" };
+    view! {
+        <p class=class>
+            <Icon name=icon />
+            <span>{move || text.get()}</span>
+        </p>
+    }
+}
+
+/// What is wrong with a control's value, with what to do; empty while nothing is.
+#[component]
+pub fn Invalid(
+    /// Id of the control; the sentence gets `<id>-error`.
+    id: &'static str,
+    /// What is wrong.
+    #[prop(into)]
+    error: Signal<Option<UserError>>,
+) -> impl IntoView {
+    view! {
+        <div id=format!("{id}-error")>
+            {move || {
+                error
+                    .get()
+                    .map(|error| {
+                        view! {
+                            <p class="note note--error">
+                                <Icon name="error" />
+                                <span>{error.to_string()}</span>
+                            </p>
+                        }
+                    })
+            }}
+        </div>
+    }
+}

@@ -1,0 +1,55 @@
+//! A native list of choices.
+
+use leptos::prelude::*;
+
+/// A choice: value on the wire and its words.
+pub type Choice = (String, String);
+
+/// The list, bound to a signal.
+#[component]
+pub fn Select(
+    /// Parameter key.
+    id: &'static str,
+    /// Value of the chosen one.
+    value: RwSignal<String>,
+    /// What there is to choose.
+    #[prop(into)]
+    choices: Signal<Vec<Choice>>,
+    /// Name, when no label stands beside it.
+    #[prop(optional, into)]
+    label: MaybeProp<String>,
+    /// Drawn without a frame.
+    #[prop(optional)]
+    bare: bool,
+) -> impl IntoView {
+    let class = if bare {
+        "field__input field__input--bare"
+    } else {
+        "field__input"
+    };
+    view! {
+        <select
+            class=class
+            id=id
+            name=id
+            aria-label=move || label.get()
+            prop:value=move || {
+                choices.track();
+                value.get()
+            }
+            on:change:target=move |event| value.set(event.target().value())
+        >
+            <For each=move || choices.get() key=Clone::clone let:choice>
+                <option
+                    value=choice.0.clone()
+                    selected={
+                        let own = choice.0.clone();
+                        move || value.with(|value| *value == own)
+                    }
+                >
+                    {choice.1}
+                </option>
+            </For>
+        </select>
+    }
+}

@@ -1,0 +1,85 @@
+//! The phone's parts: which half is shown, and the bar with job and main action.
+
+use leptos::prelude::*;
+
+use super::{FORM, words};
+use crate::{
+    i18n::{t, t_string, use_i18n},
+    state::StudioStore,
+};
+
+/// Song or takes; the style sheet follows the radios, with or without scripts.
+#[component]
+pub fn ViewSwitch() -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let count = Memo::new(move |_| store.songs.with(Vec::len));
+    view! {
+        <div class="view-switch">
+            <fieldset class="segmented">
+                <legend class="visually-hidden">{t!(i18n, generate.show)}</legend>
+                <label class="segmented__option">
+                    <input
+                        class="segmented__input"
+                        type="radio"
+                        name="view"
+                        id="view-compose"
+                        value="compose"
+                        checked
+                    />
+                    <span class="segmented__text">{t!(i18n, generate.view_song)}</span>
+                </label>
+                <label class="segmented__option">
+                    <input
+                        class="segmented__input"
+                        type="radio"
+                        name="view"
+                        id="view-takes"
+                        value="takes"
+                    />
+                    <span class="segmented__text">
+                        {move || t_string!(i18n, generate.view_takes, n = count.get())}
+                    </span>
+                </label>
+            </fieldset>
+        </div>
+    }
+}
+
+/// What runs, and Generate.
+#[component]
+pub fn BottomBar() -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let fraction = Memo::new(move |_| words::fraction(store));
+    view! {
+        <section class="bottom-bar" aria-label=move || t_string!(i18n, generate.now)>
+            <div class="bottom-bar__job">
+                <strong>{words::job_line(i18n, store)}</strong>
+                {move || {
+                    fraction
+                        .get()
+                        .map(|fraction| {
+                            view! {
+                                <span
+                                    class="stage__bar"
+                                    style=format!("--_done: {:.1}%", fraction * 100.0)
+                                    role="progressbar"
+                                    aria-label=t_string!(i18n, generate.now)
+                                    aria-valuenow=format!("{:.0}", fraction * 100.0)
+                                ></span>
+                            }
+                        })
+                }}
+            </div>
+            <button
+                class="button button--primary button--large"
+                type="submit"
+                form=FORM
+                disabled=move || !store.is_ready()
+            >
+                {t!(i18n, common.generate)}
+            </button>
+        </section>
+    }
+}

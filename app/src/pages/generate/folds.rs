@@ -1,0 +1,168 @@
+//! The folds: everything that has a good value already.
+
+use acestep_domain::{
+    generation::{AudioFormat, InferMethod},
+    metadata::{KeyScale, TimeSignature},
+};
+use leptos::prelude::*;
+
+use super::{numbers::notes_for, sampler::Sampler};
+use crate::{
+    components::{
+        field::Field,
+        fold::Fold,
+        note::Notes,
+        select::{Choice, Select},
+        switch::Switch,
+    },
+    i18n::{t, t_string, use_i18n},
+    state::form::Form,
+    word,
+};
+
+/// Music, Sampler, Output.
+#[component]
+pub fn Folds() -> impl IntoView {
+    view! {
+        <div class="folds">
+            <Music />
+            <Output />
+            <SamplerFold />
+        </div>
+    }
+}
+
+#[component]
+fn Music() -> impl IntoView {
+    let i18n = use_i18n();
+    let form = Form::expect();
+    let (key, signature) = (form.text("keyscale"), form.text("timesignature"));
+    let auto = move || (String::new(), t_string!(i18n, common.auto).to_string());
+    let keys = Signal::derive(move || {
+        // A key from a file may be one the menu does not list; it stays a choice.
+        let own = key.get();
+        let listed = own.is_empty() || KeyScale::MENU.contains(&own.as_str());
+        std::iter::once(auto())
+            .chain((!listed).then(|| (own.clone(), own)))
+            .chain(KeyScale::MENU.map(|name| (name.to_owned(), name.to_owned())))
+            .collect::<Vec<Choice>>()
+    });
+    let signatures = Signal::derive(move || {
+        std::iter::once(auto())
+            .chain(TimeSignature::ALL.map(|own| (own.to_string(), own.label().to_owned())))
+            .collect::<Vec<Choice>>()
+    });
+    let now = Signal::derive(move || {
+        let auto = t_string!(i18n, generate.auto_word).to_string();
+        let key = Some(key.get()).filter(|key| !key.is_empty());
+        let signature = TimeSignature::parse(&signature.get()).ok();
+        t_string!(
+            i18n,
+            generate.music_now,
+            key = key.unwrap_or_else(|| auto.clone()),
+            signature = signature.map_or(auto, |own| own.label().to_owned())
+        )
+    });
+    view! {
+        <Fold id="f-music" name=word!(i18n, generate.fold.music) now>
+            <Field
+                id="keyscale"
+                label=word!(i18n, params.keyscale.label)
+                help=word!(i18n, params.keyscale.help)
+                notes=notes_for("keyscale")
+            >
+                <Select id="keyscale" value=key choices=keys />
+            </Field>
+            <Field
+                id="timesignature"
+                label=word!(i18n, params.timesignature.label)
+                help=word!(i18n, params.timesignature.help)
+                notes=notes_for("timesignature")
+            >
+                <Select id="timesignature" value=signature choices=signatures />
+            </Field>
+        </Fold>
+    }
+}
+
+#[component]
+fn SamplerFold() -> impl IntoView {
+    let i18n = use_i18n();
+    let form = Form::expect();
+    let now = Signal::derive(move || {
+        form.checked.with(|checked| {
+            let params = &checked.params;
+            let method = match params.infer_method {
+                InferMethod::Ode => "ODE",
+                InferMethod::Sde => "SDE",
+            };
+            match &params.timesteps {
+                Some(own) => {
+                    t_string!(i18n, generate.sampler_own, n = own.len(), method = method)
+                }
+                None => t_string!(
+                    i18n,
+                    generate.sampler_now,
+                    n = params.inference_steps,
+                    shift = format!("{:.1}", params.shift),
+                    method = method
+                ),
+            }
+        })
+    });
+    view! {
+        <Fold id="f-sampler" name=word!(i18n, generate.fold.sampler) now>
+            <Sampler />
+        </Fold>
+    }
+}
+
+#[component]
+fn Output() -> impl IntoView {
+    let i18n = use_i18n();
+    let form = Form::expect();
+    let (format, normalize) = (form.text("audio_format"), form.switch("normalize"));
+    let words = move |format: AudioFormat| match format {
+        AudioFormat::Mp3 => t_string!(i18n, generate.format.mp3),
+        AudioFormat::Flac => t_string!(i18n, generate.format.flac),
+        AudioFormat::Wav => t_string!(i18n, generate.format.wav),
+        AudioFormat::Wav24 => t_string!(i18n, generate.format.wav24),
+        AudioFormat::Wav32 => t_string!(i18n, generate.format.wav32),
+    };
+    let formats = Signal::derive(move || {
+        AudioFormat::ALL
+            .map(|own| (own.as_str().to_owned(), words(own).to_string()))
+            .to_vec()
+    });
+    let now = Signal::derive(move || {
+        let file = AudioFormat::from_name(&format.get()).map(words).unwrap_or_default();
+        let level = if normalize.get() {
+            t_string!(i18n, generate.level_raised)
+        } else {
+            t_string!(i18n, generate.level_kept)
+        };
+        t_string!(i18n, generate.output_now, file = file, level = level)
+    });
+    view! {
+        <Fold id="f-output" name=word!(i18n, generate.fold.output) now>
+            <Field
+                id="audio_format"
+                label=word!(i18n, params.audio_format.label)
+                help=word!(i18n, params.audio_format.help)
+                notes=notes_for("audio_format")
+            >
+                <Select id="audio_format" value=format choices=formats />
+            </Field>
+            <div class="field">
+                <Switch
+                    id="normalize"
+                    value=normalize
+                    label=word!(i18n, params.normalize.label)
+                    with_state=true
+                />
+                <Notes notes=notes_for("normalize") />
+                <p class="field__help">{t!(i18n, params.normalize.help)}</p>
+            </div>
+        </Fold>
+    }
+}

@@ -1,0 +1,270 @@
+//! The four numbers: length, takes, tempo, seed, with the limits in force.
+
+use acestep_domain::{
+    Note, UserError,
+    defaults::AUTO_DURATION_SECS,
+    generation::clamp::{Bounds, minutes},
+    param::range_of,
+    tier::GpuTier,
+};
+use leptos::prelude::*;
+
+use super::words;
+use crate::{
+    components::{
+        note::{Invalid, Notes},
+        readout::{Auto, Readout},
+        slider::{Beyond, Range, Slider},
+    },
+    i18n::{t, t_string, use_i18n},
+    state::{
+        StudioStore,
+        form::{Form, seconds},
+    },
+    word,
+};
+
+/// Fields of this block, in reading order.
+const KEYS: [&str; 4] = ["duration", "batch_size", "bpm", "seed"];
+
+/// Notes the domain would make about `key`.
+pub fn notes_for(key: &'static str) -> Signal<Vec<Note>> {
+    let form = Form::expect();
+    Memo::new(move |_| form.checked.with(|checked| checked.notes_for(key))).into()
+}
+
+/// What is wrong with `key`: by the domain as typed, or by the studio's last refusal.
+pub fn error_for(key: &'static str) -> Signal<Option<UserError>> {
+    let form = Form::expect();
+    Memo::new(move |_| {
+        form.checked.with(|checked| checked.error_for(key)).or_else(|| {
+            form.refusal
+                .get()
+                .filter(|error| error.field.as_deref() == Some(key))
+        })
+    })
+    .into()
+}
+
+/// The block.
+#[component]
+pub fn Numbers() -> impl IntoView {
+    let i18n = use_i18n();
+    let notes = KEYS.map(notes_for);
+    let errors = KEYS.map(error_for);
+    let quiet = move || {
+        notes.iter().all(|notes| notes.with(Vec::is_empty))
+            && errors.iter().all(|error| error.with(Option::is_none))
+    };
+    view! {
+        <section class="section" id="s-numbers" aria-label=move || t_string!(i18n, generate.numbers)>
+            <div class="readouts">
+                <Length />
+                <Takes />
+                <Tempo />
+                <Seed />
+                <div class="readouts__notes" hidden=quiet>
+                    {KEYS
+                        .into_iter()
+                        .zip(notes)
+                        .zip(errors)
+                        .map(|((key, notes), error)| {
+                            view! {
+                                <div id=format!("{key}-note")>
+                                    <Invalid id=key error />
+                                    <Notes notes />
+                                </div>
+                            }
+                        })
+                        .collect_view()}
+                </div>
+            </div>
+        </section>
+    }
+}
+
+/// The longest length and largest batch: now, and the most this machine could have.
+fn limits(bounds: Bounds) -> ((f64, usize), (f64, usize)) {
+    let without = Bounds {
+        lm_loaded: false,
+        ..bounds
+    };
+    (bounds.limits(), without.limits())
+}
+
+#[component]
+fn Length() -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let value = Form::expect().text("duration");
+    let bounds = Memo::new(move |_| store.bounds());
+    let range = Memo::new(move |_| Range {
+        min: 5.0,
+        max: bounds.get().limits().0,
+        step: 5.0,
+    });
+    let secs = Memo::new(move |_| {
+        value.with(|text| seconds(text)).unwrap_or_else(|| AUTO_DURATION_SECS.min(range.get().max))
+    });
+    let beyond = move || {
+        let bounds = bounds.get();
+        let ((now, _), (without, _)) = limits(bounds);
+        let whole = range_of("duration").1;
+        let max = if without > now { without } else { whole };
+        (max > now).then(|| Beyond {
+            max,
+            limit_words: limit_words(i18n, bounds, &length(i18n, now)),
+            max_words: if without > now {
+                t_string!(i18n, generate.without_lm, what = length(i18n, without))
+            } else {
+                length(i18n, whole)
+            },
+        })
+    };
+    view! {
+        <Readout
+            id="duration"
+            label=word!(i18n, params.duration.label)
+            value
+            placeholder=Signal::derive(move || {
+                t_string!(i18n, generate.auto_length, time = minutes(AUTO_DURATION_SECS.min(range.get().max)))
+            })
+            auto=Signal::derive(move || Auto {
+                word: t_string!(i18n, common.auto).to_string(),
+                otherwise: minutes(30.0_f64.min(range.get().max)),
+            })
+            error=error_for("duration")
+            class="readout--wide"
+        >
+            <Slider
+                id="duration-fader"
+                label=word!(i18n, params.duration.label)
+                spoken=Signal::derive(move || minutes(secs.get()))
+                range
+                value=secs
+                on_move=move |secs| value.set(minutes(secs))
+                beyond=Signal::derive(beyond)
+            />
+        </Readout>
+    }
+}
+
+/// A limit in words: `4 min`, `1:30`.
+fn length(i18n: words::Words, secs: f64) -> String {
+    if secs % 60.0 == 0.0 {
+        t_string!(i18n, generate.minutes, n = secs / 60.0)
+    } else {
+        minutes(secs)
+    }
+}
+
+/// Whose limit it is: `tier 4: 4 min with LM`.
+fn limit_words(i18n: words::Words, bounds: Bounds, what: &str) -> String {
+    let what = what.to_owned();
+    match (bounds.unlimited || bounds.tier == GpuTier::Unlimited, bounds.lm_loaded) {
+        (true, _) => t_string!(i18n, generate.limit_most, what = what),
+        (false, true) => {
+            t_string!(i18n, generate.limit_with_lm, tier = bounds.tier as usize + 1, what = what)
+        }
+        (false, false) => {
+            t_string!(i18n, generate.limit_tier, tier = bounds.tier as usize + 1, what = what)
+        }
+    }
+}
+
+#[component]
+fn Takes() -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let value = Form::expect().text("batch_size");
+    let bounds = Memo::new(move |_| store.bounds());
+    let range = Memo::new(move |_| Range {
+        min: 1.0,
+        max: bounds.get().limits().1 as f64,
+        step: 1.0,
+    });
+    let count = Memo::new(move |_| value.with(|text| text.trim().parse().unwrap_or(1.0)));
+    let beyond = move || {
+        let ((_, now), (_, without)) = limits(bounds.get());
+        let whole = range_of("batch_size").1 as usize;
+        let max = if without > now { without } else { whole };
+        (max > now).then(|| Beyond {
+            max: max as f64,
+            limit_words: t_string!(i18n, generate.at_most, n = now),
+            max_words: if without > now {
+                t_string!(i18n, generate.without_lm, what = without)
+            } else {
+                whole.to_string()
+            },
+        })
+    };
+    view! {
+        <Readout
+            id="batch_size"
+            label=word!(i18n, params.batch_size.label)
+            value
+            error=error_for("batch_size")
+        >
+            <Slider
+                id="batch_size-fader"
+                label=word!(i18n, params.batch_size.label)
+                range
+                value=count
+                on_move=move |count: f64| value.set(count.to_string())
+                beyond=Signal::derive(beyond)
+            />
+        </Readout>
+    }
+}
+
+#[component]
+fn Tempo() -> impl IntoView {
+    let i18n = use_i18n();
+    view! {
+        <Readout
+            id="bpm"
+            label=word!(i18n, params.bpm.label)
+            value=Form::expect().text("bpm")
+            placeholder=word!(i18n, generate.model_picks)
+            auto=Signal::derive(move || Auto {
+                word: t_string!(i18n, common.auto).to_string(),
+                otherwise: "120".to_owned(),
+            })
+            error=error_for("bpm")
+        >
+            <p class="readout__foot">
+                {move || {
+                    let (low, high) = range_of("bpm");
+                    t_string!(i18n, generate.tempo_range, low = low, high = high)
+                }}
+            </p>
+        </Readout>
+    }
+}
+
+#[component]
+fn Seed() -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let last = move || {
+        store
+            .songs
+            .with(|songs| songs.first().map_or_else(|| "1".to_owned(), |song| song.seed.to_string()))
+    };
+    view! {
+        <Readout
+            id="seed"
+            label=word!(i18n, params.seed.label)
+            value=Form::expect().text("seed")
+            placeholder=word!(i18n, generate.per_run)
+            auto=Signal::derive(move || Auto {
+                word: t_string!(i18n, generate.random).to_string(),
+                otherwise: last(),
+            })
+            error=error_for("seed")
+            class="readout--last"
+        >
+            <p class="readout__foot">{t!(i18n, generate.seed_hint)}</p>
+        </Readout>
+    }
+}

@@ -1,0 +1,396 @@
+//! One song: player, figures, what can be done with it.
+
+use acestep_domain::{
+    generation::{InferMethod, clamp::minutes},
+    library::Song,
+};
+use leptos::{form::ActionForm, prelude::*};
+
+use super::words;
+use crate::{
+    api::{
+        form::Restore,
+        songs::{DeleteSong, UpdateSong},
+    },
+    components::{icon::Icon, note::Notes, wave::Wave},
+    i18n::{t, t_string, use_i18n},
+    player::{Player, audio_url},
+    state::{StudioStore, form::{Form, fields_from_params}},
+};
+
+/// Play or Pause of one song.
+#[component]
+fn PlayKey(song: Song) -> impl IntoView {
+    let i18n = use_i18n();
+    let player = Player::expect();
+    let id = song.id.clone();
+    let playing = Memo::new(move |_| player.is_current(&id) && player.playing.get());
+    let word = move || {
+        if playing.get() {
+            t_string!(i18n, common.pause)
+        } else {
+            t_string!(i18n, common.play)
+        }
+    };
+    let name = song.title.clone();
+    view! {
+        <button
+            type="button"
+            class="key needs-script"
+            aria-pressed=move || playing.get().to_string()
+            aria-label=move || format!("{} {name}", word())
+            on:click=move |_| player.toggle(&song)
+        >
+            <Icon name=Signal::derive(move || if playing.get() { "pause" } else { "play" }) />
+            {word}
+        </button>
+    }
+}
+
+#[component]
+fn SongWave(song: Song, #[prop(optional)] slim: bool) -> impl IntoView {
+    let i18n = use_i18n();
+    let player = Player::expect();
+    let id = song.id.clone();
+    let position = Memo::new(move |_| {
+        if player.is_current(&id) { player.position.get() } else { 0.0 }
+    });
+    let (peaks, duration_secs, name) = (song.peaks.clone(), song.duration_secs, song.title.clone());
+    view! {
+        <Wave
+            peaks
+            duration_secs
+            position
+            label=Signal::derive(move || t_string!(i18n, generate.position_in, title = name.clone()))
+            on_seek=move |secs| player.seek(&song, secs)
+            slim
+        />
+    }
+}
+
+/// A song whole.
+#[component]
+pub fn Take(
+    /// The song.
+    song: Song,
+) -> impl IntoView {
+    let i18n = use_i18n();
+    let player = Player::expect();
+    let heading = format!("take-{}", song.id);
+    let (id, length) = (song.id.clone(), song.duration_secs);
+    let time = move || {
+        let at = if player.is_current(&id) { player.position.get() } else { 0.0 };
+        format!("{} / {}", minutes(at.floor()), minutes(length.round()))
+    };
+    let url = audio_url(&song.id);
+    view! {
+        <article class="take" aria-labelledby=heading.clone()>
+            <header class="take__head">
+                <h3 class="take__title" id=heading>
+                    <bdi>{song.title.clone()}</bdi>
+                </h3>
+                <span class="take__meta">{words::meta(i18n, &song)}</span>
+                <div class="take__head-tools">
+                    <Favourite song=song.clone() />
+                </div>
+            </header>
+            <div class="take__player needs-script">
+                <PlayKey song=song.clone() />
+                <SongWave song=song.clone() />
+                <span class="take__time" dir="ltr">
+                    {time}
+                </span>
+            </div>
+            <noscript inner_html=format!(
+                "<audio controls preload=\"none\" src=\"{url}\"></audio>",
+            )></noscript>
+            <div class="take__foot">
+                <Report song=song.clone() />
+                <Notes notes=song.notes.clone() />
+                <div class="take__actions" role="group" aria-label=move || t_string!(i18n, generate.use_take)>
+                    <RestoreButton song=song.clone() class="button button--small" />
+                    <a class="button button--small" href=url.clone() download=file_name(&song)>
+                        <Icon name="download" />
+                        {t!(i18n, generate.download)}
+                    </a>
+                    <More song=song.clone() />
+                </div>
+            </div>
+        </article>
+    }
+}
+
+/// A song in one row.
+#[component]
+pub fn TakeRow(
+    /// The song.
+    song: Song,
+) -> impl IntoView {
+    let i18n = use_i18n();
+    let heading = format!("take-{}", song.id);
+    view! {
+        <article class="take take--row" aria-labelledby=heading.clone()>
+            <PlayKey song=song.clone() />
+            <div class="take__words">
+                <h3 class="take__title" id=heading>
+                    <bdi>{song.title.clone()}</bdi>
+                </h3>
+                <span class="take__meta">{words::meta(i18n, &song)}</span>
+            </div>
+            <SongWave song=song.clone() slim=true />
+            <dl class="report">
+                <Peak peak=song.report.peak />
+            </dl>
+            <More song whole=true />
+        </article>
+    }
+}
+
+#[component]
+fn Peak(peak: f32) -> impl IntoView {
+    let i18n = use_i18n();
+    let clips = peak > 1.0;
+    view! {
+        <div class=if clips {
+            "report__item report__item--warn"
+        } else {
+            "report__item report__item--ok"
+        }>
+            <dt>{t!(i18n, generate.peak)}</dt>
+            <dd>
+                <bdi dir="ltr">{words::decibels(peak)}</bdi>
+                <Icon name=if clips { "warn" } else { "check" } />
+                {move || {
+                    if clips {
+                        t_string!(i18n, generate.clips)
+                    } else {
+                        t_string!(i18n, generate.clean)
+                    }
+                }}
+            </dd>
+        </div>
+    }
+}
+
+/// Seed, level, peak and the values that were used.
+#[component]
+fn Report(song: Song) -> impl IntoView {
+    let i18n = use_i18n();
+    let seed = song.seed;
+    let method = match song.params.infer_method {
+        InferMethod::Ode => "ODE",
+        InferMethod::Sde => "SDE",
+    };
+    let used = t_string!(
+        i18n,
+        generate.sampler_now,
+        n = song.provenance.steps,
+        shift = format!("{:.1}", song.params.shift),
+        method = method
+    );
+    view! {
+        <dl class="report">
+            <div class="report__item">
+                <dt>{t!(i18n, params.seed.label)}</dt>
+                <dd>
+                    {seed}
+                    " "
+                    <button
+                        type="button"
+                        class="report__copy needs-script"
+                        aria-label=move || t_string!(i18n, generate.copy_seed, seed = seed)
+                        on:click=move |_| copy(&seed.to_string())
+                    >
+                        {t!(i18n, common.copy)}
+                    </button>
+                </dd>
+            </div>
+            <div class="report__item">
+                <dt>{t!(i18n, generate.level)}</dt>
+                <dd>
+                    <bdi dir="ltr">{words::decibels(song.report.rms)}</bdi>
+                </dd>
+            </div>
+            <Peak peak=song.report.peak />
+            <div class="report__item">
+                <dt>{t!(i18n, generate.used)}</dt>
+                <dd>{used}</dd>
+            </div>
+            <div class="report__item">
+                <dt>{t!(i18n, generate.model)}</dt>
+                <dd>
+                    <bdi dir="ltr">{song.provenance.model}</bdi>
+                </dd>
+            </div>
+        </dl>
+    }
+}
+
+fn copy(text: &str) {
+    #[cfg(feature = "hydrate")]
+    {
+        // A browser that refuses leaves the clipboard as it is.
+        let _ = window().navigator().clipboard().write_text(text);
+    }
+    #[cfg(not(feature = "hydrate"))]
+    let _ = text;
+}
+
+/// Name a downloaded file gets.
+pub(super) fn file_name(song: &Song) -> String {
+    let extension = acestep_domain::generation::AudioFormat::from_name(&song.audio_format)
+        .map_or(song.audio_format.as_str(), |format| format.extension());
+    let stem: String = song
+        .title
+        .chars()
+        .map(|c| if c.is_alphanumeric() || c == ' ' || c == '-' { c } else { '_' })
+        .collect();
+    format!("{} {}.{extension}", stem.trim(), song.seed)
+}
+
+#[component]
+fn Favourite(song: Song) -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let update = ServerAction::<UpdateSong>::new();
+    super::runs::after(update, store);
+    let id = song.id.clone();
+    let on = Memo::new(move |_| {
+        store.songs.with(|songs| {
+            songs
+                .iter()
+                .find(|song| song.id == id)
+                .is_some_and(|song| song.favourite)
+        })
+    });
+    view! {
+        <ActionForm action=update>
+            <input type="hidden" name="id" value=song.id />
+            <input type="hidden" name="favourite" value=move || (!on.get()).to_string() />
+            <button
+                class="button button--quiet button--small"
+                type="submit"
+                aria-pressed=move || on.get().to_string()
+            >
+                <Icon name="star" />
+                {t!(i18n, common.favourite)}
+            </button>
+        </ActionForm>
+    }
+}
+
+#[component]
+fn RestoreButton(song: Song, class: &'static str) -> impl IntoView {
+    let i18n = use_i18n();
+    let form = Form::expect();
+    let restore = ServerAction::<Restore>::new();
+    Effect::new(move |_| {
+        if let Some(Ok(params)) = restore.value().get() {
+            form.apply(&fields_from_params(&params));
+        }
+    });
+    view! {
+        <ActionForm action=restore>
+            <input type="hidden" name="song_id" value=song.id />
+            <button class=class type="submit">
+                <Icon name="loop" />
+                {t!(i18n, generate.restore)}
+            </button>
+        </ActionForm>
+    }
+}
+
+/// What is not needed every time.
+#[component]
+fn More(song: Song, #[prop(optional)] whole: bool) -> impl IntoView {
+    let i18n = use_i18n();
+    let url = audio_url(&song.id);
+    let (file, size) = (file_name(&song), words::size(song.size_bytes));
+    let popover = format!("delete-{}", song.id);
+    let target = popover.clone();
+    let name = song.title.clone();
+    view! {
+        <details class="menu">
+            <summary
+                class="button button--quiet button--small"
+                aria-label=move || t_string!(i18n, generate.more_for, title = name.clone())
+            >
+                <Icon name="more" />
+                {t!(i18n, generate.more)}
+            </summary>
+            <div class="menu__panel">
+                {whole
+                    .then(|| {
+                        view! {
+                            <Favourite song=song.clone() />
+                            <RestoreButton song=song.clone() class="menu__item" />
+                        }
+                    })}
+                <a class="menu__item" href=url download=file>
+                    {t!(i18n, generate.download)}
+                    <span class="menu__hint">{format!("{} {size}", song.audio_format.to_uppercase())}</span>
+                </a>
+                <a
+                    class="menu__item"
+                    href=format!("/api/v1/songs/{}", song.id)
+                    download=format!("{}.json", song.id)
+                >
+                    {t!(i18n, generate.parameters)}
+                    <span class="menu__hint">"JSON"</span>
+                </a>
+                <div class="menu__rule"></div>
+                <button type="button" class="menu__item" popovertarget=target>
+                    {t!(i18n, generate.delete)}
+                </button>
+            </div>
+        </details>
+        <Delete song id=popover />
+    }
+}
+
+/// Asks once, since a deleted song is gone.
+#[component]
+fn Delete(song: Song, id: String) -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let player = Player::expect();
+    let delete = ServerAction::<DeleteSong>::new();
+    super::runs::after(delete, store);
+    let own = song.id.clone();
+    Effect::new(move |_| {
+        if matches!(delete.value().get(), Some(Ok(()))) && player.is_current(&own) {
+            player.pause();
+            player.song.set(None);
+        }
+    });
+    let heading = format!("{id}-title");
+    view! {
+        <section class="dialog" id=id.clone() popover="auto" aria-labelledby=heading.clone()>
+            <header class="dialog__head">
+                <h2 class="dialog__title" id=heading>
+                    {t!(i18n, generate.delete_title)}
+                </h2>
+            </header>
+            <p>
+                {t!(i18n, generate.delete_text)}
+                " "
+                <bdi>{song.title}</bdi>
+            </p>
+            <ActionForm action=delete attr:class="notice__actions">
+                <input type="hidden" name="id" value=song.id />
+                <button class="button button--danger" type="submit">
+                    <Icon name="trash" />
+                    {t!(i18n, generate.delete)}
+                </button>
+                <button
+                    class="button"
+                    type="button"
+                    popovertarget=id
+                    popovertargetaction="hide"
+                >
+                    {t!(i18n, generate.keep)}
+                </button>
+            </ActionForm>
+        </section>
+    }
+}

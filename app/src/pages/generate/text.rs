@@ -1,0 +1,196 @@
+//! Caption and lyrics.
+
+use acestep_domain::metadata::LANGUAGES;
+use leptos::{html, prelude::*};
+
+use super::numbers::{error_for, notes_for};
+use crate::{
+    components::{
+        icon::Icon,
+        note::{Invalid, Notes},
+        select::Select,
+        switch::Switch,
+    },
+    i18n::{t, t_string, use_i18n},
+    state::form::Form,
+    word,
+};
+
+/// Characters of a caption the models read well (ui.md 3.3).
+const CAPTION_CHARS: usize = 512;
+
+/// Names of sections people write, as lyrics carry them.
+const SECTIONS: [&str; 7] = [
+    "[Intro]",
+    "[Verse]",
+    "[Pre-Chorus]",
+    "[Chorus]",
+    "[Bridge]",
+    "[Instrumental]",
+    "[Outro]",
+];
+
+/// What the song is like.
+#[component]
+pub fn Caption() -> impl IntoView {
+    let i18n = use_i18n();
+    let value = Form::expect().text("caption");
+    let count = move || value.with(|text| text.chars().count());
+    view! {
+        <section class="section" id="s-caption">
+            <div class="section__head">
+                <label class="section__label" for="caption">
+                    {t!(i18n, params.caption.label)}
+                </label>
+                <span class="section__count">
+                    {move || t_string!(i18n, generate.count_of, n = count(), max = CAPTION_CHARS)}
+                </span>
+            </div>
+            <textarea
+                class="field__input"
+                id="caption"
+                name="caption"
+                rows="2"
+                dir="auto"
+                aria-describedby="caption-error"
+                prop:value=move || value.get()
+                on:input:target=move |event| value.set(event.target().value())
+            >
+                {value.get_untracked()}
+            </textarea>
+            <Invalid id="caption" error=error_for("caption") />
+            <Notes notes=notes_for("caption") />
+            <p class="field__help">{t!(i18n, params.caption.help)}</p>
+        </section>
+    }
+}
+
+/// What is sung.
+#[component]
+pub fn Lyrics() -> impl IntoView {
+    let i18n = use_i18n();
+    let form = Form::expect();
+    let value = form.text("lyrics");
+    let area = NodeRef::<html::Textarea>::new();
+    let lines = move || {
+        value.with(|text| {
+            text.lines()
+                .filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('['))
+                .count()
+        })
+    };
+    let languages = Signal::derive(move || {
+        let auto = (
+            "unknown".to_owned(),
+            t_string!(i18n, generate.language_auto).to_string(),
+        );
+        std::iter::once(auto)
+            .chain(
+                LANGUAGES
+                    .iter()
+                    .filter(|(code, _)| *code != "unknown")
+                    .map(|(code, name)| {
+                        let words = t_string!(i18n, generate.language_is, name = *name);
+                        ((*code).to_owned(), words)
+                    }),
+            )
+            .collect()
+    });
+    view! {
+        <section class="section composer__lyrics" id="s-lyrics">
+            <div class="section__head">
+                <label class="section__label" for="lyrics">
+                    {t!(i18n, params.lyrics.label)}
+                </label>
+                <span class="section__count">
+                    {move || match lines() {
+                        0 => t_string!(i18n, generate.lines.none).to_string(),
+                        1 => t_string!(i18n, generate.lines.one).to_string(),
+                        n => t_string!(i18n, generate.lines.other, n = n),
+                    }}
+                </span>
+                <div class="section__tools">
+                    <Switch
+                        id="instrumental"
+                        value=form.switch("instrumental")
+                        label=word!(i18n, params.instrumental.label)
+                    />
+                    <Select
+                        id="vocal_language"
+                        value=form.text("vocal_language")
+                        choices=languages
+                        label=word!(i18n, params.vocal_language.label)
+                        bare=true
+                    />
+                </div>
+            </div>
+            <div class="composer__lyrics-box">
+                <textarea
+                    class="field__input"
+                    id="lyrics"
+                    name="lyrics"
+                    rows="5"
+                    dir="auto"
+                    aria-describedby="lyrics-error"
+                    node_ref=area
+                    prop:value=move || value.get()
+                    on:input:target=move |event| value.set(event.target().value())
+                >
+                    {value.get_untracked()}
+                </textarea>
+                <div class="section__tools section__tools--start needs-script">
+                    <details class="menu menu--start menu--up">
+                        <summary class="button button--quiet button--small">
+                            <Icon name="plus" />
+                            {t!(i18n, generate.section)}
+                        </summary>
+                        <div class="menu__panel">
+                            {SECTIONS
+                                .map(|tag| {
+                                    view! {
+                                        <button
+                                            type="button"
+                                            class="menu__item"
+                                            on:click=move |_| add_section(value, area, tag)
+                                        >
+                                            {tag}
+                                        </button>
+                                    }
+                                })
+                                .collect_view()}
+                        </div>
+                    </details>
+                </div>
+            </div>
+            <Invalid id="lyrics" error=error_for("lyrics") />
+            <Notes notes=notes_for("lyrics") />
+            <p class="field__help">{t!(i18n, params.lyrics.help)}</p>
+        </section>
+    }
+}
+
+/// Puts a section line at the end, with a free line before it.
+fn add_section(value: RwSignal<String>, area: NodeRef<html::Textarea>, tag: &str) {
+    value.update(|text| {
+        let kept = text.trim_end().len();
+        text.truncate(kept);
+        if !text.is_empty() {
+            text.push_str("\n\n");
+        }
+        text.push_str(tag);
+        text.push('\n');
+    });
+    #[cfg(feature = "hydrate")]
+    if let Some(area) = area.get_untracked() {
+        use leptos::wasm_bindgen::JsCast as _;
+        if let Some(menu) = document().query_selector("#s-lyrics details[open]").ok().flatten() {
+            // An open menu closes with its choice.
+            let _ = menu.remove_attribute("open");
+        }
+        let element: &web_sys::HtmlElement = area.unchecked_ref();
+        // Focus is a courtesy.
+        let _ = element.focus();
+    }
+    #[cfg(not(feature = "hydrate"))]
+    let _ = area;
+}

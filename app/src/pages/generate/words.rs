@@ -1,0 +1,164 @@
+//! Words made from figures: titles, lengths, states. Used by several sections.
+
+use acestep_domain::{
+    event::{Progress, Stage},
+    generation::{GenerationParams, clamp::minutes},
+    job::Job,
+    library::Song,
+};
+use leptos::prelude::*;
+use leptos_i18n::I18nContext;
+
+use crate::{
+    i18n::{Locale, t_string},
+    state::StudioStore,
+};
+
+/// The page's words.
+pub type Words = I18nContext<Locale>;
+
+/// First words of the caption, as studio names songs; none for an empty caption.
+pub fn title(params: &GenerationParams) -> Option<String> {
+    let first: Vec<&str> = params.caption.split_whitespace().take(8).collect();
+    (!first.is_empty()).then(|| first.join(" ").trim_end_matches([',', '.', ';']).to_owned())
+}
+
+/// The title of a job, or what to call one without a caption.
+pub fn job_title(i18n: Words, job: &Job) -> String {
+    title(&job.params).unwrap_or_else(|| t_string!(i18n, generate.untitled).to_string())
+}
+
+/// How many takes, in words.
+pub fn takes(i18n: Words, n: usize) -> String {
+    if n == 1 {
+        t_string!(i18n, generate.takes.one).to_string()
+    } else {
+        t_string!(i18n, generate.takes.other, n = n)
+    }
+}
+
+/// About how long, never more exact than is known.
+pub fn about(i18n: Words, secs: f32) -> String {
+    let secs = f64::from(secs.max(0.0));
+    if secs < 1.0 {
+        t_string!(i18n, generate.about_second).to_string()
+    } else if secs < 60.0 {
+        t_string!(i18n, generate.about_seconds, n = secs.round())
+    } else if secs < 600.0 {
+        t_string!(i18n, generate.about_minutes, time = minutes((secs / 5.0).round() * 5.0))
+    } else {
+        t_string!(i18n, generate.more_minutes).to_string()
+    }
+}
+
+/// Length, tempo, key and signature of a song, as used.
+pub fn meta(i18n: Words, song: &Song) -> String {
+    let mut parts = vec![
+        t_string!(i18n, generate.take_n, n = song.item + 1),
+        minutes(song.duration_secs.round()),
+    ];
+    let params = &song.params;
+    if let Some(bpm) = params.bpm {
+        parts.push(format!("{bpm} BPM"));
+    }
+    if let Some(key) = params.keyscale {
+        parts.push(key.to_string());
+    }
+    if let Some(signature) = params.timesignature {
+        parts.push(signature.label().to_owned());
+    }
+    parts.join(" · ")
+}
+
+/// The name of a stage.
+pub fn stage(i18n: Words, stage: Stage) -> String {
+    match stage {
+        Stage::Prepare => t_string!(i18n, generate.stage.prepare).to_string(),
+        Stage::LanguageModel => t_string!(i18n, generate.stage.language_model).to_string(),
+        Stage::Diffusion => t_string!(i18n, generate.stage.diffusion).to_string(),
+        Stage::Decode => t_string!(i18n, generate.stage.decode).to_string(),
+        Stage::Save => t_string!(i18n, generate.stage.save).to_string(),
+        Stage::Load => t_string!(i18n, generate.stage.load).to_string(),
+        Stage::Encode => t_string!(i18n, generate.stage.encode).to_string(),
+    }
+}
+
+/// Progress of the running job, the newest known.
+pub fn progress(store: StudioStore) -> Option<Progress> {
+    let job = store.running()?;
+    store
+        .progress
+        .get()
+        .filter(|(id, _)| *id == job.id)
+        .map(|(_, progress)| progress)
+        .or(job.progress)
+}
+
+/// Share of the running job that is done.
+pub fn fraction(store: StudioStore) -> Option<f32> {
+    progress(store).map(|progress| progress.fraction)
+}
+
+/// One line about what runs: stage and time left, or that nothing does.
+pub fn job_line(i18n: Words, store: StudioStore) -> impl Fn() -> String + Copy {
+    move || match progress(store) {
+        Some(progress) => {
+            let name = stage(i18n, progress.stage);
+            match progress.eta_secs {
+                Some(eta) => format!("{name}, {}", about(i18n, eta)),
+                None => name,
+            }
+        }
+        None if store.running().is_some() => t_string!(i18n, generate.starting).to_string(),
+        None if store.is_ready() => t_string!(i18n, generate.ready).to_string(),
+        None => t_string!(i18n, generate.not_ready).to_string(),
+    }
+}
+
+/// A level in decibels, with a true minus sign.
+pub fn decibels(level: f32) -> String {
+    if level <= 0.0 {
+        return "−∞ dB".to_owned();
+    }
+    format!("{:.1} dB", 20.0 * level.log10()).replace('-', "−")
+}
+
+/// A file size.
+pub fn size(bytes: u64) -> String {
+    let megabytes = bytes as f64 / 1e6;
+    if megabytes < 1.0 {
+        format!("{:.0} kB", bytes as f64 / 1e3)
+    } else if megabytes < 1000.0 {
+        format!("{megabytes:.1} MB")
+    } else {
+        format!("{:.1} GB", megabytes / 1e3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_are_the_first_words() {
+        let params = |caption: &str| GenerationParams {
+            caption: caption.into(),
+            ..GenerationParams::default()
+        };
+        assert_eq!(title(&params("  ")), None);
+        assert_eq!(title(&params("Slow piano,")).as_deref(), Some("Slow piano"));
+        assert_eq!(
+            title(&params("a b c d e f g h i j")).as_deref(),
+            Some("a b c d e f g h")
+        );
+    }
+
+    #[test]
+    fn levels_and_sizes_read_well() {
+        assert_eq!(decibels(1.0), "0.0 dB");
+        assert_eq!(decibels(0.5), "−6.0 dB");
+        assert_eq!(decibels(0.0), "−∞ dB");
+        assert_eq!(size(900), "1 kB");
+        assert_eq!(size(9_600_000), "9.6 MB");
+    }
+}
