@@ -33,6 +33,14 @@ mod words {
 }
 pub use words::i18n;
 
+/// Words as a signal of text, in the language of the moment.
+#[macro_export]
+macro_rules! word {
+    ($i18n:expr, $($rest:tt)*) => {
+        leptos::prelude::Signal::derive(move || $crate::i18n::t_string!($i18n, $($rest)*).to_string())
+    };
+}
+
 use leptos::prelude::*;
 use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::components::Router;

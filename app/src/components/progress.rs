@@ -47,11 +47,7 @@ pub fn Stages(
 
 #[component]
 fn Stage(stage: Memo<Option<StageView>>) -> impl IntoView {
-    let state = Memo::new(move |_| {
-        stage
-            .get()
-            .map_or(StageState::Wait, |stage| stage.state)
-    });
+    let state = Memo::new(move |_| stage.get().map_or(StageState::Wait, |stage| stage.state));
     let percent = move || stage.get().map_or(0.0, |stage| stage.percent);
     let name = move || stage.get().map(|stage| stage.name);
     view! {

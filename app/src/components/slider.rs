@@ -65,9 +65,13 @@ pub fn Slider(
     let style = move || {
         let range = range.get();
         let share = beyond.get().map_or(100.0, |beyond| {
-            ((range.max - range.min) / (beyond.max - range.min).max(1e-9) * 100.0).clamp(20.0, 100.0)
+            ((range.max - range.min) / (beyond.max - range.min).max(1e-9) * 100.0)
+                .clamp(20.0, 100.0)
         });
-        format!("--_fill: {:.1}%; --_share: {share:.0}%", range.percent(value.get()))
+        format!(
+            "--_fill: {:.1}%; --_share: {share:.0}%",
+            range.percent(value.get())
+        )
     };
     view! {
         <div class="slider" style=style>

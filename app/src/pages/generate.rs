@@ -1,17 +1,17 @@
 //! The Generation page: composer on one side, runs and takes on the other.
 
-mod bottom;
-mod composer;
-mod folds;
-mod job;
-mod latest;
-mod numbers;
-mod plan;
-mod runs;
-mod sampler;
-mod take;
-mod text;
-mod words;
+pub mod bottom;
+pub mod composer;
+pub mod folds;
+pub mod job;
+pub mod latest;
+pub mod numbers;
+pub mod plan;
+pub mod runs;
+pub mod sampler;
+pub mod take;
+pub mod text;
+pub mod words;
 
 use leptos::prelude::*;
 use leptos_meta::Title;

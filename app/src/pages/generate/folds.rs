@@ -135,7 +135,9 @@ fn Output() -> impl IntoView {
             .to_vec()
     });
     let now = Signal::derive(move || {
-        let file = AudioFormat::from_name(&format.get()).map(words).unwrap_or_default();
+        let file = AudioFormat::from_name(&format.get())
+            .map(words)
+            .unwrap_or_default();
         let level = if normalize.get() {
             t_string!(i18n, generate.level_raised)
         } else {

@@ -84,12 +84,15 @@ pub fn RunningJob(
         })
     });
     let eta = move || {
-        progress.with(|now| now.as_ref().and_then(|now| now.eta_secs)).map(|secs| {
-            t_string!(i18n, generate.left, time = words::about(i18n, secs))
-        })
+        progress
+            .with(|now| now.as_ref().and_then(|now| now.eta_secs))
+            .map(|secs| t_string!(i18n, generate.left, time = words::about(i18n, secs)))
     };
     let title = move || job.with(|job| job.as_ref().map(|job| words::job_title(i18n, job)));
-    let notes = Memo::new(move |_| job.with(|job| job.as_ref().map(|job| job.notes.clone())).unwrap_or_default());
+    let notes = Memo::new(move |_| {
+        job.with(|job| job.as_ref().map(|job| job.notes.clone()))
+            .unwrap_or_default()
+    });
     view! {
         <article class="job" aria-labelledby="job-title">
             <header class="job__head">

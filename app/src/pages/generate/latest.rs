@@ -52,7 +52,9 @@ pub fn Songs() -> impl IntoView {
 /// Songs of the latest finished run in the order of its takes, and all others; the running job's are
 /// shown in its card.
 fn split(songs: &[Song], running: Option<&str>) -> (Vec<Song>, Vec<Song>) {
-    let done = songs.iter().filter(|song| Some(song.job_id.as_str()) != running);
+    let done = songs
+        .iter()
+        .filter(|song| Some(song.job_id.as_str()) != running);
     let latest = done.clone().next().map(|song| song.job_id.clone());
     // While something runs its card is the whole story above; the rest are rows.
     let whole = |song: &&Song| running.is_none() && Some(&song.job_id) == latest.as_ref();

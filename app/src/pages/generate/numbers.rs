@@ -37,11 +37,13 @@ pub fn notes_for(key: &'static str) -> Signal<Vec<Note>> {
 pub fn error_for(key: &'static str) -> Signal<Option<UserError>> {
     let form = Form::expect();
     Memo::new(move |_| {
-        form.checked.with(|checked| checked.error_for(key)).or_else(|| {
-            form.refusal
-                .get()
-                .filter(|error| error.field.as_deref() == Some(key))
-        })
+        form.checked
+            .with(|checked| checked.error_for(key))
+            .or_else(|| {
+                form.refusal
+                    .get()
+                    .filter(|error| error.field.as_deref() == Some(key))
+            })
     })
     .into()
 }
@@ -104,7 +106,9 @@ fn Length() -> impl IntoView {
         step: 5.0,
     });
     let secs = Memo::new(move |_| {
-        value.with(|text| seconds(text)).unwrap_or_else(|| AUTO_DURATION_SECS.min(range.get().max))
+        value
+            .with(|text| seconds(text))
+            .unwrap_or_else(|| AUTO_DURATION_SECS.min(range.get().max))
     });
     let beyond = move || {
         let bounds = bounds.get();
@@ -161,13 +165,26 @@ fn length(i18n: words::Words, secs: f64) -> String {
 /// Whose limit it is: `tier 4: 4 min with LM`.
 fn limit_words(i18n: words::Words, bounds: Bounds, what: &str) -> String {
     let what = what.to_owned();
-    match (bounds.unlimited || bounds.tier == GpuTier::Unlimited, bounds.lm_loaded) {
+    match (
+        bounds.unlimited || bounds.tier == GpuTier::Unlimited,
+        bounds.lm_loaded,
+    ) {
         (true, _) => t_string!(i18n, generate.limit_most, what = what),
         (false, true) => {
-            t_string!(i18n, generate.limit_with_lm, tier = bounds.tier as usize + 1, what = what)
+            t_string!(
+                i18n,
+                generate.limit_with_lm,
+                tier = bounds.tier as usize + 1,
+                what = what
+            )
         }
         (false, false) => {
-            t_string!(i18n, generate.limit_tier, tier = bounds.tier as usize + 1, what = what)
+            t_string!(
+                i18n,
+                generate.limit_tier,
+                tier = bounds.tier as usize + 1,
+                what = what
+            )
         }
     }
 }
@@ -247,9 +264,11 @@ fn Seed() -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let last = move || {
-        store
-            .songs
-            .with(|songs| songs.first().map_or_else(|| "1".to_owned(), |song| song.seed.to_string()))
+        store.songs.with(|songs| {
+            songs
+                .first()
+                .map_or_else(|| "1".to_owned(), |song| song.seed.to_string())
+        })
     };
     view! {
         <Readout

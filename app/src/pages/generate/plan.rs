@@ -158,14 +158,17 @@ fn PlanRows(params: Memo<GenerationParams>) -> impl IntoView {
 fn When(ready: Memo<bool>, broken: Memo<bool>) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let loading =
-        Memo::new(move |_| store.status.with(|status| status.state == ServiceState::Loading));
-    let ahead = Memo::new(move |_| {
-        store.queue().len() + usize::from(store.running().is_some())
+    let loading = Memo::new(move |_| {
+        store
+            .status
+            .with(|status| status.state == ServiceState::Loading)
     });
+    let ahead = Memo::new(move |_| store.queue().len() + usize::from(store.running().is_some()));
     move || {
         if !ready.get() && loading.get() {
-            return t_string!(i18n, generate.wait_loading).to_string().into_any();
+            return t_string!(i18n, generate.wait_loading)
+                .to_string()
+                .into_any();
         }
         if !ready.get() {
             return view! {

@@ -119,7 +119,11 @@ fn Number(
     let text = Form::expect().text(key);
     let (min, max) = range_of(key);
     let step = spec_of(key).and_then(|spec| spec.step).unwrap_or(1.0);
-    let digits = if step < 0.1 { 2 } else { usize::from(step < 1.0) };
+    let digits = if step < 0.1 {
+        2
+    } else {
+        usize::from(step < 1.0)
+    };
     let value = Memo::new(move |_| text.with(|text| text.trim().parse().unwrap_or(min)));
     view! {
         <Field
@@ -148,7 +152,11 @@ fn Steps(turbo: Memo<bool>) -> impl IntoView {
     let whole = range_of("inference_steps").1;
     let range = Memo::new(move |_| Range {
         min: 1.0,
-        max: if turbo.get() { TURBO_MAX_STEPS as f64 } else { whole },
+        max: if turbo.get() {
+            TURBO_MAX_STEPS as f64
+        } else {
+            whole
+        },
         step: 1.0,
     });
     let value = Memo::new(move |_| text.with(|text| text.trim().parse().unwrap_or(8.0)));

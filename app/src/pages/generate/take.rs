@@ -12,10 +12,14 @@ use crate::{
         form::Restore,
         songs::{DeleteSong, UpdateSong},
     },
-    components::{icon::Icon, note::Notes, wave::Wave},
+    components::{dialog::Dialog, icon::Icon, note::Notes, wave::Wave},
     i18n::{t, t_string, use_i18n},
     player::{Player, audio_url},
-    state::{StudioStore, form::{Form, fields_from_params}},
+    state::{
+        StudioStore,
+        form::{Form, fields_from_params},
+    },
+    word,
 };
 
 /// Play or Pause of one song.
@@ -53,7 +57,11 @@ fn SongWave(song: Song, #[prop(optional)] slim: bool) -> impl IntoView {
     let player = Player::expect();
     let id = song.id.clone();
     let position = Memo::new(move |_| {
-        if player.is_current(&id) { player.position.get() } else { 0.0 }
+        if player.is_current(&id) {
+            player.position.get()
+        } else {
+            0.0
+        }
     });
     let (peaks, duration_secs, name) = (song.peaks.clone(), song.duration_secs, song.title.clone());
     view! {
@@ -77,14 +85,19 @@ pub fn Take(
     let i18n = use_i18n();
     let player = Player::expect();
     let heading = format!("take-{}", song.id);
+    let label = heading.clone();
     let (id, length) = (song.id.clone(), song.duration_secs);
     let time = move || {
-        let at = if player.is_current(&id) { player.position.get() } else { 0.0 };
+        let at = if player.is_current(&id) {
+            player.position.get()
+        } else {
+            0.0
+        };
         format!("{} / {}", minutes(at.floor()), minutes(length.round()))
     };
     let url = audio_url(&song.id);
     view! {
-        <article class="take" aria-labelledby=heading.clone()>
+        <article class="take" aria-labelledby=label>
             <header class="take__head">
                 <h3 class="take__title" id=heading>
                     <bdi>{song.title.clone()}</bdi>
@@ -128,8 +141,9 @@ pub fn TakeRow(
 ) -> impl IntoView {
     let i18n = use_i18n();
     let heading = format!("take-{}", song.id);
+    let label = heading.clone();
     view! {
-        <article class="take take--row" aria-labelledby=heading.clone()>
+        <article class="take take--row" aria-labelledby=label>
             <PlayKey song=song.clone() />
             <div class="take__words">
                 <h3 class="take__title" id=heading>
@@ -243,7 +257,13 @@ pub(super) fn file_name(song: &Song) -> String {
     let stem: String = song
         .title
         .chars()
-        .map(|c| if c.is_alphanumeric() || c == ' ' || c == '-' { c } else { '_' })
+        .map(|c| {
+            if c.is_alphanumeric() || c == ' ' || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect();
     format!("{} {}.{extension}", stem.trim(), song.seed)
 }
@@ -363,19 +383,13 @@ fn Delete(song: Song, id: String) -> impl IntoView {
             player.song.set(None);
         }
     });
-    let heading = format!("{id}-title");
+    let own_id = id.clone();
     view! {
-        <section class="dialog" id=id.clone() popover="auto" aria-labelledby=heading.clone()>
-            <header class="dialog__head">
-                <h2 class="dialog__title" id=heading>
-                    {t!(i18n, generate.delete_title)}
-                </h2>
-            </header>
+        <Dialog id title=word!(i18n, generate.delete_title)>
             <p>
-                {t!(i18n, generate.delete_text)}
-                " "
                 <bdi>{song.title}</bdi>
             </p>
+            <p>{t!(i18n, generate.delete_text)}</p>
             <ActionForm action=delete attr:class="notice__actions">
                 <input type="hidden" name="id" value=song.id />
                 <button class="button button--danger" type="submit">
@@ -385,12 +399,12 @@ fn Delete(song: Song, id: String) -> impl IntoView {
                 <button
                     class="button"
                     type="button"
-                    popovertarget=id
+                    popovertarget=own_id
                     popovertargetaction="hide"
                 >
                     {t!(i18n, generate.keep)}
                 </button>
             </ActionForm>
-        </section>
+        </Dialog>
     }
 }

@@ -79,23 +79,21 @@ pub fn Lyrics() -> impl IntoView {
                 .count()
         })
     };
-    let languages = Signal::derive(move || {
-        let auto = (
-            "unknown".to_owned(),
-            t_string!(i18n, generate.language_auto).to_string(),
-        );
-        std::iter::once(auto)
-            .chain(
-                LANGUAGES
-                    .iter()
-                    .filter(|(code, _)| *code != "unknown")
-                    .map(|(code, name)| {
+    let languages =
+        Signal::derive(move || {
+            let auto = (
+                "unknown".to_owned(),
+                t_string!(i18n, generate.language_auto).to_string(),
+            );
+            std::iter::once(auto)
+                .chain(LANGUAGES.iter().filter(|(code, _)| *code != "unknown").map(
+                    |(code, name)| {
                         let words = t_string!(i18n, generate.language_is, name = *name);
                         ((*code).to_owned(), words)
-                    }),
-            )
-            .collect()
-    });
+                    },
+                ))
+                .collect()
+        });
     view! {
         <section class="section composer__lyrics" id="s-lyrics">
             <div class="section__head">
@@ -183,7 +181,11 @@ fn add_section(value: RwSignal<String>, area: NodeRef<html::Textarea>, tag: &str
     #[cfg(feature = "hydrate")]
     if let Some(area) = area.get_untracked() {
         use leptos::wasm_bindgen::JsCast as _;
-        if let Some(menu) = document().query_selector("#s-lyrics details[open]").ok().flatten() {
+        if let Some(menu) = document()
+            .query_selector("#s-lyrics details[open]")
+            .ok()
+            .flatten()
+        {
             // An open menu closes with its choice.
             let _ = menu.remove_attribute("open");
         }

@@ -45,7 +45,11 @@ pub fn about(i18n: Words, secs: f32) -> String {
     } else if secs < 60.0 {
         t_string!(i18n, generate.about_seconds, n = secs.round())
     } else if secs < 600.0 {
-        t_string!(i18n, generate.about_minutes, time = minutes((secs / 5.0).round() * 5.0))
+        t_string!(
+            i18n,
+            generate.about_minutes,
+            time = minutes((secs / 5.0).round() * 5.0)
+        )
     } else {
         t_string!(i18n, generate.more_minutes).to_string()
     }
