@@ -1,14 +1,15 @@
 //! Angle-based dynamic guidance: in the clean estimate of each frame the angle between the two
 //! answers is widened, by no more than 30 degrees. Reference: `adg_forward` of ACE-Step 1.5 (clip
-//! on, no renormalisation).
+//! on, no renormalisation). Its branch for parallel answers is never taken: the clamp of the cosine
+//! keeps every sine above that branch's threshold of 1e-3.
 
 use super::{Answers, Method};
 
 /// The reference writes 3.14 / 6, not pi / 6.
 #[expect(clippy::approx_constant, reason = "the reference's constant, not pi")]
 const ANGLE_CLIP: f64 = 3.14 / 6.0;
-/// Below it the answers count as parallel.
-const SIN_FLOOR: f64 = 1e-3;
+/// Keeps the cosine away from 1 and -1, where the angle has no direction.
+const COSINE_MARGIN: f64 = 1e-6;
 
 /// Rotates each frame of the clean estimate away from the null answer.
 #[derive(Debug, Clone, Copy)]
@@ -44,13 +45,9 @@ impl Method for Adg {
                 dot(&with, &without) / (dot(&with, &with) * dot(&without, &without)).sqrt();
             // Two empty frames have no angle; they count as parallel.
             let cosine = if cosine.is_nan() { 1.0 } else { cosine };
-            let angle = cosine.clamp(-1.0 + 1e-6, 1.0 - 1e-6).acos();
+            let angle = cosine.clamp(COSINE_MARGIN - 1.0, 1.0 - COSINE_MARGIN).acos();
             let widened = (weight * angle).clamp(-ANGLE_CLIP, ANGLE_CLIP);
-            let across = if angle.sin() > SIN_FLOOR {
-                widened.sin() / angle.sin()
-            } else {
-                weight
-            };
+            let across = widened.sin() / angle.sin();
             let difference: Vec<f64> = with.iter().zip(&without).map(|(a, b)| a - b).collect();
             let along = dot(&difference, &without) / (dot(&without, &without) + 1e-8);
             guided.extend((0..channels).map(|c| {
