@@ -29,7 +29,7 @@ pub fn AppRoutes() -> impl IntoView {
         <Routes fallback=NotFound>
             <ParentRoute path=path!("") view=Frame ssr=SsrMode::Async>
                 <Route path=path!("") view=GeneratePage ssr=SsrMode::Async />
-                <Route path=path!("/library") view=LibraryPage ssr=SsrMode::Async />
+                <Route path=path!("/library/:id?") view=LibraryPage ssr=SsrMode::Async />
                 <Route path=path!("/service") view=ServicePage ssr=SsrMode::Async />
             </ParentRoute>
         </Routes>

@@ -248,9 +248,12 @@ fn Action() -> impl IntoView {
     let store = StudioStore::expect();
     let path = use_location().pathname;
     let ready = Memo::new(move |_| store.is_ready());
+    let at_start = Memo::new(move |_| store.status.with(|status| status.pre_initialized));
     let link = move || match path.get().as_str() {
         SERVICE => None,
         _ if ready.get() => Some((SERVICE, t_string!(i18n, frame.reconfigure))),
+        // The panel is on the Generation page unless the service was to be ready at start.
+        _ if at_start.get() => Some((SERVICE, t_string!(i18n, frame.reconfigure))),
         here if here.starts_with(LIBRARY) => Some((GENERATE, t_string!(i18n, frame.start))),
         _ => None,
     };

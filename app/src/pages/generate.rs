@@ -34,16 +34,14 @@ pub fn GeneratePage() -> impl IntoView {
     let submit = ServerAction::<Submit>::new();
     let cancel = ServerAction::<Cancel>::new();
     answer(submit, store);
-    let panel_first = Memo::new(move |_| {
-        store
-            .status
-            .with(|status| !status.pre_initialized && status.model.is_none())
-    });
+    let has_panel = Memo::new(move |_| store.status.with(|status| !status.pre_initialized));
+    // Once a model is loaded the panel is a line.
+    let is_open = Memo::new(move |_| store.status.with(|status| status.model.is_none()));
     view! {
         <Title text=move || t_string!(i18n, common.generate) />
-        <main class="generate" id="main" class:generate--panel=move || panel_first.get()>
-            <Show when=move || panel_first.get()>
-                <div class="generate__panel">
+        <main class="generate" id="main">
+            <Show when=move || has_panel.get()>
+                <div class=move || if is_open.get() { "generate__panel" } else { "generate__done" }>
                     <ServicePanel />
                 </div>
             </Show>

@@ -10,7 +10,7 @@ pub mod song;
 use acestep_domain::library::Song;
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::use_query_map;
+use leptos_router::hooks::{use_params_map, use_query_map};
 
 use self::{list::SongColumn, place::Place, song::SongView};
 use crate::{
@@ -35,8 +35,11 @@ pub type Found = Result<(Vec<Song>, bool), ApiError>;
 pub fn LibraryPage() -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let query = use_query_map();
-    let place = Memo::new(move |_| query.with(Place::from_query));
+    let (params, query) = (use_params_map(), use_query_map());
+    let place = Memo::new(move |_| {
+        let song = params.with(|params| params.get("id"));
+        query.with(|query| Place::from_address(song, query))
+    });
     // New songs reach the page as another list of latest songs.
     let latest = Memo::new(move |_| store.songs.get());
     let changed = Memo::new(move |before: Option<&u32>| {

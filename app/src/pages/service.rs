@@ -11,7 +11,7 @@ pub mod options;
 pub mod outcome;
 pub mod start;
 
-use acestep_domain::service::ServiceState;
+use acestep_domain::Note;
 use leptos::{prelude::*, server_fn::ServerFn};
 use leptos_meta::Title;
 
@@ -46,12 +46,8 @@ pub fn ServicePanel(
     reconfigure: bool,
 ) -> impl IntoView {
     let store = StudioStore::expect();
-    let done = Memo::new(move |_| {
-        !reconfigure
-            && store
-                .status
-                .with(|status| status.state == ServiceState::Ready)
-    });
+    let done =
+        Memo::new(move |_| !reconfigure && store.status.with(|status| status.model.is_some()));
     view! {
         <Show when=move || done.get() fallback=move || view! { <Panel reconfigure /> }>
             <outcome::Done />
@@ -109,6 +105,7 @@ fn Panel(reconfigure: bool) -> impl IntoView {
                 </button>
             </header>
             <outcome::Failure draft initialize />
+            <outcome::Notes notes=machine_notes(draft) />
             {reconfigure.then(|| view! { <outcome::Loaded /> })}
             <div class="service__grid">
                 <TierCard status=store.status with_lm=draft.wants_lm()>
@@ -124,6 +121,19 @@ fn Panel(reconfigure: bool) -> impl IntoView {
         </form>
         <language_model::Dialogs draft />
     }
+}
+
+/// Notes about this computer, and about the last attempt where the panel does not say the same already.
+fn machine_notes(draft: Draft) -> Memo<Vec<Note>> {
+    let store = StudioStore::expect();
+    Memo::new(move |_| {
+        draft.settled.with(|(_, said)| {
+            store.status.with(|status| {
+                let new = |note: &&Note| !said.contains(note);
+                status.notes.iter().filter(new).cloned().collect()
+            })
+        })
+    })
 }
 
 /// The one `h1` of its own page; below the `h1` of the Generation page, an `h2`.

@@ -1,10 +1,12 @@
 //! The phone's parts: which half is shown, and the bar with job and main action.
 
+use acestep_domain::service::ServiceState;
 use leptos::prelude::*;
 
 use super::{FORM, words};
 use crate::{
     i18n::{t, t_string, use_i18n},
+    pages::service,
     state::StudioStore,
 };
 
@@ -52,6 +54,13 @@ pub fn BottomBar() -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let fraction = Memo::new(move |_| words::fraction(store));
+    // While the panel is open, its main action is the page's.
+    let starts = Memo::new(move |_| {
+        store.status.with(|status| {
+            let idle = status.state != ServiceState::Loading;
+            idle && status.model.is_none() && !status.pre_initialized
+        })
+    });
     view! {
         <section class="bottom-bar" aria-label=move || t_string!(i18n, generate.now)>
             <div class="bottom-bar__job">
@@ -72,14 +81,25 @@ pub fn BottomBar() -> impl IntoView {
                         })
                 }}
             </div>
-            <button
-                class="button button--primary button--large"
-                type="submit"
-                form=FORM
-                disabled=move || !store.is_ready()
+            <Show
+                when=move || starts.get()
+                fallback=move || {
+                    view! {
+                        <button
+                            class="button button--primary button--large"
+                            type="submit"
+                            form=FORM
+                            disabled=move || !store.is_ready()
+                        >
+                            {t!(i18n, common.generate)}
+                        </button>
+                    }
+                }
             >
-                {t!(i18n, common.generate)}
-            </button>
+                <button class="button button--primary button--large" form=service::FORM>
+                    {t!(i18n, service.initialize)}
+                </button>
+            </Show>
         </section>
     }
 }

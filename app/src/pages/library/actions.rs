@@ -1,7 +1,7 @@
 //! What can be done with a song: rename, mark, download, restore its settings, delete. Each is a form of
 //! its own, so all of them work without a script.
 
-use acestep_domain::library::Song;
+use acestep_domain::{generation::AudioFormat, library::Song};
 use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 
@@ -102,39 +102,32 @@ fn Favourite(update: ServerAction<UpdateSong>, song: Song) -> impl IntoView {
     }
 }
 
+/// The file, and its parameters as JSON.
 #[component]
 fn Downloads(song: Song) -> impl IntoView {
     let i18n = use_i18n();
-    let file = format!(
-        "{}, {:.1} MB",
-        song.audio_format.to_uppercase(),
-        song.size_bytes as f64 / 1e6
-    );
     let parameters = serde_json::to_string_pretty(&song.params).unwrap_or_default();
+    let extension =
+        AudioFormat::from_name(&song.audio_format).map_or("audio", AudioFormat::extension);
     view! {
-        <Menu
-            label=Signal::derive(move || t_string!(i18n, library.download).to_owned())
-            icon="download"
-            button_class="button button--small"
+        <a
+            class="button button--small"
+            href=audio_url(&song.id)
+            download=file_name(&song.title, extension)
+            rel="external"
         >
-            <a class="menu__item" href=audio_url(&song.id) download="" rel="external">
-                <span>{t!(i18n, library.file)}</span>
-                <bdi class="menu__hint" dir="ltr">
-                    {file}
-                </bdi>
-            </a>
-            <a
-                class="menu__item"
-                href=data_url(&parameters)
-                download=file_name(&song.title)
-                rel="external"
-            >
-                <span>{t!(i18n, library.download_json)}</span>
-                <bdi class="menu__hint" dir="ltr">
-                    "JSON"
-                </bdi>
-            </a>
-        </Menu>
+            <Icon name="download" />
+            {t!(i18n, library.download)}
+        </a>
+        <a
+            class="button button--quiet button--small"
+            href=data_url(&parameters)
+            download=file_name(&song.title, "json")
+            rel="external"
+        >
+            <Icon name="file" />
+            {t!(i18n, library.download_json)}
+        </a>
     }
 }
 
@@ -152,7 +145,7 @@ fn data_url(json: &str) -> String {
 }
 
 /// A file name any system takes.
-fn file_name(title: &str) -> String {
+fn file_name(title: &str, extension: &str) -> String {
     let name: String = title
         .chars()
         .map(|c| {
@@ -165,7 +158,10 @@ fn file_name(title: &str) -> String {
         .take(80)
         .collect();
     let name = name.trim();
-    format!("{}.json", if name.is_empty() { "song" } else { name })
+    format!(
+        "{}.{extension}",
+        if name.is_empty() { "song" } else { name }
+    )
 }
 
 #[component]
@@ -228,9 +224,9 @@ mod tests {
 
     #[test]
     fn names_of_files_keep_letters_of_every_language() {
-        assert_eq!(file_name("שיר לילה"), "שיר לילה.json");
-        assert_eq!(file_name("a/b: c?"), "a_b_ c_.json");
-        assert_eq!(file_name("  "), "song.json");
+        assert_eq!(file_name("שיר לילה", "json"), "שיר לילה.json");
+        assert_eq!(file_name("a/b: c?", "json"), "a_b_ c_.json");
+        assert_eq!(file_name("  ", "json"), "song.json");
     }
 
     #[test]

@@ -29,8 +29,8 @@ pub struct List {
 }
 
 impl Place {
-    /// Reads the query of an address.
-    pub fn from_query(query: &ParamsMap) -> Self {
+    /// Reads the open song and the query of an address.
+    pub fn from_address(song: Option<String>, query: &ParamsMap) -> Self {
         let text = |key: &str| query.get(key).filter(|value| !value.trim().is_empty());
         Self {
             query: text("q").unwrap_or_default(),
@@ -39,7 +39,7 @@ impl Place {
                 .and_then(|pages| pages.parse().ok())
                 .unwrap_or(1)
                 .clamp(1, 200),
-            song: text("song"),
+            song: song.filter(|song| !song.is_empty()),
         }
     }
 
@@ -55,10 +55,11 @@ impl Place {
         if self.pages > 1 {
             query.insert("pages", self.pages.to_string());
         }
-        if let Some(song) = &self.song {
-            query.insert("song", song.clone());
+        let query = query.to_query_string();
+        match &self.song {
+            Some(song) => format!("{LIBRARY}/{song}{query}"),
+            None => format!("{LIBRARY}{query}"),
         }
-        format!("{LIBRARY}{}", query.to_query_string())
     }
 
     /// The same list with `song` open.
@@ -111,7 +112,7 @@ mod tests {
             song: Some("0190".into()),
         };
         let address = place.address();
-        let query = address.strip_prefix("/library?").unwrap();
+        let query = address.strip_prefix("/library/0190?").unwrap();
         let map: ParamsMap = query
             .split('&')
             .map(|pair| {
@@ -122,12 +123,13 @@ mod tests {
                 )
             })
             .collect();
-        assert_eq!(Place::from_query(&map), place, "{address}");
+        let back = Place::from_address(place.song.clone(), &map);
+        assert_eq!(back, place, "{address}");
     }
 
     #[test]
     fn the_plain_library_has_a_plain_address() {
-        let place = Place::from_query(&ParamsMap::new());
+        let place = Place::from_address(None, &ParamsMap::new());
         assert_eq!((place.address().as_str(), place.pages), ("/library", 1));
     }
 }

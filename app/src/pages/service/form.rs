@@ -84,13 +84,13 @@ impl Draft {
     }
 
     /// Notes about `field`.
-    pub fn notes(self, field: &'static str) -> Memo<Vec<String>> {
+    pub fn notes(self, field: &'static str) -> Memo<Vec<Note>> {
         Memo::new(move |_| {
             self.settled.with(|(_, notes)| {
                 notes
                     .iter()
                     .filter(|note| note.field.as_deref() == Some(field))
-                    .map(|note| note.message.clone())
+                    .cloned()
                     .collect()
             })
         })

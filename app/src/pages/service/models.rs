@@ -9,6 +9,7 @@ use crate::{
     components::{
         icon::Icon,
         model_list::{ModelList, ModelRow},
+        note::Notes,
     },
     i18n::{Locale, t, t_string, td_string, use_i18n},
     state::StudioStore,
@@ -158,20 +159,7 @@ fn OtherPath(draft: Draft) -> impl IntoView {
                 on:input=move |event| draft.other_path.set(event_target_value(&event))
             />
             <p class="field__help">{t!(i18n, service.other_path_help)}</p>
-            {move || {
-                notes
-                    .get()
-                    .into_iter()
-                    .map(|note| {
-                        view! {
-                            <p class="note">
-                                <Icon name="warn" />
-                                <span>{note}</span>
-                            </p>
-                        }
-                    })
-                    .collect_view()
-            }}
+            <Notes notes />
         </div>
     }
 }

@@ -9,7 +9,7 @@ use leptos::prelude::*;
 use super::form::{Draft, USE_DEMO};
 use crate::{
     api::service::Initialize,
-    components::icon::Icon,
+    components::{icon::Icon, note::Notes as NoteLines},
     i18n::{t, t_string, use_i18n},
     pages::service::models::size_text,
     routes::SERVICE,
@@ -115,20 +115,7 @@ pub fn Notes(notes: Memo<Vec<Note>>) -> impl IntoView {
     view! {
         <Show when=move || !notes.with(Vec::is_empty)>
             <section class="service__notes" aria-label=move || t_string!(i18n, service.notes)>
-                {move || {
-                    notes
-                        .get()
-                        .into_iter()
-                        .map(|note| {
-                            view! {
-                                <p class="note">
-                                    <Icon name="warn" />
-                                    <span>{note.message}</span>
-                                </p>
-                            }
-                        })
-                        .collect_view()
-                }}
+                <NoteLines notes />
             </section>
         </Show>
     }

@@ -67,7 +67,7 @@ fn Go(reconfigure: bool) -> impl IntoView {
     let working = Memo::new(move |_| store.running().is_some());
     if !reconfigure {
         return view! {
-            <button class="button button--primary button--large">{t!(i18n, service.initialize)}</button>
+            <button class="button button--primary button--large service__start">{t!(i18n, service.initialize)}</button>
         }
         .into_any();
     }
