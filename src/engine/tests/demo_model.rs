@@ -1,5 +1,6 @@
 //! The bundled model does what its card promises (`demo-model/MODEL.md`, "Measured"), asked the
 //! way a user asks: a caption, a key, a tempo. 12 to 16 seconds a song, eight steps.
+#![allow(clippy::unwrap_used, reason = "a broken fixture is a failed test")]
 #![cfg(feature = "demo-model")]
 
 #[path = "support/listening.rs"]

@@ -1,5 +1,6 @@
 //! The same seed is the same song, byte by byte: at any place of a batch, after a reload, with one
 //! thread or several.
+#![allow(clippy::unwrap_used, reason = "a broken fixture is a failed test")]
 #![cfg(feature = "demo-model")]
 
 use std::{

@@ -1,5 +1,6 @@
 //! What a caller of the engine meets: lengths, progress, cancelling, refusals, faults named by
 //! their network, the autoencoder alone. On the tiny checkpoint of the parity fixtures.
+#![allow(clippy::unwrap_used, reason = "a broken fixture is a failed test")]
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,5 @@
 //! Guidance, schedules and prompts against the reference (`src/xtask/reference/diffusion.py`).
+#![allow(clippy::unwrap_used, reason = "a broken fixture is a failed test")]
 
 #[path = "support/closeness.rs"]
 mod closeness;

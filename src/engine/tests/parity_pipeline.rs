@@ -1,5 +1,6 @@
 //! The whole pipeline against diffusers' `AceStepPipeline`, from given noise to the waveform
 //! (`src/xtask/reference/pipeline.py`): a tiny random checkpoint in float32 and the bundled model.
+#![allow(clippy::unwrap_used, reason = "a broken fixture is a failed test")]
 
 #[path = "support/closeness.rs"]
 mod closeness;

@@ -27,13 +27,7 @@ pub fn encode(audio: &Audio, format: AudioFormat) -> Result<Vec<u8>> {
         return Err(failed(format, "there are no samples"));
     }
     match format {
-        AudioFormat::Wav => wav(audio, 16, |writer, sample| {
-            writer.write_sample(integer(sample, 16))
-        }),
-        AudioFormat::Wav24 => wav(audio, 24, |writer, sample| {
-            writer.write_sample(integer(sample, 24))
-        }),
-        AudioFormat::Wav32 => wav(audio, 32, |writer, sample| writer.write_sample(sample)),
+        AudioFormat::Wav | AudioFormat::Wav24 | AudioFormat::Wav32 => wav(audio, format),
         AudioFormat::Flac => flac(audio),
         AudioFormat::Mp3 => mp3(audio),
     }
@@ -60,42 +54,35 @@ fn failed(format: AudioFormat, reason: impl std::fmt::Display) -> Error {
 }
 
 /// -1..1 to whole numbers of `bits`, clipped.
-fn integer(sample: f32, bits: u32) -> i32 {
+fn integer(sample: f32, bits: u16) -> i32 {
     let full = f64::from(1u32 << (bits - 1));
     (f64::from(sample) * full).round().clamp(-full, full - 1.0) as i32
 }
 
-type WavWriter<'a> = hound::WavWriter<Cursor<&'a mut Vec<u8>>>;
-
-fn wav(
-    audio: &Audio,
-    bits: u16,
-    write: impl Fn(&mut WavWriter<'_>, f32) -> hound::Result<()>,
-) -> Result<Vec<u8>> {
-    let format = match bits {
-        16 => AudioFormat::Wav,
-        24 => AudioFormat::Wav24,
-        _ => AudioFormat::Wav32,
+fn wav(audio: &Audio, format: AudioFormat) -> Result<Vec<u8>> {
+    let (bits, sample_format) = match format {
+        AudioFormat::Wav32 => (32, hound::SampleFormat::Float),
+        AudioFormat::Wav24 => (24, hound::SampleFormat::Int),
+        _ => (16, hound::SampleFormat::Int),
     };
     let spec = hound::WavSpec {
         channels: audio.channels.len() as u16,
         sample_rate: audio.sample_rate_hz,
         bits_per_sample: bits,
-        sample_format: if bits == 32 {
-            hound::SampleFormat::Float
-        } else {
-            hound::SampleFormat::Int
-        },
+        sample_format,
     };
     let mut bytes = Vec::new();
-    let write_all = |bytes: &mut Vec<u8>| -> hound::Result<()> {
+    let write = |bytes: &mut Vec<u8>| -> hound::Result<()> {
         let mut writer = hound::WavWriter::new(Cursor::new(bytes), spec)?;
         for sample in audio.interleaved() {
-            write(&mut writer, sample)?;
+            match sample_format {
+                hound::SampleFormat::Float => writer.write_sample(sample)?,
+                hound::SampleFormat::Int => writer.write_sample(integer(sample, bits))?,
+            }
         }
         writer.finalize()
     };
-    write_all(&mut bytes).map_err(|error| failed(format, error))?;
+    write(&mut bytes).map_err(|error| failed(format, error))?;
     Ok(bytes)
 }
 
@@ -137,6 +124,7 @@ fn mp3_rate_hz(rate: u32) -> u32 {
 }
 
 fn mp3(audio: &Audio) -> Result<Vec<u8>> {
+    const BLOCK: usize = 1 << 16;
     let refused = |reason: &dyn std::fmt::Display| failed(AudioFormat::Mp3, reason);
     let rate = mp3_rate_hz(audio.sample_rate_hz);
     let resampled;
@@ -173,7 +161,6 @@ fn mp3(audio: &Audio) -> Result<Vec<u8>> {
         .and_then(Builder::build)
         .map_err(|error| refused(&error))?;
     let mut bytes = Vec::new();
-    const BLOCK: usize = 1 << 16;
     for (left, right) in left.chunks(BLOCK).zip(right.chunks(BLOCK)) {
         bytes.reserve(mp3lame_encoder::max_required_buffer_size(left.len()));
         let written = if stereo {

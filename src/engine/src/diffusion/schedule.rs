@@ -69,10 +69,13 @@ impl Schedule {
         if let Some(t) = timesteps.iter().find(|t| !(**t > 0.0 && **t <= 1.0)) {
             return invalid(format!("{t} is not between 0 and 1"));
         }
-        if let Some(pair) = timesteps.windows(2).find(|pair| pair[1] > pair[0]) {
+        let rise = timesteps
+            .iter()
+            .zip(&timesteps[1..])
+            .find(|(before, after)| after > before);
+        if let Some((before, after)) = rise {
             return invalid(format!(
-                "{} follows {}, but timesteps go down from 1 to 0",
-                pair[1], pair[0]
+                "{after} follows {before}, but timesteps go down from 1 to 0"
             ));
         }
         Ok(Self {

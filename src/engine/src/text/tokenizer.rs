@@ -120,7 +120,8 @@ impl Ids {
     }
 }
 
-#[cfg(all(test, feature = "demo-model"))]
+#[cfg(test)]
+#[cfg(feature = "demo-model")]
 mod tests {
     use super::*;
 

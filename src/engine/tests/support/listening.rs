@@ -18,11 +18,11 @@ fn spectra(samples: &[f32], size: usize, hop: usize) -> Vec<Vec<f32>> {
     let window: Vec<f32> = (0..size)
         .map(|i| 0.5 - 0.5 * (std::f32::consts::TAU * i as f32 / size as f32).cos())
         .collect();
-    (0..)
-        .map(|frame| frame * hop)
-        .take_while(|start| start + size <= samples.len())
-        .map(|start| {
-            let mut values: Vec<Complex<f32>> = samples[start..start + size]
+    samples
+        .windows(size)
+        .step_by(hop)
+        .map(|part| {
+            let mut values: Vec<Complex<f32>> = part
                 .iter()
                 .zip(&window)
                 .map(|(sample, window)| Complex::new(sample * window, 0.0))
@@ -99,7 +99,9 @@ pub(crate) fn tempo(audio: &Audio) -> f64 {
         })
         .collect();
     let mean = onsets.iter().sum::<f64>() / onsets.len() as f64;
-    onsets.iter_mut().for_each(|onset| *onset -= mean);
+    for onset in &mut onsets {
+        *onset -= mean;
+    }
     let correlation = |lag: f64| -> f64 {
         // Between two lags, the value lies between theirs.
         let (low, part) = (lag.floor() as usize, lag.fract());
