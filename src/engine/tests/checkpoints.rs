@@ -1,6 +1,8 @@
 //! Checkpoints as users have them: whole, sharded, in other precisions, and damaged in every way
 //! that downloads are.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "support/closeness.rs"]
 mod closeness;
 
@@ -191,7 +193,8 @@ fn a_tensor_that_no_network_knows_is_reported() {
     candle_core::safetensors::save(&all, root.path().join(WEIGHTS)).unwrap();
     assert_eq!(load_all(root.path()).unwrap(), ["decoder.layers.9.extra"]);
     let report = inspect(&root.path().join(TINY));
-    assert!(report.models[0].problems[0].contains("decoder.layers.9.extra"));
+    assert!(report.models[0].notes[0].contains("decoder.layers.9.extra"));
+    assert_eq!(report.models[0].problems, Vec::<String>::new());
     // A surplus tensor is no reason to refuse the model.
     let listed = list_models(root.path());
     assert_eq!(listed[0].problem, None);
@@ -237,7 +240,7 @@ const DAMAGES: &[Damage] = &[
                 path,
                 "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4787825604\n",
             )
-            .unwrap()
+            .unwrap();
         },
         WEIGHTS,
         &["Git LFS pointer", "git lfs pull"],
@@ -270,8 +273,8 @@ const DAMAGES: &[Damage] = &[
         WEIGHTS,
         |path| {
             change_tensors(path, |all| {
-                drop(all.remove("decoder.layers.2.mlp.up_proj.weight"))
-            })
+                drop(all.remove("decoder.layers.2.mlp.up_proj.weight"));
+            });
         },
         WEIGHTS,
         &["decoder.layers.2.mlp.up_proj.weight", "missing"],
@@ -326,8 +329,8 @@ const DAMAGES: &[Damage] = &[
         CONFIG,
         |path| {
             change_config(path, |config| {
-                drop(config.insert("num_hidden_layers".into(), "four".into()))
-            })
+                drop(config.insert("num_hidden_layers".into(), "four".into()));
+            });
         },
         CONFIG,
         &["four"],
@@ -336,8 +339,8 @@ const DAMAGES: &[Damage] = &[
         CONFIG,
         |path| {
             change_config(path, |config| {
-                drop(config.insert("in_channels".into(), 100.into()))
-            })
+                drop(config.insert("in_channels".into(), 100.into()));
+            });
         },
         CONFIG,
         &["in_channels", "100"],
@@ -346,8 +349,8 @@ const DAMAGES: &[Damage] = &[
         CONFIG,
         |path| {
             change_config(path, |config| {
-                drop(config.insert("text_hidden_dim".into(), 64.into()))
-            })
+                drop(config.insert("text_hidden_dim".into(), 64.into()));
+            });
         },
         "Qwen3-Embedding-0.6B/config.json",
         &["hidden_size", "text_hidden_dim"],
@@ -362,8 +365,8 @@ const DAMAGES: &[Damage] = &[
         "vae/config.json",
         |path| {
             change_config(path, |config| {
-                drop(config.insert("decoder_input_channels".into(), 64.into()))
-            })
+                drop(config.insert("decoder_input_channels".into(), 64.into()));
+            });
         },
         "vae/config.json",
         &["decoder_input_channels", "audio_acoustic_hidden_dim"],
@@ -411,8 +414,8 @@ const DAMAGES: &[Damage] = &[
         CONFIG,
         |path| {
             change_config(path, |config| {
-                drop(config.insert("timbre_fix_frame".into(), 5000.into()))
-            })
+                drop(config.insert("timbre_fix_frame".into(), 5000.into()));
+            });
         },
         SILENCE,
         &["[1, 8, 1000]", "5000"],
@@ -503,7 +506,7 @@ fn inspect_describes_what_is_there() {
 fn inspect_lists_all_that_is_missing_not_the_first() {
     let root = copy();
     change_tensors(&root.path().join(WEIGHTS), |all| {
-        all.retain(|name, _| !name.contains("lyric_encoder"))
+        all.retain(|name, _| !name.contains("lyric_encoder"));
     });
     let problems = &inspect(root.path()).models[1].problems;
     assert!(

@@ -2,6 +2,8 @@
 //! (`src/xtask/reference/nets.py`, `pipeline.py`). Heads × dim, hidden size and encoder width all
 //! differ, lengths are odd and unequal, and sequences are longer than the window.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "support/closeness.rs"]
 mod closeness;
 

@@ -74,6 +74,8 @@ pub struct ModelReport {
     pub files: Vec<String>,
     /// What is wrong with it, in words; empty when it can be loaded.
     pub problems: Vec<String>,
+    /// What is odd about it but no reason to refuse it, in words.
+    pub notes: Vec<String>,
 }
 
 /// Looks at a folder of checkpoints, or at one model folder.
@@ -152,6 +154,7 @@ pub(super) fn report(source: &Source, name: &str) -> ModelReport {
         tensors: 0,
         files: Vec::new(),
         problems: Vec::new(),
+        notes: Vec::new(),
     };
     let config: serde_json::Value =
         match super::config::read(source, &format!("{name}/config.json")) {
@@ -318,7 +321,7 @@ fn rehearse(
         .into_iter()
         .map(|name| format!("the tensor {name} belongs to no network"));
     listed(
-        &mut report.problems,
+        &mut report.notes,
         unused.collect(),
         "more tensors belong to no network",
     );
@@ -382,8 +385,11 @@ impl fmt::Display for ModelReport {
                 self.files.join(", ")
             )?;
         }
-        self.problems
+        for problem in &self.problems {
+            writeln!(f, "    ! {problem}")?;
+        }
+        self.notes
             .iter()
-            .try_for_each(|problem| writeln!(f, "    ! {problem}"))
+            .try_for_each(|note| writeln!(f, "    {note}"))
     }
 }

@@ -353,9 +353,9 @@ fn weight_files(source: &Source, folder: &str) -> Result<Vec<String>> {
         }
     }
     let there = source.names(folder);
-    let reason = if there.iter().any(|name| name.ends_with(".gguf")) {
+    let reason = if there.iter().any(|name| has_extension(name, "gguf")) {
         "there are no safetensors weights in this folder, and GGUF files cannot be read yet".into()
-    } else if let Some(shard) = there.iter().find(|name| name.ends_with(".safetensors")) {
+    } else if let Some(shard) = there.iter().find(|name| has_extension(name, "safetensors")) {
         format!(
             "there is no model.safetensors and no model.safetensors.index.json that lists {shard}"
         )
@@ -363,6 +363,13 @@ fn weight_files(source: &Source, folder: &str) -> Result<Vec<String>> {
         "there are no weights in this folder (model.safetensors); download it again".into()
     };
     Err(Error::checkpoint(source.path(folder), reason))
+}
+
+/// Whether a file name ends with an extension, in any case.
+pub(super) fn has_extension(name: &str, extension: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }
 
 fn shards(source: &Source, folder: &str, index: &str) -> Result<Vec<String>> {

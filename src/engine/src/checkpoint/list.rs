@@ -6,7 +6,7 @@ use acestep_domain::{capabilities::ModelEntry, task::Family};
 
 use super::{
     inspect::report,
-    layout::{DIT_PREFIX, TEXT_ENCODER, VAE},
+    layout::{DIT_PREFIX, TEXT_ENCODER, VAE, has_extension},
     source::Source,
 };
 use crate::demo;
@@ -40,17 +40,12 @@ fn entry(source: &Source, name: String, built_in: bool) -> ModelEntry {
         .into_iter()
         .find(|folder| !source.has_folder(folder))
         .map(|folder| format!("the folder {folder} beside it is missing"));
-    // A tensor that no network takes is a note of the load, not a reason to refuse it.
-    let own = report
-        .problems
-        .into_iter()
-        .find(|problem| !problem.ends_with("belongs to no network"));
     ModelEntry {
         family: report.family.unwrap_or_else(|| Family::from_name(&name)),
         name,
         size_bytes: report.bytes,
         built_in,
-        problem: own.or(beside),
+        problem: report.problems.into_iter().next().or(beside),
     }
 }
 
@@ -65,7 +60,7 @@ pub fn list_lms(root: &Path) -> Vec<(String, u64)> {
             let weights = source
                 .names(&name)
                 .into_iter()
-                .filter(|file| file.ends_with(".safetensors"));
+                .filter(|file| has_extension(file, "safetensors"));
             let bytes = weights
                 .map(|file| source.size(&format!("{name}/{file}")))
                 .sum();

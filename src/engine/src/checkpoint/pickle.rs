@@ -75,13 +75,13 @@ enum Value {
     Text(String),
     /// `module name`, never looked up.
     Global(String),
-    Tuple(Vec<Value>),
+    Tuple(Vec<Self>),
     /// A dictionary; what is in it does not matter.
     Dict,
     /// `persistent_load` of a storage.
-    Storage(Vec<Value>),
+    Storage(Vec<Self>),
     /// `callable(*arguments)`, not called.
-    Call(String, Vec<Value>),
+    Call(String, Vec<Self>),
 }
 
 impl Value {

@@ -7,6 +7,9 @@ use candle_core::{DType, Module, Result, Tensor};
 
 use crate::nn::{Backend, Mask, Mlp, RmsNorm, Rope, Weights, attention};
 
+/// Far above any model, and low enough that no product of two overflows.
+const LARGEST: usize = 1 << 20;
+
 /// Sizes of a layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LayerConfig {
@@ -50,8 +53,6 @@ impl LayerConfig {
             ("num_key_value_heads", self.num_key_value_heads),
             ("head_dim", self.head_dim),
         ];
-        // Far above any model, and low enough that no product of two overflows.
-        const LARGEST: usize = 1 << 20;
         if let Some((key, value)) = sizes
             .iter()
             .find(|(_, value)| *value == 0 || *value > LARGEST)

@@ -5,6 +5,7 @@ use candle_core::{Module, Result, Tensor};
 use super::{Linear, Weights};
 
 /// SwiGLU MLP without biases.
+#[expect(clippy::struct_field_names, reason = "names of the checkpoint")]
 #[derive(Debug, Clone)]
 pub struct Mlp {
     gate_proj: Linear,

@@ -91,7 +91,7 @@ pub fn parse(bytes: &[u8]) -> Result<Header, Damage> {
         return Err(Damage::NotSafetensors(format!("only {found} bytes long")));
     };
     let header_bytes = u64::from_le_bytes(*length);
-    if header_bytes > MAX_HEADER_BYTES || header_bytes < 2 {
+    if !(2..=MAX_HEADER_BYTES).contains(&header_bytes) {
         return Err(Damage::NotSafetensors(
             "the first eight bytes are no header length".into(),
         ));
