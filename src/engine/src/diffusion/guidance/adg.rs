@@ -45,7 +45,9 @@ impl Method for Adg {
                 dot(&with, &without) / (dot(&with, &with) * dot(&without, &without)).sqrt();
             // Two empty frames have no angle; they count as parallel.
             let cosine = if cosine.is_nan() { 1.0 } else { cosine };
-            let angle = cosine.clamp(COSINE_MARGIN - 1.0, 1.0 - COSINE_MARGIN).acos();
+            let angle = cosine
+                .clamp(COSINE_MARGIN - 1.0, 1.0 - COSINE_MARGIN)
+                .acos();
             let widened = (weight * angle).clamp(-ANGLE_CLIP, ANGLE_CLIP);
             let across = widened.sin() / angle.sin();
             let difference: Vec<f64> = with.iter().zip(&without).map(|(a, b)| a - b).collect();
