@@ -1,1 +1,28 @@
-//! Placeholder, replaced by the first commit of this crate.
+//! The studio: one engine on one thread, its queue, events and library. Serves no HTTP, holds no
+//! tensors.
+//!
+//! [`studio::Studio`] is the only way in: a cheap handle with one method a use case. Behind it:
+//! `worker` (the device thread, which sees the engine through [`backend::Backend`]) takes work from
+//! `queue`; `service` tells what is loaded; `jobs`, `events` and [`library`] keep what happened, in
+//! one SQLite file (`store`) and in the files that `song_file` writes. [`error`] is the one place
+//! where causes become sentences.
+
+pub mod backend;
+pub mod error;
+pub mod events;
+mod jobs;
+pub mod library;
+mod pace;
+mod paths;
+mod queue;
+mod seeds;
+mod service;
+mod song_file;
+mod store;
+pub mod studio;
+mod worker;
+
+pub use error::Error;
+pub use events::Subscription;
+pub use library::SongFilter;
+pub use studio::{Studio, StudioOptions};

@@ -1,0 +1,65 @@
+//! The engine as the worker sees it. A trait, so that tests can script out-of-memory, slowness,
+//! crashes and panics; the real one wraps the engine (`backend/engine.rs`).
+
+pub(crate) mod engine;
+
+use std::path::Path;
+
+use acestep_domain::{
+    Note,
+    capabilities::ModelEntry,
+    service::{LoadedModel, Resolved},
+};
+pub use acestep_engine::engine::{Request, RunReport, Take};
+use acestep_engine::{error::Result, observer::Observer};
+
+/// One engine, owned by the worker's thread.
+pub trait Backend: Send {
+    /// Looks at the checkpoint without reading its weights, so that a wrong one is refused before
+    /// the loaded one is dropped.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn check(&self, wanted: &Resolved) -> Result<()>;
+
+    /// Loads the checkpoint; nothing is loaded before. Cancellable through the observer.
+    ///
+    /// # Errors
+    /// Why it cannot be loaded, or that it was cancelled.
+    fn load(&mut self, wanted: &Resolved, observer: &dyn Observer) -> Result<Loaded>;
+
+    /// Drops what is loaded.
+    fn unload(&mut self);
+
+    /// Runs one job. `sink` takes each song as it is finished, in order.
+    ///
+    /// # Errors
+    /// Why it failed, that it was cancelled, or whatever `sink` gave back.
+    fn generate(
+        &mut self,
+        request: &Request,
+        observer: &dyn Observer,
+        sink: &mut dyn FnMut(Take) -> Result<()>,
+    ) -> Result<RunReport>;
+}
+
+/// What was loaded.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The model.
+    pub model: LoadedModel,
+    /// Whatever is worth saying about it.
+    pub notes: Vec<Note>,
+}
+
+/// What is installed.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// DiT checkpoints, the built-in one included.
+    pub models: Vec<ModelEntry>,
+    /// Language models: folder name and bytes.
+    pub lms: Vec<(String, u64)>,
+}
+
+/// Lists what is installed in a checkpoints folder.
+pub type Scan = Box<dyn Fn(&Path) -> Found + Send + Sync>;

@@ -1,0 +1,463 @@
+//! What can go wrong in the studio, and the one place where causes become sentences.
+
+use std::path::Path;
+
+use acestep_domain::{UserError, event::Stage};
+use acestep_engine::error::Error as EngineError;
+
+/// What can go wrong in the studio.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing is loaded.
+    #[error("no model is loaded")]
+    NotReady {
+        /// One is being loaded.
+        loading: bool,
+    },
+    /// The queue is full.
+    #[error("the queue is full ({limit} jobs)")]
+    Busy {
+        /// Jobs that may wait.
+        limit: usize,
+    },
+    /// No such thing.
+    #[error("there is no {what} {id:?}")]
+    NotFound {
+        /// Its kind: `job`, `song`.
+        what: &'static str,
+        /// The id asked for.
+        id: String,
+    },
+    /// The library knows the song, but its file is gone.
+    #[error("the file of song {id:?} is gone")]
+    SongFileGone {
+        /// The song.
+        id: String,
+    },
+    /// It cannot be done in the present state.
+    #[error("{what}")]
+    Conflict {
+        /// One sentence: what stands in the way.
+        what: String,
+        /// One sentence: what to do.
+        hint: &'static str,
+    },
+    /// This version, or the loaded model, cannot do it.
+    #[error("{what} is not supported")]
+    Unsupported {
+        /// The parameter key.
+        field: &'static str,
+        /// What was asked.
+        what: String,
+        /// One sentence: what is possible.
+        possible: String,
+    },
+    /// Already in the user's words.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// A run needed more memory than there is.
+    #[error("out of memory in {stage} with {batch_size} takes of {duration_secs} s")]
+    OutOfMemory {
+        /// Where it happened.
+        stage: Stage,
+        /// Songs of the run.
+        batch_size: usize,
+        /// Their length.
+        duration_secs: f64,
+        /// Bytes needed, when known.
+        needed: Option<u64>,
+        /// Bytes free, when known.
+        free: Option<u64>,
+    },
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A defect: the engine panicked.
+    #[error("panic while {during}: {message}")]
+    Panicked {
+        /// `loading` or `generating`.
+        during: &'static str,
+        /// The panic's message.
+        message: String,
+    },
+    /// The database failed.
+    #[error("library database")]
+    Database(#[from] rusqlite::Error),
+    /// The database could not be brought to this version's schema.
+    #[error("library schema")]
+    Schema(#[from] rusqlite_migration::Error),
+    /// A record in the database is not what it should be.
+    #[error("library record")]
+    Record(#[from] serde_json::Error),
+    /// A file or folder could not be used.
+    #[error("{what}")]
+    File {
+        /// What was tried, for example `writing a song`.
+        what: &'static str,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another program uses the same output folder.
+    #[error("the output folder is in use by another studio")]
+    InUse,
+    /// The operating system gave no random numbers.
+    #[error("no random numbers")]
+    Random(#[from] getrandom::Error),
+    /// The studio is shutting down.
+    #[error("the studio is shutting down")]
+    Stopped,
+}
+
+/// Result of the studio.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Names what was tried with a file.
+    pub(crate) fn file(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::File { what, source }
+    }
+
+    pub(crate) fn no_job(id: &str) -> Self {
+        Self::NotFound {
+            what: "job",
+            id: id.to_owned(),
+        }
+    }
+
+    pub(crate) fn no_song(id: &str) -> Self {
+        Self::NotFound {
+            what: "song",
+            id: id.to_owned(),
+        }
+    }
+
+    /// True for a run or load that ended because the user wanted it to.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Engine(EngineError::Cancelled))
+    }
+}
+
+impl From<Error> for UserError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::User(error) => error,
+            Error::Engine(error) => engine(error),
+            Error::NotReady { loading: true } => Self::new(
+                "not_ready",
+                "The model is still being loaded.",
+                "Wait until the service is ready, then try again.",
+            ),
+            Error::NotReady { loading: false } => Self::new(
+                "not_ready",
+                "No model is loaded.",
+                "Initialise the service first.",
+            ),
+            Error::Busy { limit } => Self::new(
+                "busy",
+                format!("The queue is full: {limit} jobs are waiting."),
+                "Wait for one to finish, or cancel one.",
+            ),
+            Error::NotFound { what, id } => {
+                let shown: String = id.chars().take(80).collect();
+                Self::new(
+                    "not_found",
+                    format!("There is no {what} {shown:?}."),
+                    "It may have been deleted; reload the list.",
+                )
+            }
+            Error::SongFileGone { .. } => Self::new(
+                "not_found",
+                "The file of this song is no longer in the output folder.",
+                "Put it back, or delete the song from the library.",
+            ),
+            Error::Conflict { what, hint } => Self::new("conflict", what, hint),
+            Error::Unsupported {
+                field,
+                what,
+                possible,
+            } => Self {
+                field: Some(field.to_owned()),
+                ..Self::new(
+                    "unsupported",
+                    format!("{what} is not supported yet."),
+                    possible,
+                )
+            },
+            Error::OutOfMemory {
+                stage,
+                batch_size,
+                duration_secs,
+                needed,
+                free,
+            } => out_of_memory(stage, batch_size, duration_secs, (needed, free)),
+            Error::Panicked { during, message } => {
+                let shown: String = message.chars().take(200).collect();
+                Self::new(
+                    "internal",
+                    format!("The program hit a defect while {during}: {shown}."),
+                    "Try again; if it happens again, please report it with the program's log.",
+                )
+            }
+            Error::Database(source) => database(&source),
+            Error::Schema(_) => Self::new(
+                "storage",
+                "The library was written by another version and cannot be opened.",
+                "Use the version that wrote it, or choose another output folder.",
+            ),
+            Error::Record(_) => Self::new(
+                "storage",
+                "A record of the library cannot be read.",
+                "Use the version that wrote it, or choose another output folder.",
+            ),
+            Error::File { what, source } => file(what, &source),
+            Error::InUse => Self::new(
+                "storage",
+                "Another studio is using this output folder.",
+                "Stop it, or choose another output folder.",
+            ),
+            Error::Random(_) => Self::new(
+                "internal",
+                "The operating system gave no random numbers for the seeds.",
+                "Give a fixed seed for every take.",
+            ),
+            Error::Stopped => Self::new(
+                "not_ready",
+                "The studio is shutting down.",
+                "Start it again.",
+            ),
+        }
+    }
+}
+
+fn engine(error: EngineError) -> UserError {
+    match error {
+        EngineError::Checkpoint { path, reason } => UserError {
+            field: Some("config_path".to_owned()),
+            ..UserError::new(
+                "checkpoint",
+                format!("{}: {reason}.", shown_path(&path)),
+                "Download the checkpoint again, or choose another one.",
+            )
+        },
+        EngineError::Unsupported { what, because } => UserError::new(
+            "unsupported",
+            format!("{what} is not supported: {because}."),
+            "Choose another setting.",
+        ),
+        // Of a run it comes with its size (see `Error::OutOfMemory`); here it is a load.
+        EngineError::OutOfMemory {
+            stage,
+            needed,
+            free,
+        } => UserError::new(
+            "out_of_memory",
+            format!(
+                "There is too little memory in the {} stage{}.",
+                stage_in_words(stage),
+                amounts(needed, free)
+            ),
+            "Choose a smaller checkpoint or quantisation, switch offload on, or close other programs.",
+        ),
+        EngineError::NotFinite { stage, module } => UserError::new(
+            "not_finite",
+            format!(
+                "The {module} gave values that are not numbers in the {} stage.",
+                stage_in_words(stage)
+            ),
+            "Try another seed or fewer steps; if it stays, the checkpoint may be damaged.",
+        ),
+        EngineError::Silent { .. } => UserError::new(
+            "silent",
+            "The result is silent, so it was not saved.",
+            "Try another seed or another caption.",
+        ),
+        EngineError::Audio { what, reason } => UserError {
+            field: Some("audio_format".to_owned()),
+            ..UserError::new(
+                "storage",
+                format!("{what}: {reason}."),
+                "Try another audio format.",
+            )
+        },
+        EngineError::Invalid { field, reason } => UserError::invalid(
+            field,
+            format!("{field}: {reason}."),
+            "Change this value and try again.",
+        ),
+        EngineError::Cancelled => UserError::new("cancelled", "It was cancelled.", ""),
+        EngineError::Stage { stage, source } => UserError::new(
+            "internal",
+            format!(
+                "The {} stage failed: {}.",
+                stage_in_words(stage),
+                source
+                    .to_string()
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .trim_end_matches('.')
+            ),
+            "Try again; if it happens again, please report it with the program's log.",
+        ),
+    }
+}
+
+fn out_of_memory(
+    stage: Stage,
+    batch_size: usize,
+    duration_secs: f64,
+    (needed, free): (Option<u64>, Option<u64>),
+) -> UserError {
+    let length = acestep_domain::generation::clamp::minutes(duration_secs);
+    let (field, hint) = if batch_size > 1 {
+        (
+            "batch_size",
+            format!("Lower takes (now {batch_size}) or length (now {length}), then run it again."),
+        )
+    } else {
+        (
+            "duration",
+            format!("Lower length (now {length}), then run it again."),
+        )
+    };
+    UserError {
+        field: Some(field.to_owned()),
+        ..UserError::new(
+            "out_of_memory",
+            format!(
+                "There was too little memory in the {} stage{}.",
+                stage_in_words(stage),
+                amounts(needed, free)
+            ),
+            hint,
+        )
+    }
+}
+
+fn amounts(needed: Option<u64>, free: Option<u64>) -> String {
+    let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / acestep_domain::tier::GIB as f64);
+    match (needed, free) {
+        (Some(needed), Some(free)) => format!(
+            " ({} needed, {} free)",
+            gib(needed),
+            gib(free)
+        ),
+        (Some(needed), None) => format!(" ({} needed)", gib(needed)),
+        (None, Some(free)) => format!(" ({} free)", gib(free)),
+        (None, None) => String::new(),
+    }
+}
+
+fn stage_in_words(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Prepare => "preparation",
+        Stage::LanguageModel => "language model",
+        Stage::Diffusion => "diffusion",
+        Stage::Decode => "decoding",
+        Stage::Save => "saving",
+        Stage::Load => "loading",
+        Stage::Encode => "encoding",
+    }
+}
+
+/// The last two parts of a path: enough to know the file, nothing of the server's disk.
+fn shown_path(path: &Path) -> String {
+    let parts: Vec<String> = path
+        .iter()
+        .map(|part| part.to_string_lossy().into_owned())
+        .filter(|part| !part.contains(['/', '\\']))
+        .collect();
+    parts[parts.len().saturating_sub(2)..].join("/")
+}
+
+fn file(what: &'static str, source: &std::io::Error) -> UserError {
+    use std::io::ErrorKind;
+    let (reason, hint) = match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => (
+            "the disk is full",
+            "Free some space, or choose another output folder.",
+        ),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => (
+            "writing is not allowed there",
+            "Change the folder's permissions, or choose another output folder.",
+        ),
+        ErrorKind::NotFound => (
+            "the folder is not there",
+            "Create it, or choose another output folder.",
+        ),
+        _ => (
+            "the disk refused",
+            "Check the output folder, or choose another one.",
+        ),
+    };
+    UserError::new("storage", format!("{what} failed: {reason}."), hint)
+}
+
+fn database(source: &rusqlite::Error) -> UserError {
+    use rusqlite::ErrorCode;
+    let (message, hint) = match source.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => (
+            "The library could not be written: the disk is full.",
+            "Free some space, or choose another output folder.",
+        ),
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => (
+            "The library cannot be opened for writing.",
+            "Change the folder's permissions, or choose another output folder.",
+        ),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (
+            "The library file is damaged.",
+            "Move library.sqlite away; the songs stay in the output folder.",
+        ),
+        _ => (
+            "The library could not be used.",
+            "Check the output folder, or choose another one.",
+        ),
+    };
+    UserError::new("storage", message, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn out_of_memory_names_what_to_lower() {
+        let told = |batch_size| {
+            UserError::from(Error::OutOfMemory {
+                stage: Stage::Decode,
+                batch_size,
+                duration_secs: 180.0,
+                needed: Some(6 << 30),
+                free: Some(2 << 30),
+            })
+        };
+        let many = told(4);
+        assert_eq!(many.code, "out_of_memory");
+        assert_eq!(many.field.as_deref(), Some("batch_size"));
+        assert!(many.message.contains("6.0 GiB needed"), "{many}");
+        assert!(many.hint.contains("takes (now 4)") && many.hint.contains("3:00"));
+        assert_eq!(told(1).field.as_deref(), Some("duration"));
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_named_without_the_servers_folders() {
+        let error = UserError::from(Error::Engine(EngineError::checkpoint(
+            "/srv/secret/acestep-v15-turbo/model.safetensors",
+            "the file is empty",
+        )));
+        assert_eq!(
+            error.message,
+            "acestep-v15-turbo/model.safetensors: the file is empty."
+        );
+        assert_eq!(error.field.as_deref(), Some("config_path"));
+    }
+
+    #[test]
+    fn a_full_disk_is_said_as_such() {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let error = UserError::from(Error::file("Writing the song")(full));
+        assert_eq!(error.code, "storage");
+        assert!(error.message.contains("disk is full"), "{error}");
+    }
+}

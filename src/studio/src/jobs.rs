@@ -1,0 +1,228 @@
+//! Jobs as kept in the database. Every change of state passes through [`advance`].
+
+use acestep_domain::{
+    GenerationParams, Note, UserError,
+    event::{EventKind, JobEvent, Progress},
+    job::{Job, JobState},
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::error::{Error, Result};
+
+const COLUMNS: &str = "id, state, created_at, params, seeds, notes, error, last_seq";
+
+/// A job to be stored.
+#[derive(Debug)]
+pub(crate) struct NewJob<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) created_at: &'a str,
+    pub(crate) params: &'a GenerationParams,
+    pub(crate) seeds: &'a [u32],
+    pub(crate) notes: &'a [Note],
+}
+
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String> {
+    Ok(serde_json::to_string(value)?)
+}
+
+pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
+    Ok(serde_json::from_str(text)?)
+}
+
+/// Stores a job as queued.
+pub(crate) fn insert(db: &Connection, job: &NewJob<'_>) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO jobs (id, state, created_at, params, seeds, notes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        job.id,
+        JobState::Queued.as_str(),
+        job.created_at,
+        to_json(job.params)?,
+        to_json(&job.seeds)?,
+        to_json(&job.notes)?,
+    ])?;
+    Ok(())
+}
+
+/// The job's state.
+pub(crate) fn state(db: &Connection, id: &str) -> Result<JobState> {
+    let name: Option<String> = db
+        .prepare_cached("SELECT state FROM jobs WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?;
+    JobState::from_name(&name.ok_or_else(|| Error::no_job(id))?).ok_or_else(|| Error::no_job(id))
+}
+
+/// Moves the job on, if its state allows it.
+pub(crate) fn advance(db: &Connection, id: &str, next: JobState) -> Result<()> {
+    let now = state(db, id)?;
+    if !now.allows(next) {
+        return Err(Error::Conflict {
+            what: format!(
+                "The job is {} and cannot become {}.",
+                now.as_str(),
+                next.as_str()
+            ),
+            hint: "Start a new job.",
+        });
+    }
+    db.prepare_cached("UPDATE jobs SET state = ?2 WHERE id = ?1")?
+        .execute([id, next.as_str()])?;
+    Ok(())
+}
+
+/// Keeps why the job failed.
+pub(crate) fn set_error(db: &Connection, id: &str, error: &UserError) -> Result<()> {
+    db.prepare_cached("UPDATE jobs SET error = ?2 WHERE id = ?1")?
+        .execute([id, &to_json(error)?])?;
+    Ok(())
+}
+
+/// Replaces what is settled anew when the job's turn comes.
+pub(crate) fn set_settled(
+    db: &Connection,
+    id: &str,
+    params: &GenerationParams,
+    seeds: &[u32],
+    notes: &[Note],
+) -> Result<()> {
+    db.prepare_cached("UPDATE jobs SET params = ?2, seeds = ?3, notes = ?4 WHERE id = ?1")?
+        .execute([
+            id,
+            &to_json(params)?,
+            &to_json(&seeds)?,
+            &to_json(&notes)?,
+        ])?;
+    Ok(())
+}
+
+/// Adds what a run told at its end.
+pub(crate) fn add_notes(db: &Connection, id: &str, notes: &[Note]) -> Result<()> {
+    if notes.is_empty() {
+        return Ok(());
+    }
+    let mut all = find(db, id)?.notes;
+    all.extend_from_slice(notes);
+    db.prepare_cached("UPDATE jobs SET notes = ?2 WHERE id = ?1")?
+        .execute([id, &to_json(&all)?])?;
+    Ok(())
+}
+
+/// Appends to the job's log and gives the events their numbers. Of progress only the last is kept.
+pub(crate) fn log(db: &Connection, id: &str, kinds: Vec<EventKind>) -> Result<Vec<JobEvent>> {
+    // SQLite's integers are signed; a log never gets near their end.
+    let last: i64 = db
+        .prepare_cached("SELECT last_seq FROM jobs WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| Error::no_job(id))?;
+    let mut seq = last as u64;
+    let mut events = Vec::with_capacity(kinds.len());
+    for kind in kinds {
+        seq += 1;
+        let is_progress = matches!(kind, EventKind::Progress(_));
+        if is_progress {
+            db.prepare_cached("DELETE FROM events WHERE job_id = ?1 AND is_progress = 1")?
+                .execute([id])?;
+        }
+        db.prepare_cached(
+            "INSERT INTO events (job_id, seq, is_progress, body) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![id, seq as i64, is_progress, to_json(&kind)?])?;
+        events.push(JobEvent { seq, kind });
+    }
+    db.prepare_cached("UPDATE jobs SET last_seq = ?2 WHERE id = ?1")?
+        .execute(params![id, seq as i64])?;
+    Ok(events)
+}
+
+/// The kept log after `after`, in order.
+pub(crate) fn log_after(db: &Connection, id: &str, after: u64) -> Result<Vec<JobEvent>> {
+    // A number above SQLite's integers is after everything.
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    let mut statement = db.prepare_cached(
+        "SELECT seq, body FROM events WHERE job_id = ?1 AND seq > ?2 ORDER BY seq",
+    )?;
+    let mut rows = statement.query(params![id, after])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        events.push(JobEvent {
+            seq: row.get::<_, i64>(0)? as u64,
+            kind: from_json(&row.get::<_, String>(1)?)?,
+        });
+    }
+    Ok(events)
+}
+
+/// The job as listed; its place in the queue is the caller's to add.
+pub(crate) fn find(db: &Connection, id: &str) -> Result<Job> {
+    let mut statement =
+        db.prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"))?;
+    let mut rows = statement.query([id])?;
+    let row = rows.next()?.ok_or_else(|| Error::no_job(id))?;
+    read(db, row)
+}
+
+/// The newest jobs first.
+pub(crate) fn newest(db: &Connection, limit: usize) -> Result<Vec<Job>> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM jobs ORDER BY rowid DESC LIMIT ?1"
+    ))?;
+    let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut jobs = Vec::new();
+    while let Some(row) = rows.next()? {
+        jobs.push(read(db, row)?);
+    }
+    Ok(jobs)
+}
+
+/// Ids of the jobs that a stopped program left behind, oldest first.
+pub(crate) fn unfinished(db: &Connection) -> Result<Vec<String>> {
+    let mut statement = db.prepare_cached(
+        "SELECT id FROM jobs WHERE state IN ('queued', 'running') ORDER BY rowid",
+    )?;
+    let ids = statement.query_map([], |row| row.get(0))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
+}
+
+fn read(db: &Connection, row: &Row<'_>) -> Result<Job> {
+    let text = |index: usize| row.get::<_, String>(index);
+    let id = text(0)?;
+    let state = JobState::from_name(&text(1)?).ok_or_else(|| Error::no_job(&id))?;
+    Ok(Job {
+        state,
+        created_at: text(2)?,
+        queue_position: None,
+        params: from_json(&text(3)?)?,
+        seeds: from_json(&text(4)?)?,
+        notes: from_json(&text(5)?)?,
+        progress: if state == JobState::Running {
+            last_progress(db, &id)?
+        } else {
+            None
+        },
+        song_ids: db
+            .prepare_cached("SELECT id FROM songs WHERE job_id = ?1 ORDER BY item")?
+            .query_map([&id], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?,
+        error: row
+            .get::<_, Option<String>>(6)?
+            .map(|text| from_json(&text))
+            .transpose()?,
+        last_seq: row.get::<_, i64>(7)? as u64,
+        id,
+    })
+}
+
+fn last_progress(db: &Connection, id: &str) -> Result<Option<Progress>> {
+    let body: Option<String> = db
+        .prepare_cached("SELECT body FROM events WHERE job_id = ?1 AND is_progress = 1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?;
+    Ok(match body.map(|text| from_json(&text)).transpose()? {
+        Some(EventKind::Progress(progress)) => Some(progress),
+        _ => None,
+    })
+}

@@ -1,0 +1,239 @@
+//! How far a job is and how long it still takes: the expected share of each stage, corrected by what
+//! was measured. No clock in here.
+
+use acestep_domain::{
+    GenerationParams,
+    event::{Progress, Stage},
+};
+
+/// What one unit of work costs on this machine with the loaded model. The first guess only shapes
+/// the bar; each finished job replaces it by what was measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rates {
+    /// Seconds of preparation.
+    prepare: f64,
+    /// Seconds of a diffusion step for each second of each song.
+    step: f64,
+    /// Seconds of decoding for each second of each song.
+    decode: f64,
+    /// Seconds of writing for each second of each song.
+    save: f64,
+    measured: bool,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self {
+            prepare: 0.5,
+            step: 0.02,
+            decode: 0.1,
+            save: 0.01,
+            measured: false,
+        }
+    }
+}
+
+/// What a finished job took.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Measured {
+    pub(crate) prepare_secs: f64,
+    pub(crate) diffusion_secs: f64,
+    pub(crate) decode_secs: f64,
+    pub(crate) save_secs: f64,
+}
+
+/// How much is to be done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Amount {
+    batch: f64,
+    song_secs: f64,
+    steps: f64,
+}
+
+impl Amount {
+    pub(crate) fn of(params: &GenerationParams) -> Self {
+        Self {
+            batch: params.batch_size.max(1) as f64,
+            song_secs: params.duration_secs.unwrap_or(0.0).max(1.0),
+            steps: steps_of(params).max(1) as f64,
+        }
+    }
+}
+
+/// Diffusion steps that `params` lead to.
+pub(crate) fn steps_of(params: &GenerationParams) -> usize {
+    params
+        .timesteps
+        .as_ref()
+        .map_or(params.inference_steps, Vec::len)
+}
+
+impl Rates {
+    /// What a finished job teaches. A figure of zero teaches nothing.
+    pub(crate) fn learn(&mut self, amount: Amount, measured: Measured) {
+        let sound = amount.batch * amount.song_secs;
+        let replace = |rate: &mut f64, secs: f64, units: f64| {
+            if secs > 0.0 {
+                *rate = secs / units;
+            }
+        };
+        replace(&mut self.prepare, measured.prepare_secs, 1.0);
+        replace(&mut self.step, measured.diffusion_secs, sound * amount.steps);
+        replace(&mut self.decode, measured.decode_secs, sound);
+        replace(&mut self.save, measured.save_secs, sound);
+        self.measured = true;
+    }
+}
+
+/// The course of one job.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    batch: f64,
+    prepare: f64,
+    diffusion: f64,
+    decode: f64,
+    save: f64,
+    measured: bool,
+    furthest: f64,
+}
+
+impl Pace {
+    pub(crate) fn new(rates: Rates, amount: Amount) -> Self {
+        let sound = amount.batch * amount.song_secs;
+        Self {
+            batch: amount.batch,
+            prepare: rates.prepare,
+            diffusion: rates.step * sound * amount.steps,
+            decode: rates.decode * sound,
+            save: rates.save * sound,
+            measured: rates.measured,
+            furthest: 0.0,
+        }
+    }
+
+    /// The job's progress when `done` of `total` units of `stage` are finished for song `item`, after
+    /// `elapsed_secs` of running. The fraction never falls.
+    pub(crate) fn progress(
+        &mut self,
+        stage: Stage,
+        item: usize,
+        (done, total): (usize, usize),
+        elapsed_secs: f64,
+    ) -> Progress {
+        let share = if total == 0 {
+            0.0
+        } else {
+            (done as f64 / total as f64).min(1.0)
+        };
+        // One song after another goes through the loop; then one after another is decoded and saved.
+        let of_batch = ((item as f64 + share) / self.batch).min(1.0);
+        let whole = self.prepare + self.diffusion + self.decode + self.save;
+        let finished = match stage {
+            Stage::Load => 0.0,
+            Stage::Prepare | Stage::LanguageModel | Stage::Encode => self.prepare * share,
+            Stage::Diffusion => self.prepare + self.diffusion * of_batch,
+            Stage::Decode => {
+                let saved = (item as f64 / self.batch).min(1.0);
+                self.prepare + self.diffusion + self.decode * of_batch + self.save * saved
+            }
+            Stage::Save => {
+                let decoded = ((item + 1) as f64 / self.batch).min(1.0);
+                self.prepare + self.diffusion + self.decode * decoded + self.save * of_batch
+            }
+        };
+        self.furthest = self.furthest.max(finished / whole);
+        let fraction = self.furthest;
+        // A first guess says little until some of the work has been measured.
+        let told = self.measured || fraction >= 0.1;
+        let expected_so_far = fraction * whole;
+        let eta_secs = told.then(|| {
+            let pace = if expected_so_far > 0.0 && (fraction >= 0.1 || !self.measured) {
+                elapsed_secs / expected_so_far
+            } else {
+                1.0
+            };
+            ((1.0 - fraction) * whole * pace) as f32
+        });
+        Progress {
+            stage,
+            item,
+            done,
+            total,
+            fraction: fraction as f32,
+            eta_secs,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn amount() -> Amount {
+        Amount {
+            batch: 2.0,
+            song_secs: 30.0,
+            steps: 8.0,
+        }
+    }
+
+    #[test]
+    fn the_fraction_rises_from_nothing_to_all_over_a_batch() {
+        let mut pace = Pace::new(Rates::default(), amount());
+        let mut before = -1.0;
+        let course = [
+            (Stage::Prepare, 0, (0, 1)),
+            (Stage::Prepare, 0, (1, 1)),
+            (Stage::Diffusion, 0, (4, 8)),
+            (Stage::Diffusion, 0, (8, 8)),
+            (Stage::Diffusion, 1, (4, 8)),
+            (Stage::Diffusion, 1, (8, 8)),
+            (Stage::Decode, 0, (1, 2)),
+            (Stage::Decode, 0, (2, 2)),
+            (Stage::Save, 0, (1, 1)),
+            (Stage::Decode, 1, (1, 2)),
+            (Stage::Decode, 1, (2, 2)),
+            (Stage::Save, 1, (1, 1)),
+        ];
+        for (stage, item, of) in course {
+            let now = pace.progress(stage, item, of, 1.0).fraction;
+            assert!(now > before, "{stage} {item} {of:?}: {now} after {before}");
+            before = now;
+        }
+        assert!((before - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn time_left_follows_what_was_measured() {
+        let mut rates = Rates::default();
+        let mut first = Pace::new(rates, amount());
+        assert_eq!(
+            first.progress(Stage::Prepare, 0, (0, 1), 0.0).eta_secs,
+            None,
+            "a first guess is not told"
+        );
+        rates.learn(
+            amount(),
+            Measured {
+                prepare_secs: 2.0,
+                diffusion_secs: 80.0,
+                decode_secs: 16.0,
+                save_secs: 2.0,
+            },
+        );
+        let mut next = Pace::new(rates, amount());
+        let at_start = next.progress(Stage::Prepare, 0, (0, 1), 0.0).eta_secs;
+        assert_eq!(at_start, Some(100.0));
+        // Half of the work took twice the time it took before.
+        let halfway = next.progress(Stage::Diffusion, 1, (2, 10), 100.0).eta_secs;
+        assert!((halfway.unwrap() - 100.0).abs() < 0.01, "{halfway:?}");
+    }
+
+    #[test]
+    fn a_report_without_units_does_no_harm() {
+        let mut pace = Pace::new(Rates::default(), amount());
+        assert_eq!(pace.progress(Stage::Diffusion, 0, (0, 0), 0.0).total, 0);
+        let over = pace.progress(Stage::Decode, 9, (5, 2), 0.0).fraction;
+        assert!(over <= 1.0, "{over}");
+    }
+}
