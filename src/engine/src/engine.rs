@@ -178,11 +178,12 @@ pub struct Vae {
 }
 
 impl Vae {
-    /// Loads the folder `vae` below `root`; nothing else needs to be there.
+    /// Loads the folder `vae` below `root`, or `root` itself when it is one; nothing else needs to
+    /// be there. Without a root the bundled one.
     ///
     /// # Errors
     /// The folder is missing or damaged, or the device cannot be had.
-    pub fn load(root: &Path, device: DeviceKind) -> Result<Self> {
+    pub fn load(root: Option<&Path>, device: DeviceKind) -> Result<Self> {
         let placement = device::open(device)?;
         let (config, part) = Checkpoint::vae_alone(root, &placement)?;
         let network = part.load(|w| Oobleck::load(&config, w))?;

@@ -141,21 +141,22 @@ impl Checkpoint {
         })
     }
 
-    /// The autoencoder below `root`, config and weights; nothing else needs to be there.
+    /// The autoencoder alone, config and weights: in the folder `vae` below `root`, or in `root`
+    /// itself; without a root the bundled one.
     ///
     /// # Errors
     /// The folder or a file is missing or damaged.
-    pub fn vae_alone(root: &Path, placement: &Placement) -> Result<(oobleck::Config, Part)> {
-        let source = Source::Folder(root.to_path_buf());
-        if !source.has_folder(VAE) {
-            return Err(Error::checkpoint(source.path(VAE), missing_folder(&source)));
-        }
-        let file = format!("{VAE}/config.json");
+    pub fn vae_alone(
+        root: Option<&Path>,
+        placement: &Placement,
+    ) -> Result<(oobleck::Config, Part)> {
+        let (source, folder) = vae_source(root)?;
+        let file = format!("{folder}/config.json");
         let config: oobleck::Config = config::read(&source, &file)?;
         config
             .validate()
             .map_err(|reason| Error::checkpoint(source.path(&file), message(&reason)))?;
-        Ok((config, part(&source, VAE, placement)?))
+        Ok((config, part(&source, &folder, placement)?))
     }
 
     /// Name of the DiT folder.
@@ -238,6 +239,35 @@ impl Checkpoint {
     /// A file is missing or damaged.
     pub fn part(&self, module: Module, placement: &Placement) -> Result<Part> {
         part(&self.source, self.folder(module), placement)
+    }
+}
+
+/// Where an autoencoder is: the root of its files and the name of its folder.
+fn vae_source(root: Option<&Path>) -> Result<(Source, String)> {
+    let Some(root) = root else {
+        if !demo::BUNDLED {
+            return Err(Error::Unsupported {
+                what: "the built-in autoencoder".into(),
+                because: "this program was built without the feature `demo-model`".into(),
+            });
+        }
+        return Ok((Source::Embedded(demo::FILES), VAE.to_owned()));
+    };
+    let source = Source::Folder(root.to_path_buf());
+    if source.has_folder(VAE) {
+        return Ok((source, VAE.to_owned()));
+    }
+    if !source.has("config.json") {
+        return Err(Error::checkpoint(source.path(VAE), missing_folder(&source)));
+    }
+    // The autoencoder's own folder: seen from above, it has a name like any other.
+    let whole = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
+    match (whole.parent(), whole.file_name()) {
+        (Some(parent), Some(name)) => Ok((
+            Source::Folder(parent.to_path_buf()),
+            name.to_string_lossy().into_owned(),
+        )),
+        _ => Err(Error::checkpoint(root, "this is not the folder of a model")),
     }
 }
 

@@ -1,0 +1,8 @@
+//! The JSON API below `/api/v1`. A handler is: typed input, one call of the studio, typed output.
+//! What is asked wrongly is answered by [`error`] and [`json`], the same way everywhere.
+
+pub mod error;
+pub mod jobs;
+pub mod json;
+pub mod service;
+pub mod songs;

@@ -1,0 +1,77 @@
+//! The command line. Flags keep the original's names; both spellings (`--init_service`,
+//! `--init-service`) work. `acestep` alone is `acestep serve`.
+
+mod files;
+mod generate;
+mod inspect;
+mod machine;
+pub(crate) mod output;
+mod plan;
+mod serve;
+mod service;
+mod vae;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::{env::Environment, telemetry};
+
+/// ACE-Step 1.5 music generation: studio, API and command line in one program
+#[derive(Debug, Parser)]
+#[command(
+    name = "acestep",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Without a command the studio starts (`acestep serve`)."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the studio: the page and the API
+    Serve(Box<serve::ServeArgs>),
+    /// Make songs without a server
+    Generate(Box<generate::GenerateArgs>),
+    /// Tell what a request would use on this machine; reads no weights
+    Plan(Box<plan::PlanArgs>),
+    /// Tell what is in a checkpoint folder and what is wrong with it
+    Inspect(inspect::InspectArgs),
+    /// The autoencoder alone
+    #[command(subcommand)]
+    Vae(vae::VaeCommand),
+}
+
+/// Does what the command line asks for. Usage errors end with exit code 2.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let environment = Environment::load();
+    let level = match &cli.command {
+        None => cli.serve.log_level(),
+        Some(Command::Serve(args)) => args.log_level(),
+        Some(_) => telemetry::Level::Quiet,
+    };
+    telemetry::start(level, environment.log_filter());
+    match cli.command {
+        None => serve::run(&cli.serve, &environment),
+        Some(Command::Serve(args)) => serve::run(&args, &environment),
+        Some(Command::Generate(args)) => generate::run(&args, &environment),
+        Some(Command::Plan(args)) => plan::run(&args, &environment),
+        Some(Command::Inspect(args)) => inspect::run(&args),
+        Some(Command::Vae(command)) => vae::run(&command),
+    }
+}
+
+/// The command line as clap knows it, for tests and generated pages.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests;

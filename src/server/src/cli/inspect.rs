@@ -1,0 +1,35 @@
+//! `acestep inspect`: what is in a checkpoint folder, sizes, number formats, what is wrong with it.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use acestep_engine::checkpoint;
+use clap::Args;
+
+use super::output::{say, say_json};
+
+/// The folder.
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Checkpoints folder, or the folder of one model
+    dir: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Inspects and prints; exit code 1 when something is wrong with the folder.
+pub(crate) fn run(args: &InspectArgs) -> ExitCode {
+    let found = checkpoint::inspect(&args.dir);
+    if args.json {
+        say_json(&found);
+    } else {
+        say(found.to_string().trim_end());
+    }
+    let sound = found.problems.is_empty()
+        && found.models.iter().all(|model| model.problems.is_empty());
+    if sound {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,40 @@
+//! This machine as the commands see it: probed, with the simulated card applied.
+
+use std::path::Path;
+
+use acestep_domain::{
+    capabilities::{Capabilities, LmEntry, ModelEntry},
+    note::Note,
+    tier::LmSize,
+};
+use acestep_engine::{capabilities::capabilities, checkpoint, memory::probe};
+
+use crate::env::Environment;
+
+/// What this machine can do, with the notes of finding out.
+pub(crate) fn machine(environment: &Environment) -> (Capabilities, Vec<Note>) {
+    let mut notes = environment.notes();
+    let (simulated, more) = environment.simulated_vram();
+    notes.extend(more);
+    let (capabilities, more) = capabilities(&probe::probe(), simulated);
+    notes.extend(more);
+    (capabilities, notes)
+}
+
+/// Models and language models of `root`.
+pub(crate) fn installed(root: &Path, machine: &Capabilities) -> (Vec<ModelEntry>, Vec<LmEntry>) {
+    let lms = checkpoint::list_lms(root)
+        .into_iter()
+        .map(|(name, size_bytes)| {
+            let size = LmSize::from_name(&name);
+            LmEntry {
+                within_tier: machine.tier.row().lm_sizes.contains(&size),
+                name,
+                size,
+                size_bytes,
+                installed: true,
+            }
+        })
+        .collect();
+    (checkpoint::list_models(root), lms)
+}

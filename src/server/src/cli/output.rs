@@ -1,0 +1,144 @@
+//! What commands print: results on stdout, sentences about trouble on stderr.
+
+use std::{
+    io::{self, Read, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+use acestep_domain::{error::UserError, note::Note};
+use acestep_engine::error::Error;
+use serde::Serialize;
+
+/// Exit code of bad input, as for usage errors.
+pub(crate) const BAD_INPUT: u8 = 2;
+
+/// Largest file of parameters.
+const LARGEST_PARAMS: u64 = 16 << 20;
+
+/// A failure of a command and the exit code it ends with.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: UserError,
+    pub(crate) code: u8,
+}
+
+impl Failure {
+    /// A failure of the input: exit code 2.
+    pub(crate) fn input(error: UserError) -> Self {
+        Self {
+            error,
+            code: BAD_INPUT,
+        }
+    }
+
+    /// A failure of the run: exit code 1.
+    pub(crate) fn run(error: UserError) -> Self {
+        Self { error, code: 1 }
+    }
+
+    /// `path` could not be read (bad input) or written.
+    pub(crate) fn io(path: &Path, what: &str, error: &io::Error) -> Self {
+        let user = UserError::new(
+            "storage",
+            format!("{} could not be {what}: {error}.", path.display()),
+            "Check the path and its permissions.",
+        );
+        if what == "read" {
+            Self::input(user)
+        } else {
+            Self::run(user)
+        }
+    }
+}
+
+impl From<UserError> for Failure {
+    fn from(error: UserError) -> Self {
+        Self::input(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            // On the command line the whole path is the user's own.
+            Error::Checkpoint { .. } => Self::run(UserError {
+                field: Some("config_path".to_owned()),
+                ..UserError::new(
+                    "checkpoint",
+                    format!("{error}."),
+                    "`acestep inspect DIR` tells what is wrong with a folder of checkpoints.",
+                )
+            }),
+            Error::Invalid { .. } => Self::input(acestep_studio::Error::from(error).into()),
+            _ => Self::run(acestep_studio::Error::from(error).into()),
+        }
+    }
+}
+
+/// One line or block on stdout. A closed pipe (`| head`) is not an error.
+pub(crate) fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    drop(writeln!(out, "{text}").and_then(|()| out.flush()));
+}
+
+/// One line on stderr.
+pub(crate) fn tell(text: &str) {
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
+/// `value` as one JSON object on stdout.
+pub(crate) fn say_json(value: &impl Serialize) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => say(&text),
+        Err(error) => tell(&format!(
+            "error: the result could not be written as JSON: {error}"
+        )),
+    }
+}
+
+/// Notes on stderr, one a line.
+pub(crate) fn tell_notes(notes: &[Note]) {
+    for note in notes {
+        tell(&format!("note: {}", note.message));
+    }
+}
+
+/// Prints a failure and gives its exit code. With `json` the error is an object on stdout as well.
+pub(crate) fn fail(failure: &Failure, json: bool) -> ExitCode {
+    if json {
+        say_json(&serde_json::json!({ "error": failure.error }));
+    }
+    tell(format!("error: {}", failure.error).trim_end());
+    ExitCode::from(failure.code)
+}
+
+/// Reads JSON from a file or, for `-`, from stdin.
+pub(crate) fn read_json(path: &Path) -> Result<serde_json::Value, Failure> {
+    let read = |source: &mut dyn Read| {
+        let mut text = String::new();
+        source
+            .take(LARGEST_PARAMS)
+            .read_to_string(&mut text)
+            .map(|_| text)
+    };
+    let text = if path == Path::new("-") {
+        read(&mut io::stdin().lock()).map_err(|error| Failure::io(Path::new("stdin"), "read", &error))
+    } else {
+        std::fs::File::open(path)
+            .and_then(|mut file| read(&mut file))
+            .map_err(|error| Failure::io(path, "read", &error))
+    }?;
+    serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| {
+        let shown = if path == Path::new("-") {
+            "stdin".into()
+        } else {
+            path.display().to_string()
+        };
+        Failure::input(UserError::new(
+            "invalid_json",
+            format!("{shown} is not JSON: {error}."),
+            "Give one JSON object such as {\"caption\": \"lofi piano\", \"duration\": 30}; NaN and Infinity are not JSON.",
+        ))
+    })
+}

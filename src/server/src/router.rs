@@ -1,0 +1,63 @@
+//! The table of contents.
+
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue, header},
+    middleware,
+    routing::{get, patch, post},
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer,
+};
+
+use crate::{
+    api::{error, jobs, service, songs},
+    auth, events, media, page,
+    state::AppState,
+};
+
+/// What the program calls itself in answers; `launch` knows another studio on a port by it.
+pub const SERVER: &str = concat!("acestep/", env!("CARGO_PKG_VERSION"));
+
+/// Every route of the program.
+pub fn router(state: AppState) -> Router {
+    let fixed = |name: HeaderName, value: &'static str| {
+        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+    };
+    let api = api_v1().layer(fixed(header::CACHE_CONTROL, "no-store"));
+    Router::new()
+        .nest("/api/v1", api)
+        .merge(page::routes(&state))
+        .route("/api/{*rest}", axum::routing::any(error::not_found))
+        .layer(middleware::from_fn_with_state(state.clone(), auth::guard))
+        .layer(fixed(header::SERVER, SERVER))
+        .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
+        .layer(fixed(header::REFERRER_POLICY, "same-origin"))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(TraceLayer::new_for_http())
+        .with_state(state)
+}
+
+fn api_v1() -> Router<AppState> {
+    Router::new()
+        .route("/status", get(service::status))
+        .route("/models", get(service::models))
+        .route(
+            "/service/initialize",
+            post(service::initialize).delete(service::cancel),
+        )
+        .route("/events", get(events::of_studio))
+        .route("/jobs", get(jobs::list).post(jobs::submit))
+        .route("/jobs/{id}", get(jobs::find).delete(jobs::cancel))
+        .route("/jobs/{id}/rerun", post(jobs::rerun))
+        .route("/jobs/{id}/events", get(events::of_job))
+        .route("/songs", get(songs::list))
+        .route(
+            "/songs/{id}",
+            patch(songs::update).get(songs::find).delete(songs::delete),
+        )
+        .route("/songs/{id}/audio", get(media::audio))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+}
