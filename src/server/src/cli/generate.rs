@@ -16,7 +16,6 @@ use acestep_domain::{
         read::params_from_json,
     },
     service::{DEFAULT_MODEL, Installed, Resolved, resolve},
-    task::Family,
 };
 use acestep_engine::{
     audio::{Audio, encode::encode, tags},
