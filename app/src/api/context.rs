@@ -1,13 +1,12 @@
 //! How a server function reaches the studio.
 
-pub(super) use acestep_studio::{SongFilter, Studio};
-
 use acestep_domain::UserError;
+use acestep_studio::Studio;
 use leptos::prelude::use_context;
 
 use super::ApiError;
 
-/// The studio of this server, which provides it to every request.
+/// The studio of this server.
 pub(super) fn studio() -> Result<Studio, ApiError> {
     use_context::<Studio>().ok_or_else(|| {
         ApiError(UserError::new(

@@ -36,9 +36,9 @@ pub async fn snapshot() -> Result<Snapshot, ApiError> {
 #[cfg(feature = "ssr")]
 pub fn take() -> Result<Snapshot, ApiError> {
     let studio = super::context::studio()?;
-    let filter = super::context::SongFilter {
+    let filter = acestep_studio::SongFilter {
         limit: SONGS,
-        ..super::context::SongFilter::default()
+        ..acestep_studio::SongFilter::default()
     };
     Ok(Snapshot {
         status: studio.status(),

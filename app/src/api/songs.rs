@@ -13,12 +13,12 @@ pub async fn songs(
     #[server(default)] query: String,
     #[server(default)] favourite: bool,
 ) -> Result<SongList, ApiError> {
-    let filter = super::context::SongFilter {
+    let filter = acestep_studio::SongFilter {
         limit,
         offset,
         query: Some(query).filter(|query| !query.trim().is_empty()),
         favourite: favourite.then_some(true),
-        ..super::context::SongFilter::default()
+        ..acestep_studio::SongFilter::default()
     };
     super::context::studio()?
         .songs(&filter)
