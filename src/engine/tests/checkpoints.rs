@@ -5,6 +5,8 @@
 
 #[path = "support/closeness.rs"]
 mod closeness;
+#[path = "support/damages.rs"]
+mod damages;
 
 use std::{
     collections::HashMap,
@@ -22,11 +24,7 @@ use acestep_engine::{
 };
 use candle_core::{DType, Device, Tensor};
 use closeness::{Closeness, assert_close};
-
-const TINY: &str = "acestep-v15-tiny";
-const WEIGHTS: &str = "acestep-v15-tiny/model.safetensors";
-const CONFIG: &str = "acestep-v15-tiny/config.json";
-const SILENCE: &str = "acestep-v15-tiny/silence_latent.pt";
+use damages::{CONFIG, DAMAGES, TINY, WEIGHTS, change_config, change_tensors};
 
 fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
@@ -200,228 +198,6 @@ fn a_tensor_that_no_network_knows_is_reported() {
     assert_eq!(listed[0].problem, None);
 }
 
-/// What happens to a file, the file the message must name, and the words it must say.
-type Damage = (
-    &'static str,
-    fn(&Path),
-    &'static str,
-    &'static [&'static str],
-);
-
-fn change_config(
-    path: &Path,
-    change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>),
-) {
-    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    change(config.as_object_mut().unwrap());
-    fs::write(path, config.to_string()).unwrap();
-}
-
-fn change_tensors(path: &Path, change: impl FnOnce(&mut HashMap<String, Tensor>)) {
-    let mut tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
-    change(&mut tensors);
-    candle_core::safetensors::save(&tensors, path).unwrap();
-}
-
-const DAMAGES: &[Damage] = &[
-    (
-        WEIGHTS,
-        |path| {
-            let bytes = fs::read(path).unwrap();
-            fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
-        },
-        WEIGHTS,
-        &["truncated", "948984"],
-    ),
-    (
-        WEIGHTS,
-        |path| {
-            fs::write(
-                path,
-                "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4787825604\n",
-            )
-            .unwrap();
-        },
-        WEIGHTS,
-        &["Git LFS pointer", "git lfs pull"],
-    ),
-    (
-        WEIGHTS,
-        |path| fs::write(path, "<!DOCTYPE html><title>404</title>").unwrap(),
-        WEIGHTS,
-        &["web page"],
-    ),
-    (
-        WEIGHTS,
-        |path| fs::write(path, "").unwrap(),
-        WEIGHTS,
-        &["empty"],
-    ),
-    (
-        WEIGHTS,
-        |path| fs::write(path, [0x7f; 4096]).unwrap(),
-        WEIGHTS,
-        &["not a safetensors file"],
-    ),
-    (
-        WEIGHTS,
-        |path| fs::remove_file(path).unwrap(),
-        TINY,
-        &["no weights", "model.safetensors"],
-    ),
-    (
-        WEIGHTS,
-        |path| {
-            change_tensors(path, |all| {
-                drop(all.remove("decoder.layers.2.mlp.up_proj.weight"));
-            });
-        },
-        WEIGHTS,
-        &["decoder.layers.2.mlp.up_proj.weight", "missing"],
-    ),
-    (
-        WEIGHTS,
-        |path| {
-            change_tensors(path, |all| {
-                let wrong = Tensor::zeros((3, 5), DType::F32, &Device::Cpu).unwrap();
-                all.insert("encoder.text_projector.weight".into(), wrong);
-            });
-        },
-        WEIGHTS,
-        &["encoder.text_projector.weight", "[3, 5]", "[40, 32]"],
-    ),
-    (
-        WEIGHTS,
-        |path| {
-            change_tensors(path, |all| {
-                let wrong = Tensor::zeros((1, 1, 40), DType::F64, &Device::Cpu).unwrap();
-                all.insert("null_condition_emb".into(), wrong);
-            });
-        },
-        WEIGHTS,
-        &["null_condition_emb", "F64", "BF16"],
-    ),
-    (
-        CONFIG,
-        |path| fs::remove_file(path).unwrap(),
-        CONFIG,
-        &["missing"],
-    ),
-    (
-        CONFIG,
-        |path| fs::write(path, "{\"hidden_size\": 48,").unwrap(),
-        CONFIG,
-        &["not valid JSON"],
-    ),
-    (
-        CONFIG,
-        |path| fs::write(path, "").unwrap(),
-        CONFIG,
-        &["empty"],
-    ),
-    (
-        CONFIG,
-        |path| change_config(path, |config| drop(config.remove("head_dim"))),
-        CONFIG,
-        &["missing key", "head_dim"],
-    ),
-    (
-        CONFIG,
-        |path| {
-            change_config(path, |config| {
-                drop(config.insert("num_hidden_layers".into(), "four".into()));
-            });
-        },
-        CONFIG,
-        &["four"],
-    ),
-    (
-        CONFIG,
-        |path| {
-            change_config(path, |config| {
-                drop(config.insert("in_channels".into(), 100.into()));
-            });
-        },
-        CONFIG,
-        &["in_channels", "100"],
-    ),
-    (
-        CONFIG,
-        |path| {
-            change_config(path, |config| {
-                drop(config.insert("text_hidden_dim".into(), 64.into()));
-            });
-        },
-        "Qwen3-Embedding-0.6B/config.json",
-        &["hidden_size", "text_hidden_dim"],
-    ),
-    (
-        "vae",
-        |path| fs::remove_dir_all(path).unwrap(),
-        "vae",
-        &["missing", TINY, "Qwen3-Embedding-0.6B"],
-    ),
-    (
-        "vae/config.json",
-        |path| {
-            change_config(path, |config| {
-                drop(config.insert("decoder_input_channels".into(), 64.into()));
-            });
-        },
-        "vae/config.json",
-        &["decoder_input_channels", "audio_acoustic_hidden_dim"],
-    ),
-    (
-        "vae/config.json",
-        |path| fs::remove_file(path).unwrap(),
-        "vae/config.json",
-        &["missing"],
-    ),
-    (
-        "vae/diffusion_pytorch_model.safetensors",
-        |path| change_tensors(path, |all| drop(all.remove("decoder.conv2.weight_v"))),
-        "vae/diffusion_pytorch_model.safetensors",
-        &["decoder.conv2.weight_v", "missing"],
-    ),
-    (
-        "Qwen3-Embedding-0.6B/tokenizer.json",
-        |path| fs::remove_file(path).unwrap(),
-        "Qwen3-Embedding-0.6B/tokenizer.json",
-        &["missing"],
-    ),
-    (
-        SILENCE,
-        |path| fs::remove_file(path).unwrap(),
-        SILENCE,
-        &["missing"],
-    ),
-    (
-        SILENCE,
-        |path| fs::write(path, "not a zip").unwrap(),
-        SILENCE,
-        &["not a file saved by PyTorch"],
-    ),
-    (
-        SILENCE,
-        |path| {
-            let bytes = fs::read(path).unwrap();
-            fs::write(path, &bytes[..bytes.len() - 100]).unwrap();
-        },
-        SILENCE,
-        &["PyTorch"],
-    ),
-    (
-        CONFIG,
-        |path| {
-            change_config(path, |config| {
-                drop(config.insert("timbre_fix_frame".into(), 5000.into()));
-            });
-        },
-        SILENCE,
-        &["[1, 8, 1000]", "5000"],
-    ),
-];
-
 #[test]
 fn every_damage_is_one_sentence_with_file_and_reason() {
     for (file, damage, named, words) in DAMAGES {
@@ -520,6 +296,30 @@ fn inspect_lists_all_that_is_missing_not_the_first() {
             .contains("more tensors are missing"),
         "{problems:?}"
     );
+}
+
+#[test]
+fn absurd_configs_are_told_not_carried_out() {
+    for key in [
+        "num_hidden_layers",
+        "patch_size",
+        "pool_window_size",
+        "text_hidden_dim",
+        "timbre_hidden_dim",
+        "sliding_window",
+    ] {
+        let root = copy();
+        change_config(&root.path().join(CONFIG), |config| {
+            drop(config.insert(key.into(), u64::MAX.into()));
+        });
+        let model = &inspect(root.path()).models[1];
+        // A window wider than any song is a way to say that there is none.
+        assert_eq!(
+            model.problems.is_empty(),
+            key == "sliding_window",
+            "{key}: {model}"
+        );
+    }
 }
 
 #[test]

@@ -10,6 +10,20 @@ use crate::nn::{Backend, Mask, Mlp, RmsNorm, Rope, Weights, attention};
 /// Far above any model, and low enough that no product of two overflows.
 const LARGEST: usize = 1 << 20;
 
+/// Far above the layers of any model; a count beyond it is damage.
+const MOST_LAYERS: usize = 1024;
+
+/// Refuses a number of layers that no model has.
+///
+/// # Errors
+/// A sentence that names the key.
+pub fn validate_layers(key: &str, layers: usize) -> std::result::Result<(), String> {
+    if layers > MOST_LAYERS {
+        return Err(format!("{key} is {layers}"));
+    }
+    Ok(())
+}
+
 /// Sizes of a layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LayerConfig {

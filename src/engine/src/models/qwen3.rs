@@ -6,7 +6,7 @@
 use candle_core::{DType, Result, Tensor};
 use serde::Deserialize;
 
-use super::encoder_layer::{EncoderStack, LayerConfig};
+use super::encoder_layer::{EncoderStack, LayerConfig, validate_layers};
 use crate::{
     footprint::Footprint,
     nn::{Backend, Mask, Weights},
@@ -53,7 +53,8 @@ impl Config {
     /// # Errors
     /// The sentence.
     pub fn validate(&self) -> std::result::Result<(), String> {
-        self.layer().validate()
+        self.layer().validate()?;
+        validate_layers("num_hidden_layers", self.num_hidden_layers)
     }
 }
 

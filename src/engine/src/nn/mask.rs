@@ -28,7 +28,9 @@ impl Mask {
         match self {
             Self::None => 0..lk,
             Self::Causal => 0..(position + 1).min(lk),
-            Self::Window(n) => position.saturating_sub(n)..(position + n + 1).min(lk),
+            Self::Window(n) => {
+                position.saturating_sub(n)..position.saturating_add(n).saturating_add(1).min(lk)
+            }
         }
     }
 
@@ -38,7 +40,7 @@ impl Mask {
     pub fn simplified(self, lq: usize, lk: usize) -> Self {
         match self {
             Self::Causal if lq == 1 => Self::None,
-            Self::Window(n) if lk <= n + 1 => Self::None,
+            Self::Window(n) if lk <= n.saturating_add(1) => Self::None,
             other => other,
         }
     }

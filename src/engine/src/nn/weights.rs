@@ -104,6 +104,9 @@ impl WeightFile {
     }
 }
 
+/// Values of a tensor that is not there which a rehearsal still invents.
+const MOST_ZEROS: usize = 1 << 26;
+
 struct Shared {
     files: Vec<WeightFile>,
     /// Tensor name to the file that holds it.
@@ -233,6 +236,15 @@ impl Weights {
         if let Some(complaints) = &self.shared.complaints {
             if let Err(error) = found {
                 lock(complaints).push(error.to_string());
+                // A network may put zeros in order, which takes memory: no more of it than a
+                // file that holds the tensor would.
+                let values = shape
+                    .dims()
+                    .iter()
+                    .try_fold(1usize, |n, size| n.checked_mul(*size));
+                if values.is_none_or(|values| values > MOST_ZEROS) {
+                    return Err(error);
+                }
             }
             lock(&self.shared.taken).insert(name);
             return Tensor::zeros((), self.dtype, &self.shared.device)?.broadcast_as(shape);

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use acestep_domain::task::Family;
 use serde::Deserialize;
 
-use crate::{models::encoder_layer::LayerConfig, nn::Mask};
+use crate::{
+    models::encoder_layer::{LayerConfig, validate_layers},
+    nn::Mask,
+};
 
 /// Whether a layer sees everything or a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -183,6 +186,23 @@ impl Config {
         self.encoder_layer()
             .validate()
             .map_err(|why| format!("encoder: {why}"))?;
+        for (key, layers) in [
+            ("num_hidden_layers", self.num_hidden_layers),
+            (
+                "num_lyric_encoder_hidden_layers",
+                self.num_lyric_encoder_hidden_layers,
+            ),
+            (
+                "num_timbre_encoder_hidden_layers",
+                self.num_timbre_encoder_hidden_layers,
+            ),
+            (
+                "num_attention_pooler_hidden_layers",
+                self.num_attention_pooler_hidden_layers,
+            ),
+        ] {
+            validate_layers(key, layers)?;
+        }
         let positive = [
             ("num_hidden_layers", self.num_hidden_layers),
             ("patch_size", self.patch_size),
@@ -193,12 +213,12 @@ impl Config {
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{key} is 0"));
         }
-        if self.in_channels != 3 * self.audio_acoustic_hidden_dim {
+        if Some(self.in_channels) != self.audio_acoustic_hidden_dim.checked_mul(3) {
             return Err(format!(
                 "in_channels is {}, but source, mask and latents of {} channels each make {}",
                 self.in_channels,
                 self.audio_acoustic_hidden_dim,
-                3 * self.audio_acoustic_hidden_dim
+                self.audio_acoustic_hidden_dim.saturating_mul(3)
             ));
         }
         if self.fsq_dim != self.encoder_width() {

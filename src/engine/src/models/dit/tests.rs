@@ -170,7 +170,9 @@ fn memory_grows_with_length_and_shrinks_with_precision() {
 #[test]
 fn impossible_configs_are_refused_with_the_key() {
     type Change = fn(&mut Config);
-    let changes: [(Change, &str); 8] = [
+    let changes: [(Change, &str); 10] = [
+        (|c| c.num_hidden_layers = usize::MAX, "num_hidden_layers"),
+        (|c| c.audio_acoustic_hidden_dim = usize::MAX, "in_channels"),
         (|c| c.num_key_value_heads = 5, "num_key_value_heads"),
         (|c| c.head_dim = 127, "head_dim"),
         (|c| c.in_channels = 100, "in_channels"),
