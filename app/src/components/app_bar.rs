@@ -48,6 +48,7 @@ pub fn AppBar() -> impl IntoView {
             <KeyMap id=KEYS_DIALOG />
         </header>
     }
+    .into_any()
 }
 
 #[component]
@@ -80,4 +81,5 @@ fn PageLinks() -> impl IntoView {
             </a>
         </nav>
     }
+    .into_any()
 }

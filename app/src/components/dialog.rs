@@ -41,4 +41,5 @@ pub fn Dialog(
             {children()}
         </section>
     }
+    .into_any()
 }

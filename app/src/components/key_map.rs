@@ -95,4 +95,5 @@ pub fn KeyMap(
             <p>{t!(i18n, frame.keys_note)}</p>
         </Dialog>
     }
+    .into_any()
 }

@@ -47,6 +47,7 @@ pub fn Menu(
             <div class="menu__panel">{children()}</div>
         </details>
     }
+    .into_any()
 }
 
 fn holds(

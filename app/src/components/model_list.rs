@@ -80,4 +80,5 @@ pub fn ModelRow(
             <span class="model-list__side">{children()}</span>
         </div>
     }
+    .into_any()
 }

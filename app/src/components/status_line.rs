@@ -43,6 +43,7 @@ pub fn StatusLine() -> impl IntoView {
             <Action />
         </section>
     }
+    .into_any()
 }
 
 /// The state in one word, with a sign.
@@ -93,6 +94,7 @@ fn State() -> impl IntoView {
             </span>
         </Show>
     }
+    .into_any()
 }
 
 /// One fact; drawn only when known.
@@ -143,6 +145,7 @@ fn Facts() -> impl IntoView {
             <Memory />
         </dl>
     }
+    .into_any()
 }
 
 fn model_text(status: &ServiceStatus, locale: Locale) -> String {

@@ -43,6 +43,7 @@ pub fn TierCard(
             <LimitsTable tier=tier with_lm=with_lm />
         </section>
     }
+    .into_any()
 }
 
 /// What is known about memory, as read or as simulated.

@@ -37,6 +37,7 @@ pub fn Transport() -> impl IntoView {
             <Bar />
         </Show>
     }
+    .into_any()
 }
 
 #[component]
@@ -79,6 +80,7 @@ fn Bar() -> impl IntoView {
             <Tools />
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -127,6 +129,7 @@ fn Keys() -> impl IntoView {
             </button>
         </div>
     }
+    .into_any()
 }
 
 /// Title and caption, or why nothing is heard.
@@ -215,4 +218,5 @@ fn Tools() -> impl IntoView {
             </label>
         </div>
     }
+    .into_any()
 }

@@ -83,6 +83,7 @@ pub fn LibraryPage() -> impl IntoView {
             </Transition>
         </main>
     }
+    .into_any()
 }
 
 /// Counts the changes made here, so that list and song are read again at once.

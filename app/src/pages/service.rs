@@ -53,6 +53,7 @@ pub fn ServicePanel(
             <outcome::Done />
         </Show>
     }
+    .into_any()
 }
 
 #[component]
@@ -121,6 +122,7 @@ fn Panel(reconfigure: bool) -> impl IntoView {
         </form>
         <language_model::Dialogs draft />
     }
+    .into_any()
 }
 
 /// Notes about this computer, and about the last attempt where the panel does not say the same already.

@@ -52,6 +52,7 @@ pub fn SongTools(place: Memo<Place>, song: Song) -> impl IntoView {
         <Delete place song />
         {move || failed().map(|error: ApiError| view! { <Problem error /> })}
     }
+    .into_any()
 }
 
 #[component]
@@ -84,6 +85,7 @@ fn Rename(update: ServerAction<UpdateSong>, song: Song) -> impl IntoView {
             </ActionForm>
         </Menu>
     }
+    .into_any()
 }
 
 #[component]
@@ -216,6 +218,7 @@ fn Delete(place: Memo<Place>, song: Song) -> impl IntoView {
             </ActionForm>
         </Dialog>
     }
+    .into_any()
 }
 
 #[cfg(test)]

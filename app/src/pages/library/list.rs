@@ -43,6 +43,7 @@ pub fn SongColumn(place: Memo<Place>, found: Resource<Found>) -> impl IntoView {
             </Transition>
         </section>
     }
+    .into_any()
 }
 
 /// Search and quick filters; a GET form, so the address says what is shown.
@@ -114,6 +115,7 @@ fn FilterBar(place: Memo<Place>) -> impl IntoView {
             </div>
         </Form>
     }
+    .into_any()
 }
 
 #[component]
@@ -149,6 +151,7 @@ fn Songs(place: Memo<Place>, songs: Vec<Song>, more: bool) -> impl IntoView {
             </Show>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -226,6 +229,7 @@ fn Row(
             </p>
         </article>
     }
+    .into_any()
 }
 
 /// Why the list is empty, and the way on.
@@ -273,4 +277,5 @@ fn Nothing(place: Memo<Place>) -> impl IntoView {
             </div>
         </div>
     }
+    .into_any()
 }

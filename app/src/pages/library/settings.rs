@@ -94,6 +94,7 @@ pub fn Settings(song: Song) -> impl IntoView {
             </details>
         </section>
     }
+    .into_any()
 }
 
 /// Puts the settings into the form of the Generation page and goes there.

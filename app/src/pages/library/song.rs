@@ -56,6 +56,7 @@ pub fn SongView(place: Memo<Place>, song: Song) -> impl IntoView {
             </div>
         </article>
     }
+    .into_any()
 }
 
 /// `2026-01-31 09:12` of an RFC 3339 time, in UTC as it is kept.
@@ -122,6 +123,7 @@ fn Listen(song: Song) -> impl IntoView {
             </div>
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -166,6 +168,7 @@ fn Figures(report: Report, format: String, bytes: u64) -> impl IntoView {
             </div>
         </dl>
     }
+    .into_any()
 }
 
 /// A linear level in decibels below full scale.
@@ -213,6 +216,7 @@ fn Words(song: Song) -> impl IntoView {
             </div>
         </section>
     }
+    .into_any()
 }
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ pub fn LanguageModel(draft: Draft) -> impl IntoView {
             </ModelList>
         </section>
     }
+    .into_any()
 }
 
 /// Id of the dialog about line `index`.
@@ -128,6 +129,7 @@ fn Row(draft: Draft, index: usize, lm: LmEntry) -> impl IntoView {
             </Show>
         </ModelRow>
     }
+    .into_any()
 }
 
 fn is_confirmed(config: &acestep_domain::service::ServiceConfig, name: &str) -> bool {
@@ -268,6 +270,7 @@ fn Anyway(draft: Draft, index: usize, lm: LmEntry) -> impl IntoView {
             </div>
         </Dialog>
     }
+    .into_any()
 }
 
 fn hide(id: &str) {

@@ -74,6 +74,7 @@ pub fn Models(draft: Draft) -> impl IntoView {
             </section>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -122,6 +123,7 @@ fn Row(draft: Draft, index: usize, model: ModelEntry) -> impl IntoView {
             </span>
         </ModelRow>
     }
+    .into_any()
 }
 
 /// A size as a download page says it.
@@ -162,4 +164,5 @@ fn OtherPath(draft: Draft) -> impl IntoView {
             <Notes notes />
         </div>
     }
+    .into_any()
 }

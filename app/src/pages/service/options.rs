@@ -82,6 +82,7 @@ fn OptionRow(
             <p class="field__help option__note">{help}</p>
         </div>
     }
+    .into_any()
 }
 
 /// What it does, or with a lock why it cannot act.
@@ -180,6 +181,7 @@ pub fn Options(draft: Draft) -> impl IntoView {
             </div>
         </section>
     }
+    .into_any()
 }
 
 /// Switch and detail of one option, by where it stands in the domain's types.
@@ -266,6 +268,7 @@ fn QuantizationRow(draft: Draft) -> impl IntoView {
             <p class="field__help option__note">{t!(i18n, service.quantization_help)}</p>
         </div>
     }
+    .into_any()
 }
 
 /// Where it runs.
@@ -337,4 +340,5 @@ pub fn Device(draft: Draft) -> impl IntoView {
             </select>
         </div>
     }
+    .into_any()
 }

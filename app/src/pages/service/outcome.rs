@@ -38,6 +38,7 @@ pub fn Done() -> impl IntoView {
             <Notes notes />
         </section>
     }
+    .into_any()
 }
 
 /// The same lines at the head of the open panel, while a model is loaded.
@@ -94,6 +95,7 @@ fn Lines(model: LoadedModel) -> impl IntoView {
             <Line label=Signal::derive(move || t_string!(i18n, service.done_lm)) value=Signal::derive(lm) />
         </dl>
     }
+    .into_any()
 }
 
 #[component]
@@ -185,4 +187,5 @@ fn FailureNotice(draft: Draft, error: UserError) -> impl IntoView {
             </div>
         </div>
     }
+    .into_any()
 }

@@ -57,6 +57,7 @@ pub fn Start(
             </section>
         </div>
     }
+    .into_any()
 }
 
 /// The button that starts, alone or with Close.
@@ -160,4 +161,5 @@ fn Loading(draft: Draft) -> impl IntoView {
             {t!(i18n, service.cancel)}
         </button>
     }
+    .into_any()
 }
