@@ -1,0 +1,188 @@
+//! How fast the kernels are, beside the f32 matrix product of the same machine in the same run.
+//!
+//! `cargo bench -p acestep-engine --bench kernels`. The table at the end shows, for the best
+//! iteration of each, the rate and its share of the matrix product's: at least 0.4 is wanted of
+//! the convolutions.
+
+use std::cell::RefCell;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use acestep_engine::kernels::attention::{fused, standard};
+use acestep_engine::kernels::conv_transpose1d::{ConvTranspose1d, ConvTranspose1dConfig};
+use acestep_engine::kernels::conv1d::{Conv1d, Conv1dConfig};
+use acestep_engine::kernels::snake::Snake;
+use acestep_engine::nn::Mask;
+use candle_core::{DType, Device, Tensor};
+use criterion::Criterion;
+
+struct Row {
+    name: String,
+    /// Multiplications and additions of one iteration; 0 where a rate says nothing.
+    operations: f64,
+    best: Duration,
+}
+
+struct Bench {
+    criterion: Criterion,
+    rows: RefCell<Vec<Row>>,
+}
+
+impl Bench {
+    fn run<T>(&mut self, name: &str, operations: f64, mut f: impl FnMut() -> T) {
+        let mut best = Duration::MAX;
+        self.criterion.bench_function(name, |bencher| {
+            bencher.iter_custom(|iterations| {
+                let mut total = Duration::ZERO;
+                for _ in 0..iterations {
+                    let start = Instant::now();
+                    black_box(f());
+                    let took = start.elapsed();
+                    best = best.min(took);
+                    total += took;
+                }
+                total
+            });
+        });
+        // A filter on the command line leaves the others out.
+        if best < Duration::MAX {
+            self.rows.borrow_mut().push(Row {
+                name: name.to_owned(),
+                operations,
+                best,
+            });
+        }
+    }
+
+    #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
+    fn report(&self) {
+        let rows = self.rows.borrow();
+        let rate = |row: &Row| row.operations / row.best.as_secs_f64() / 1e9;
+        let peak = rows.first().map_or(f64::NAN, rate);
+        println!("\n{:44} {:>9} {:>9} {:>14}", "kernel", "best ms", "GFLOP/s", "of the product");
+        for row in rows.iter() {
+            let milliseconds = row.best.as_secs_f64() * 1e3;
+            if row.operations > 0.0 {
+                let rate = rate(row);
+                println!("{:44} {milliseconds:9.2} {rate:9.1} {:14.2}", row.name, rate / peak);
+            } else {
+                println!("{:44} {milliseconds:9.2}", row.name);
+            }
+        }
+    }
+}
+
+fn random(shape: &[usize]) -> Tensor {
+    let len: usize = shape.iter().product();
+    let values: Vec<f32> = (0..len).map(|i| (i * 7919 % 2003) as f32 / 1000.0 - 1.0).collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).expect("the shape holds the values")
+}
+
+/// `[m, k] x [k, n]` by the gemm crate on all threads, which is what candle's linear layers use.
+fn matrix_product(bench: &mut Bench) {
+    let (m, n, k) = (1500, 6144, 2048);
+    let (a, b) = (random(&[m, k]), random(&[k, n]));
+    bench.run("matrix product 1500 x 2048 x 6144", 2.0 * (m * n * k) as f64, || {
+        a.matmul(&b).expect("shapes fit")
+    });
+}
+
+fn convolutions(bench: &mut Bench) {
+    let x = random(&[1, 128, 48_000]);
+    let bias = random(&[128]);
+    let snake = Snake::new(&random(&[128]), &random(&[128]), DType::F32).expect("one beta an alpha");
+    for (kernel, dilation) in [(7, 1), (7, 9), (1, 1)] {
+        let config = Conv1dConfig {
+            stride: 1,
+            padding: dilation * (kernel / 2),
+            dilation,
+        };
+        let conv = Conv1d::new(&random(&[128, 128, kernel]), Some(&bias), config).expect("valid");
+        let operations = 2.0 * (128 * 128 * kernel * 48_000) as f64;
+        let name = format!("conv1d k{kernel} dilation {dilation}, 128 channels x 48000");
+        bench.run(&name, operations, || conv.forward(&x).expect("valid"));
+        if kernel == 7 && dilation == 1 {
+            bench.run(&format!("snake, {name}"), operations, || {
+                conv.forward_snake(&x, &snake).expect("valid")
+            });
+        }
+    }
+    bench.run("snake, 128 channels x 48000", 0.0, || snake.forward(&x).expect("valid"));
+
+    let deep = random(&[1, 1024, 2560]);
+    let config = Conv1dConfig {
+        padding: 3,
+        ..Conv1dConfig::default()
+    };
+    let conv = Conv1d::new(&random(&[1024, 1024, 7]), None, config).expect("valid");
+    let operations = 2.0 * (1024_usize * 1024 * 7 * 2560) as f64;
+    bench.run("conv1d k7, 1024 channels x 2560", operations, || conv.forward(&deep).expect("valid"));
+    let short = random(&[1, 1024, 96]);
+    let operations = 2.0 * (1024_usize * 1024 * 7 * 96) as f64;
+    bench.run("conv1d k7, 1024 channels x 96", operations, || conv.forward(&short).expect("valid"));
+}
+
+fn rate_changes(bench: &mut Bench) {
+    for (input, output, stride, n) in [(256, 128, 2, 24_000), (2048, 1024, 10, 256)] {
+        let config = ConvTranspose1dConfig {
+            stride,
+            padding: stride / 2,
+            output_padding: 0,
+        };
+        let weight = random(&[input, output, 2 * stride]);
+        let conv = ConvTranspose1d::new(&weight, Some(&random(&[output])), config).expect("valid");
+        let x = random(&[1, input, n]);
+        let operations = 2.0 * (input * output * 2 * stride * n) as f64;
+        let name = format!("conv_transpose1d {input} to {output}, stride {stride}, {n}");
+        bench.run(&name, operations, || conv.forward(&x).expect("valid"));
+    }
+    let config = Conv1dConfig {
+        stride: 10,
+        padding: 5,
+        dilation: 1,
+    };
+    let conv = Conv1d::new(&random(&[2048, 1024, 20]), None, config).expect("valid");
+    let x = random(&[1, 1024, 2560]);
+    let operations = 2.0 * (2048_usize * 1024 * 20 * 256) as f64;
+    bench.run("conv1d 1024 to 2048, stride 10, 2560", operations, || conv.forward(&x).expect("valid"));
+}
+
+fn attentions(bench: &mut Bench) {
+    let (heads, l, d) = (16, 1500, 128);
+    let (q, k) = (random(&[1, heads, l, d]), random(&[1, heads / 2, l, d]));
+    let operations = 4.0 * (heads * l * l * d) as f64;
+    let scale = (d as f32).powf(-0.5);
+    bench.run("attention 16 heads, 1500 x 1500 x 128", operations, || {
+        fused(&q, &k, &k, scale, Mask::None).expect("valid")
+    });
+    bench.run("the same, standard form", operations, || {
+        standard(&q, &k, &k, scale, Mask::None).expect("valid")
+    });
+    let band = 4.0 * (heads * l * 257 * d) as f64;
+    bench.run("attention, window of 257 keys", band, || {
+        fused(&q, &k, &k, scale, Mask::Window(128)).expect("valid")
+    });
+    let one = random(&[1, heads, 1, d]);
+    bench.run("attention of one query, 1500 keys", 0.0, || {
+        fused(&one, &k, &k, scale, Mask::Causal).expect("valid")
+    });
+}
+
+fn main() {
+    let criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(2))
+        .without_plots()
+        .configure_from_args();
+    let mut bench = Bench {
+        criterion,
+        rows: RefCell::default(),
+    };
+    matrix_product(&mut bench);
+    convolutions(&mut bench);
+    rate_changes(&mut bench);
+    attentions(&mut bench);
+    bench.criterion.final_summary();
+    bench.report();
+}
