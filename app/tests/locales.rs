@@ -63,9 +63,18 @@ fn every_language_has_every_key_with_the_same_blanks() {
     assert_eq!(languages(), ["en", "he", "ja", "zh"]);
     for language in languages() {
         let own = words(&language);
-        let missing: Vec<_> = english.keys().filter(|key| !own.contains_key(*key)).collect();
-        let extra: Vec<_> = own.keys().filter(|key| !english.contains_key(*key)).collect();
-        assert!(missing.is_empty() && extra.is_empty(), "{language}: missing {missing:?}, extra {extra:?}");
+        let missing: Vec<_> = english
+            .keys()
+            .filter(|key| !own.contains_key(*key))
+            .collect();
+        let extra: Vec<_> = own
+            .keys()
+            .filter(|key| !english.contains_key(*key))
+            .collect();
+        assert!(
+            missing.is_empty() && extra.is_empty(),
+            "{language}: missing {missing:?}, extra {extra:?}"
+        );
         for (key, text) in &own {
             assert!(!text.trim().is_empty(), "{language}: {key} is empty");
             assert_eq!(blanks(text), blanks(&english[key]), "{language}: {key}");
@@ -88,7 +97,10 @@ fn every_parameter_has_a_label_and_a_help_text() {
 fn english_is_in_sentences_without_shouting() {
     for (key, text) in words("en") {
         let lower = text.to_lowercase();
-        assert!(!text.contains('!') && !lower.contains("please") && !lower.contains("sorry"), "{key}: {text}");
+        assert!(
+            !text.contains('!') && !lower.contains("please") && !lower.contains("sorry"),
+            "{key}: {text}"
+        );
     }
 }
 

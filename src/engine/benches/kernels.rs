@@ -59,12 +59,19 @@ impl Bench {
         let rows = self.rows.borrow();
         let rate = |row: &Row| row.operations / row.best.as_secs_f64() / 1e9;
         let peak = rows.first().map_or(f64::NAN, rate);
-        println!("\n{:44} {:>9} {:>9} {:>14}", "kernel", "best ms", "GFLOP/s", "of the product");
+        println!(
+            "\n{:44} {:>9} {:>9} {:>14}",
+            "kernel", "best ms", "GFLOP/s", "of the product"
+        );
         for row in rows.iter() {
             let milliseconds = row.best.as_secs_f64() * 1e3;
             if row.operations > 0.0 {
                 let rate = rate(row);
-                println!("{:44} {milliseconds:9.2} {rate:9.1} {:14.2}", row.name, rate / peak);
+                println!(
+                    "{:44} {milliseconds:9.2} {rate:9.1} {:14.2}",
+                    row.name,
+                    rate / peak
+                );
             } else {
                 println!("{:44} {milliseconds:9.2}", row.name);
             }
@@ -74,7 +81,9 @@ impl Bench {
 
 fn random(shape: &[usize]) -> Tensor {
     let len: usize = shape.iter().product();
-    let values: Vec<f32> = (0..len).map(|i| (i * 7919 % 2003) as f32 / 1000.0 - 1.0).collect();
+    let values: Vec<f32> = (0..len)
+        .map(|i| (i * 7919 % 2003) as f32 / 1000.0 - 1.0)
+        .collect();
     Tensor::from_vec(values, shape, &Device::Cpu).expect("the shape holds the values")
 }
 
@@ -82,15 +91,18 @@ fn random(shape: &[usize]) -> Tensor {
 fn matrix_product(bench: &mut Bench) {
     let (m, n, k) = (1500, 6144, 2048);
     let (a, b) = (random(&[m, k]), random(&[k, n]));
-    bench.run("matrix product 1500 x 2048 x 6144", 2.0 * (m * n * k) as f64, || {
-        a.matmul(&b).expect("shapes fit")
-    });
+    bench.run(
+        "matrix product 1500 x 2048 x 6144",
+        2.0 * (m * n * k) as f64,
+        || a.matmul(&b).expect("shapes fit"),
+    );
 }
 
 fn convolutions(bench: &mut Bench) {
     let x = random(&[1, 128, 48_000]);
     let bias = random(&[128]);
-    let snake = Snake::new(&random(&[128]), &random(&[128]), DType::F32).expect("one beta an alpha");
+    let snake =
+        Snake::new(&random(&[128]), &random(&[128]), DType::F32).expect("one beta an alpha");
     for (kernel, dilation) in [(7, 1), (7, 9), (1, 1)] {
         let config = Conv1dConfig {
             stride: 1,
@@ -107,7 +119,9 @@ fn convolutions(bench: &mut Bench) {
             });
         }
     }
-    bench.run("snake, 128 channels x 48000", 0.0, || snake.forward(&x).expect("valid"));
+    bench.run("snake, 128 channels x 48000", 0.0, || {
+        snake.forward(&x).expect("valid")
+    });
 
     let deep = random(&[1, 1024, 2560]);
     let config = Conv1dConfig {
@@ -116,10 +130,14 @@ fn convolutions(bench: &mut Bench) {
     };
     let conv = Conv1d::new(&random(&[1024, 1024, 7]), None, config).expect("valid");
     let operations = 2.0 * (1024_usize * 1024 * 7 * 2560) as f64;
-    bench.run("conv1d k7, 1024 channels x 2560", operations, || conv.forward(&deep).expect("valid"));
+    bench.run("conv1d k7, 1024 channels x 2560", operations, || {
+        conv.forward(&deep).expect("valid")
+    });
     let short = random(&[1, 1024, 96]);
     let operations = 2.0 * (1024_usize * 1024 * 7 * 96) as f64;
-    bench.run("conv1d k7, 1024 channels x 96", operations, || conv.forward(&short).expect("valid"));
+    bench.run("conv1d k7, 1024 channels x 96", operations, || {
+        conv.forward(&short).expect("valid")
+    });
 }
 
 fn rate_changes(bench: &mut Bench) {
@@ -144,7 +162,9 @@ fn rate_changes(bench: &mut Bench) {
     let conv = Conv1d::new(&random(&[2048, 1024, 20]), None, config).expect("valid");
     let x = random(&[1, 1024, 2560]);
     let operations = 2.0 * (2048_usize * 1024 * 20 * 256) as f64;
-    bench.run("conv1d 1024 to 2048, stride 10, 2560", operations, || conv.forward(&x).expect("valid"));
+    bench.run("conv1d 1024 to 2048, stride 10, 2560", operations, || {
+        conv.forward(&x).expect("valid")
+    });
 }
 
 fn attentions(bench: &mut Bench) {

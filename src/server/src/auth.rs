@@ -115,9 +115,7 @@ impl Access {
             .filter(|host| !host.is_empty())
             .collect();
         hosts.push(server_name.to_ascii_lowercase());
-        let session = Sha256::digest(
-            format!("acestep session\n{api_key:?}\n{login:?}").as_bytes(),
-        );
+        let session = Sha256::digest(format!("acestep session\n{api_key:?}\n{login:?}").as_bytes());
         Ok(Self {
             session: session.iter().map(|byte| format!("{byte:02x}")).collect(),
             api_key: api_key.as_deref().map(Secret::new),
@@ -219,8 +217,9 @@ pub async fn guard(State(state): State<AppState>, mut request: Request, next: Ne
         let session = access.session.clone();
         let mut response = next.run(request).await;
         if gets_cookie {
-            let value =
-                format!("{COOKIE_NAME}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000");
+            let value = format!(
+                "{COOKIE_NAME}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000"
+            );
             if let Ok(value) = HeaderValue::from_str(&value) {
                 response.headers_mut().append(SET_COOKIE, value);
             }
@@ -257,7 +256,9 @@ async fn take_body_token(access: &Access, request: Request) -> Result<Request, B
     }
     let rest = serde_json::to_vec(&object).map_err(|_| denied())?;
     let mut request = Request::from_parts(parts, Body::from(Bytes::from(rest)));
-    request.headers_mut().remove(axum::http::header::CONTENT_LENGTH);
+    request
+        .headers_mut()
+        .remove(axum::http::header::CONTENT_LENGTH);
     Ok(request)
 }
 
@@ -300,8 +301,11 @@ fn changes_something(method: &Method) -> bool {
 
 /// A browser always sends `Origin` with a request that changes something; other programs do not.
 fn comes_from_here(headers: &HeaderMap, host: Option<&str>) -> bool {
-    if header(headers, &axum::http::HeaderName::from_static("sec-fetch-site"))
-        .is_some_and(|site| !matches!(site, "same-origin" | "none"))
+    if header(
+        headers,
+        &axum::http::HeaderName::from_static("sec-fetch-site"),
+    )
+    .is_some_and(|site| !matches!(site, "same-origin" | "none"))
     {
         return false;
     }
@@ -438,7 +442,12 @@ mod tests {
         ] {
             assert!(access.allows_host(Some(host)), "{host}");
         }
-        for host in ["evil.example:7860", "127.0.0.1.evil.example", "", "10.0.0.1"] {
+        for host in [
+            "evil.example:7860",
+            "127.0.0.1.evil.example",
+            "",
+            "10.0.0.1",
+        ] {
             assert!(!access.allows_host(Some(host)), "{host}");
         }
         assert!(!access.allows_host(None));

@@ -24,7 +24,10 @@ const FLAGS: &[(&str, &str)] = &[
     ("ACESTEP_API_PORT", "--port"),
     ("ACESTEP_QUEUE_MAXSIZE", "the queue's length"),
     ("SERVICE_MODE_DIT_MODEL", "the model of --service_mode"),
-    ("SERVICE_MODE_LM_MODEL", "the language model of --service_mode"),
+    (
+        "SERVICE_MODE_LM_MODEL",
+        "the language model of --service_mode",
+    ),
 ];
 
 /// Variables of the original without a counterpart here; a set one is named rather than passed over.

@@ -51,10 +51,7 @@ pub async fn of_job(
     let after = resumed.or(query.after).unwrap_or(0);
     let subscription = studio.events(&id, after)?;
     // A browser comes back after every end of a stream; 204 tells it that there is no more.
-    if resumed.is_some()
-        && subscription.backlog.is_empty()
-        && studio.job(&id)?.state.is_final()
-    {
+    if resumed.is_some() && subscription.backlog.is_empty() && studio.job(&id)?.state.is_final() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let follower = Follower {

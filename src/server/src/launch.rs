@@ -90,7 +90,9 @@ async fn run(
         .map_err(|error| start_failed(&error))?;
     let listener =
         tokio::net::TcpListener::from_std(listener).map_err(|error| start_failed(&error))?;
-    let at = listener.local_addr().map_err(|error| start_failed(&error))?;
+    let at = listener
+        .local_addr()
+        .map_err(|error| start_failed(&error))?;
 
     let (close, closing) = watch::channel(false);
     let state = AppState {
@@ -112,7 +114,9 @@ async fn run(
     if launch.open_browser
         && let Err(error) = open::that_detached(&url)
     {
-        tell(&format!("note: the browser could not be opened ({error}); open {url} yourself."));
+        tell(&format!(
+            "note: the browser could not be opened ({error}); open {url} yourself."
+        ));
     }
 
     signals.next().await;
@@ -136,7 +140,10 @@ async fn stop(studio: Studio, mut signals: Signals) -> Result<(), Failure> {
     Ok(())
 }
 
-#[expect(clippy::exit, reason = "the second signal: joining the engine's thread is what takes long")]
+#[expect(
+    clippy::exit,
+    reason = "the second signal: joining the engine's thread is what takes long"
+)]
 fn at_once() {
     std::process::exit(130);
 }
@@ -238,7 +245,9 @@ fn port_taken(addresses: &[SocketAddr], port: u16) -> UserError {
         ),
         Some(Occupant::Silent) => UserError::invalid(
             "port",
-            format!("Port {port} is taken by a program that does not answer; it may be another acestep that is still loading its model."),
+            format!(
+                "Port {port} is taken by a program that does not answer; it may be another acestep that is still loading its model."
+            ),
             format!("Wait for it, stop it, or {elsewhere}."),
         ),
         Some(Occupant::Other) | None => UserError::invalid(
@@ -371,9 +380,7 @@ mod tests {
     #[test]
     fn another_studio_is_known_by_its_name_whatever_it_answers() {
         assert_eq!(
-            occupant_that_answers(
-                "HTTP/1.1 401 Unauthorized\r\nServer: acestep/9.9.9\r\n\r\n{}"
-            ),
+            occupant_that_answers("HTTP/1.1 401 Unauthorized\r\nServer: acestep/9.9.9\r\n\r\n{}"),
             Some(Occupant::Studio("9.9.9".into()))
         );
         assert_eq!(

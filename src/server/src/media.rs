@@ -5,11 +5,7 @@
 
 use std::{io::SeekFrom, time::SystemTime};
 
-use acestep_domain::{
-    UserError,
-    generation::AudioFormat,
-    library::Song,
-};
+use acestep_domain::{UserError, generation::AudioFormat, library::Song};
 use acestep_studio::Studio;
 use axum::{
     body::{Body, Bytes},
@@ -71,7 +67,9 @@ pub async fn audio(
 ) -> Result<Response> {
     let song = studio.song(&id)?;
     let path = studio.song_file(&id)?;
-    let mut file = File::open(&path).await.map_err(|error| unreadable(&error))?;
+    let mut file = File::open(&path)
+        .await
+        .map_err(|error| unreadable(&error))?;
     let meta = file.metadata().await.map_err(|error| unreadable(&error))?;
     let length = meta.len();
     let changed = meta
@@ -91,7 +89,11 @@ pub async fn audio(
     set(&mut answer, CONTENT_TYPE, media_type);
     let attached = wanted.download.unwrap_or(false);
     let name = file_name(&song, format);
-    set(&mut answer, CONTENT_DISPOSITION, &disposition(attached, &name));
+    set(
+        &mut answer,
+        CONTENT_DISPOSITION,
+        &disposition(attached, &name),
+    );
 
     if text(&headers, &IF_NONE_MATCH).is_some_and(|known| matches_etag(known, &etag)) {
         return Ok((StatusCode::NOT_MODIFIED, answer).into_response());
@@ -138,21 +140,24 @@ fn unreadable(error: &std::io::Error) -> ApiError {
 
 /// `count` bytes from where `file` stands.
 fn body(file: File, count: u64) -> Body {
-    Body::from_stream(stream::unfold((file, count), |(mut file, left)| async move {
-        if left == 0 {
-            return None;
-        }
-        let mut chunk = vec![0; CHUNK_BYTES.min(usize::try_from(left).unwrap_or(CHUNK_BYTES))];
-        match file.read(&mut chunk).await {
-            // Shorter than it was a moment ago: the connection ends early and the client notices.
-            Ok(0) => Some((Err(std::io::ErrorKind::UnexpectedEof.into()), (file, 0))),
-            Ok(read) => {
-                chunk.truncate(read);
-                Some((Ok(Bytes::from(chunk)), (file, left - read as u64)))
+    Body::from_stream(stream::unfold(
+        (file, count),
+        |(mut file, left)| async move {
+            if left == 0 {
+                return None;
             }
-            Err(error) => Some((Err(error), (file, 0))),
-        }
-    }))
+            let mut chunk = vec![0; CHUNK_BYTES.min(usize::try_from(left).unwrap_or(CHUNK_BYTES))];
+            match file.read(&mut chunk).await {
+                // Shorter than it was a moment ago: the connection ends early and the client notices.
+                Ok(0) => Some((Err(std::io::ErrorKind::UnexpectedEof.into()), (file, 0))),
+                Ok(read) => {
+                    chunk.truncate(read);
+                    Some((Ok(Bytes::from(chunk)), (file, left - read as u64)))
+                }
+                Err(error) => Some((Err(error), (file, 0))),
+            }
+        },
+    ))
 }
 
 fn part_from_headers(headers: &HeaderMap, etag: &str, length: u64) -> Part {

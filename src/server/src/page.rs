@@ -98,7 +98,11 @@ fn has_cookie(headers: &HeaderMap, name: &str) -> bool {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
-        .any(|pair| pair.trim().split_once('=').is_some_and(|(key, _)| key == name))
+        .any(|pair| {
+            pair.trim()
+                .split_once('=')
+                .is_some_and(|(key, _)| key == name)
+        })
 }
 
 /// A file of the bundle in the smallest form that the browser takes. Names carry no hash, so a copy
@@ -182,7 +186,11 @@ mod tests {
         ] {
             let response = answer_file(FILE, &headers(&[(ACCEPT_ENCODING, accepted)]));
             let given = response.headers().get(CONTENT_ENCODING);
-            assert_eq!(given.and_then(|it| it.to_str().ok()), encoding, "{accepted}");
+            assert_eq!(
+                given.and_then(|it| it.to_str().ok()),
+                encoding,
+                "{accepted}"
+            );
         }
     }
 

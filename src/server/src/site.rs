@@ -4,8 +4,7 @@
 //! the bundle: [`is_built`] says so, and [`HOW_TO_BUILD`] tells the user what to do.
 
 /// What to tell somebody whose binary has no page in it.
-pub const HOW_TO_BUILD: &str =
-    "This binary was built without its page. Run `cargo xtask build --release` or `./start_acestep.sh`, which build both.";
+pub const HOW_TO_BUILD: &str = "This binary was built without its page. Run `cargo xtask build --release` or `./start_acestep.sh`, which build both.";
 
 /// One file with its compressed copies.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +45,10 @@ mod tests {
             let found = file(&format!("/{name}")).expect("listed file is found");
             assert_eq!(found.etag, entry.etag, "{name}");
             assert!(!found.bytes.is_empty(), "{name} is empty");
-            assert!(found.etag.starts_with('"') && found.etag.ends_with('"'), "{name}");
+            assert!(
+                found.etag.starts_with('"') && found.etag.ends_with('"'),
+                "{name}"
+            );
         }
         assert!(file("/pkg/../Cargo.toml").is_none());
         assert!(file("").is_none());

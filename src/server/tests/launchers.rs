@@ -3,7 +3,10 @@
 //! The shell scripts are run with a stub in place of the program; the batch files are read as text, so that both
 //! are checked on every system.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot read its files fails")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot read its files fails"
+)]
 
 use std::{
     fs,

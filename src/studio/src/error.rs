@@ -338,11 +338,7 @@ fn out_of_memory(
 fn amounts(needed: Option<u64>, free: Option<u64>) -> String {
     let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / acestep_domain::tier::GIB as f64);
     match (needed, free) {
-        (Some(needed), Some(free)) => format!(
-            " ({} needed, {} free)",
-            gib(needed),
-            gib(free)
-        ),
+        (Some(needed), Some(free)) => format!(" ({} needed, {} free)", gib(needed), gib(free)),
         (Some(needed), None) => format!(" ({} needed)", gib(needed)),
         (None, Some(free)) => format!(" ({} free)", gib(free)),
         (None, None) => String::new(),

@@ -16,11 +16,7 @@ use acestep_domain::{
 use rusqlite::Transaction;
 use tokio::sync::{broadcast, watch};
 
-use crate::{
-    error::Result,
-    jobs,
-    store::Store,
-};
+use crate::{error::Result, jobs, store::Store};
 
 /// Events a slow listener may be behind before it has to resume.
 const CAPACITY: usize = 1024;
@@ -70,9 +66,9 @@ impl Events {
             let kinds = change(db)?;
             jobs::log(db, id, kinds)
         })?;
-        let over = events.iter().any(|event| {
-            matches!(&event.kind, EventKind::State { state } if state.is_final())
-        });
+        let over = events
+            .iter()
+            .any(|event| matches!(&event.kind, EventKind::State { state } if state.is_final()));
         let notable = events
             .iter()
             .any(|event| !matches!(event.kind, EventKind::Progress(_)));
@@ -109,10 +105,9 @@ impl Events {
         })?;
         Ok(Subscription {
             backlog,
-            live: live.get(id).map_or_else(
-                || broadcast::channel(1).1,
-                broadcast::Sender::subscribe,
-            ),
+            live: live
+                .get(id)
+                .map_or_else(|| broadcast::channel(1).1, broadcast::Sender::subscribe),
         })
     }
 }

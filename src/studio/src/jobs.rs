@@ -89,12 +89,7 @@ pub(crate) fn set_settled(
     notes: &[Note],
 ) -> Result<()> {
     db.prepare_cached("UPDATE jobs SET params = ?2, seeds = ?3, notes = ?4 WHERE id = ?1")?
-        .execute([
-            id,
-            &to_json(params)?,
-            &to_json(&seeds)?,
-            &to_json(&notes)?,
-        ])?;
+        .execute([id, &to_json(params)?, &to_json(&seeds)?, &to_json(&notes)?])?;
     Ok(())
 }
 
@@ -158,8 +153,7 @@ pub(crate) fn log_after(db: &Connection, id: &str, after: u64) -> Result<Vec<Job
 
 /// The job as listed; its place in the queue is the caller's to add.
 pub(crate) fn find(db: &Connection, id: &str) -> Result<Job> {
-    let mut statement =
-        db.prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"))?;
+    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"))?;
     let mut rows = statement.query([id])?;
     let row = rows.next()?.ok_or_else(|| Error::no_job(id))?;
     read(db, row)

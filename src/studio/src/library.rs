@@ -135,8 +135,8 @@ impl Library {
                 && let Some(row) = rows.next()?
             {
                 let kept = read(row)?;
-                let text = format!("{}\n{}", kept.song.title, kept.song.params.caption)
-                    .to_lowercase();
+                let text =
+                    format!("{}\n{}", kept.song.title, kept.song.params.caption).to_lowercase();
                 if !words.iter().all(|word| text.contains(word.as_str()))
                     || !self.paths.song(&kept.file_name).is_file()
                 {

@@ -78,7 +78,11 @@ impl Rates {
             }
         };
         replace(&mut self.prepare, measured.prepare_secs, 1.0);
-        replace(&mut self.step, measured.diffusion_secs, sound * amount.steps);
+        replace(
+            &mut self.step,
+            measured.diffusion_secs,
+            sound * amount.steps,
+        );
         replace(&mut self.decode, measured.decode_secs, sound);
         replace(&mut self.save, measured.save_secs, sound);
         self.measured = true;

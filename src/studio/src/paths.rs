@@ -96,7 +96,10 @@ mod tests {
 
     #[test]
     fn file_names_are_readable_and_stay_inside_the_folder() {
-        assert_eq!(stem("Lo-fi Piano, rain!", ID), "lo-fi-piano-rain-23456789ab");
+        assert_eq!(
+            stem("Lo-fi Piano, rain!", ID),
+            "lo-fi-piano-rain-23456789ab"
+        );
         assert_eq!(stem("../../etc/passwd", ID), "etc-passwd-23456789ab");
         assert_eq!(stem("夜のピアノ", ID), "夜のピアノ-23456789ab");
         assert_eq!(stem("…", ID), "song-23456789ab");
@@ -108,7 +111,10 @@ mod tests {
         assert_eq!(title_from_caption("  warm   lofi, "), "warm lofi");
         assert_eq!(title_from_caption(" \n"), "Untitled");
         let long = title_from_caption(&"piano ".repeat(40));
-        assert!(long.chars().count() <= 48 && long.ends_with("piano"), "{long}");
+        assert!(
+            long.chars().count() <= 48 && long.ends_with("piano"),
+            "{long}"
+        );
         assert_eq!(title_from_caption(&"x".repeat(90)).len(), 48);
     }
 }

@@ -127,8 +127,9 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 
 fn run_job(shared: &Shared, backend: &mut dyn Backend, ticket: &Ticket) {
     let in_force = shared.service.in_force();
-    let outcome = start(shared, ticket)
-        .and_then(|job| generate(shared, backend, &job, ticket).map_err(|error| sized(error, &job)));
+    let outcome = start(shared, ticket).and_then(|job| {
+        generate(shared, backend, &job, ticket).map_err(|error| sized(error, &job))
+    });
     let panicked = matches!(outcome, Err(Error::Panicked { .. }));
     if let Err(error) = finish(shared, &ticket.job_id, &ticket.cancel, outcome) {
         error!(

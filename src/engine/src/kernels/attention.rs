@@ -131,10 +131,6 @@ mod exp2 {
 
     /// 2^x for x ≤ 0, relative error below 3e-7; 0 below the smallest normal number and for −∞.
     #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "must be compiled with its caller's instruction set"
-    )]
     pub(super) fn exp2<const FMA: bool>(x: f32) -> f32 {
         /// Adding and subtracting 1.5 · 2^23 rounds to the nearest integer.
         const ROUND: f32 = 12_582_912.0;

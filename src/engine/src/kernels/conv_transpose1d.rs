@@ -223,7 +223,7 @@ impl CustomOp1 for Op<'_> {
                             channel * out_len + first,
                             stride,
                             &done.values[skipped..skipped + count],
-                        )
+                        );
                     };
                 });
         }

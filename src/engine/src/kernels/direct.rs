@@ -51,8 +51,11 @@ pub(super) struct Input<'a> {
     /// Input position of position 0 of column 0; negative inside the padding.
     pub(super) origin: isize,
     /// Applied to each copied row of a channel; must map zero to zero, since padding passes it.
-    pub(super) prologue: Option<&'a (dyn Fn(usize, &mut [f32]) + Sync)>,
+    pub(super) prologue: Option<&'a Prologue<'a>>,
 }
+
+/// Changes one copied row of a channel in place.
+pub(super) type Prologue<'a> = dyn Fn(usize, &mut [f32]) + Sync + 'a;
 
 /// Finished columns of one output row.
 pub(super) struct Finished<'a> {

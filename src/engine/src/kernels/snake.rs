@@ -126,20 +126,16 @@ fn snake_body<const FMA: bool>(values: &mut [f32], alpha: f32, inverse_beta: f32
 
 /// sin(y)², within 6e-7 of the exact value for |y| up to 1e4; beyond, as exact as the reduction.
 #[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "must be compiled with its caller's instruction set"
-)]
 fn sin_squared<const FMA: bool>(y: f32) -> f32 {
     use std::f32::consts::FRAC_1_PI;
     /// Adding and subtracting 1.5 · 2^23 rounds to the nearest integer.
     const ROUND: f32 = 12_582_912.0;
     /// π in three parts; products of the first two with an integer below 2^13 are exact.
-    const PI: [f32; 3] = [3.140_625, 9.670_257_6e-4, 6.277_114_4e-7];
+    const PI: [f32; 3] = [3.140_625, 9.670_257_6e-4, 6.277_114e-7];
     /// (sin(r) − r) / r³ as a polynomial in r², fitted on |r| ≤ π/2.
     const SINE: [f32; 5] = [
         -1.666_666_7e-1,
-        8.333_330e-3,
+        8.333_33e-3,
         -1.984_080_4e-4,
         2.752_262e-6,
         -2.384_669_3e-8,

@@ -75,7 +75,10 @@ impl From<QueryRejection> for ApiError {
     fn from(rejection: QueryRejection) -> Self {
         UserError::new(
             "invalid_value",
-            format!("The query is not understood: {}.", reason(&rejection.body_text())),
+            format!(
+                "The query is not understood: {}.",
+                reason(&rejection.body_text())
+            ),
             "Check the values behind the question mark.",
         )
         .into()

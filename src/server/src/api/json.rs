@@ -46,14 +46,16 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
                 ),
             ));
         }
-        serde_json::from_slice(&bytes).map(|value| Self(Some(value))).map_err(|error| {
-            UserError::new(
-                "invalid_json",
-                format!("The body is not JSON: {error}."),
-                "Send one JSON object such as {\"caption\": \"lofi piano\", \"duration\": 30}.",
-            )
-            .into()
-        })
+        serde_json::from_slice(&bytes)
+            .map(|value| Self(Some(value)))
+            .map_err(|error| {
+                UserError::new(
+                    "invalid_json",
+                    format!("The body is not JSON: {error}."),
+                    "Send one JSON object such as {\"caption\": \"lofi piano\", \"duration\": 30}.",
+                )
+                .into()
+            })
     }
 }
 

@@ -141,7 +141,8 @@ mod tests {
         assert_eq!(config.config_path.as_deref(), Some("from-flag"));
         assert_eq!(config.use_flash_attention, Some(false));
         assert_eq!(config.quantization, Some(Quantization::Int8));
-        let config = read(json!({ "use_flash_attention": "auto", "device": "cpu", "config_path": "" }));
+        let config =
+            read(json!({ "use_flash_attention": "auto", "device": "cpu", "config_path": "" }));
         let config = config.unwrap();
         assert_eq!(config.use_flash_attention, None);
         assert_eq!(config.device, DeviceChoice::Cpu);
@@ -155,7 +156,10 @@ mod tests {
     #[test]
     fn an_error_names_its_key() {
         for (body, field) in [
-            (json!({ "use_flash_attention": "maybe" }), "use_flash_attention"),
+            (
+                json!({ "use_flash_attention": "maybe" }),
+                "use_flash_attention",
+            ),
             (json!({ "device": "tpu" }), "device"),
             (json!({ "quantization": "int2" }), "quantization"),
             (json!({ "config_path": 5 }), "config_path"),

@@ -74,7 +74,9 @@ fn change_from_json(body: Value) -> Result<(Option<String>, Option<bool>), ApiEr
             ("favourite", Value::Bool(on)) => favourite = Some(on),
             ("title" | "favourite", Value::Null) => {}
             ("title", _) => {
-                return Err(UserError::invalid("title", "The title is not text.", "Send text.").into());
+                return Err(
+                    UserError::invalid("title", "The title is not text.", "Send text.").into(),
+                );
             }
             ("favourite", _) => {
                 return Err(UserError::invalid(

@@ -29,7 +29,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    files::{check_place, format_of, free_name, numbered, read_tensor, write_safely, write_tensors},
+    files::{
+        check_place, format_of, free_name, numbered, read_tensor, write_safely, write_tensors,
+    },
     machine::{installed, machine},
     output::{Failure, fail, read_json, say, say_json, tell_notes},
     service::ServiceArgs,
@@ -49,7 +51,11 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "F.safetensors")]
     noise: Option<PathBuf>,
     /// Also write `latents` [b, t, c] and `waveform` [b, channels, n]
-    #[arg(long = "output-latents", alias = "output_latents", value_name = "F.safetensors")]
+    #[arg(
+        long = "output-latents",
+        alias = "output_latents",
+        value_name = "F.safetensors"
+    )]
     output_latents: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
@@ -508,7 +514,8 @@ impl Writer<'_> {
         };
         let bytes = encode(&take.audio, format)?;
         write_safely(&path, |partial| {
-            std::fs::write(partial, &bytes).map_err(|error| Failure::io(&path, "written", &error))?;
+            std::fs::write(partial, &bytes)
+                .map_err(|error| Failure::io(&path, "written", &error))?;
             if self.args.noise.is_none() {
                 let params = self.tagged_params(take.seed);
                 tags::embed(partial, format, &params, &title(&self.params.caption))?;
@@ -561,11 +568,16 @@ fn write_kept(path: &Path, kept: &[(Tensor, Audio)]) -> Result<(), Failure> {
         let mut waves = Vec::new();
         for (_, audio) in kept {
             let shape = (audio.channels.len(), audio.frames());
-            waves.push(Tensor::from_vec(audio.channels.concat(), shape, &Device::Cpu)?);
+            waves.push(Tensor::from_vec(
+                audio.channels.concat(),
+                shape,
+                &Device::Cpu,
+            )?);
         }
         Ok((Tensor::stack(&latents, 0)?, Tensor::stack(&waves, 0)?))
     };
-    let (latents, waveform) = stack().map_err(Error::in_stage(acestep_engine::error::Stage::Save))?;
+    let (latents, waveform) =
+        stack().map_err(Error::in_stage(acestep_engine::error::Stage::Save))?;
     write_tensors(path, &[("latents", latents), ("waveform", waveform)])
 }
 
@@ -662,7 +674,10 @@ mod tests {
         let given = noise(2, 50);
         let asked = json!({ "caption": "x", "seed": "1,2,3" });
         let mut params = settle_params(&asked, BOUNDS, Some(&given), &mut notes).unwrap();
-        assert_eq!((params.batch_size, params.seeds.as_slice()), (2, &[1, 2][..]));
+        assert_eq!(
+            (params.batch_size, params.seeds.as_slice()),
+            (2, &[1, 2][..])
+        );
         given
             .check_against(&info(), &mut params, BOUNDS, &mut notes)
             .unwrap();

@@ -25,8 +25,8 @@ pub(crate) fn run(args: &InspectArgs) -> ExitCode {
     } else {
         say(found.to_string().trim_end());
     }
-    let sound = found.problems.is_empty()
-        && found.models.iter().all(|model| model.problems.is_empty());
+    let sound =
+        found.problems.is_empty() && found.models.iter().all(|model| model.problems.is_empty());
     if sound {
         ExitCode::SUCCESS
     } else {

@@ -123,7 +123,8 @@ pub(crate) fn read_json(path: &Path) -> Result<serde_json::Value, Failure> {
             .map(|_| text)
     };
     let text = if path == Path::new("-") {
-        read(&mut io::stdin().lock()).map_err(|error| Failure::io(Path::new("stdin"), "read", &error))
+        read(&mut io::stdin().lock())
+            .map_err(|error| Failure::io(Path::new("stdin"), "read", &error))
     } else {
         std::fs::File::open(path)
             .and_then(|mut file| read(&mut file))

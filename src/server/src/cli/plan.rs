@@ -79,7 +79,11 @@ fn text(plan: &Plan) -> String {
             },
             if plan.simulated { " (simulated)" } else { "" }
         ),
-        format!("Tier       {} ({})", plan.tier.as_str(), plan.tier.range_label()),
+        format!(
+            "Tier       {} ({})",
+            plan.tier.as_str(),
+            plan.tier.range_label()
+        ),
         format!(
             "Length     up to {} with LM, {} without",
             minutes(f64::from(plan.max_duration_secs.with_lm)),
@@ -112,8 +116,15 @@ fn text(plan: &Plan) -> String {
             minutes(plan.resolved.duration_secs),
             plan.resolved.batch_size,
             service.config_path,
-            params.timesteps.as_ref().map_or(params.inference_steps, Vec::len),
-            if plan.resolved.with_lm { ", limits with LM" } else { "" }
+            params
+                .timesteps
+                .as_ref()
+                .map_or(params.inference_steps, Vec::len),
+            if plan.resolved.with_lm {
+                ", limits with LM"
+            } else {
+                ""
+            }
         ),
         format!(
             "Settings   flash attention {}, offload {}, DiT offload {}, compile {}, quantisation {}",
@@ -124,6 +135,10 @@ fn text(plan: &Plan) -> String {
             service.quantization.as_str()
         ),
     ];
-    lines.extend(plan.notes.iter().map(|note| format!("Note       {}", note.message)));
+    lines.extend(
+        plan.notes
+            .iter()
+            .map(|note| format!("Note       {}", note.message)),
+    );
     lines.join("\n")
 }

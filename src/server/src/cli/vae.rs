@@ -40,7 +40,11 @@ pub(crate) struct EncodeArgs {
     #[arg(long, value_name = "CLIP")]
     input: PathBuf,
     /// Where the latents go
-    #[arg(long = "output-latents", alias = "output_latents", value_name = "F.safetensors")]
+    #[arg(
+        long = "output-latents",
+        alias = "output_latents",
+        value_name = "F.safetensors"
+    )]
     output_latents: PathBuf,
     #[command(flatten)]
     common: Common,
@@ -201,7 +205,9 @@ fn decode_latents(args: &DecodeArgs) -> Result<Outcome, Failure> {
     Ok(Outcome {
         outputs,
         shape: latents.dims().to_vec(),
-        duration_secs: clips.first().map_or(0.0, acestep_engine::audio::Audio::duration_secs),
+        duration_secs: clips
+            .first()
+            .map_or(0.0, acestep_engine::audio::Audio::duration_secs),
         sample_rate_hz: vae.config().sampling_rate,
         channels: vae.config().audio_channels,
         notes,

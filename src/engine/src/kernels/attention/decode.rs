@@ -82,10 +82,6 @@ fn attend_row_body<const FMA: bool>(
 }
 
 #[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "must be compiled with its caller's instruction set"
-)]
 fn dot<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 32;
     let mut sums = [0f32; LANES];

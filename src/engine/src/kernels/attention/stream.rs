@@ -203,10 +203,6 @@ multiversion! {
 }
 
 #[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "must be compiled with its caller's instruction set"
-)]
 fn soften_body<const FMA: bool>(
     scores: &mut [f32],
     max: &mut [f32],
