@@ -35,6 +35,7 @@ impl Default for Rates {
 
 /// What a finished job took.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[expect(clippy::struct_field_names, reason = "every name carries its unit")]
 pub(crate) struct Measured {
     pub(crate) prepare_secs: f64,
     pub(crate) diffusion_secs: f64,

@@ -397,14 +397,17 @@ impl Observer for LoadObserver<'_> {
     }
 }
 
+/// Stage, song and per mille of the job, as told last.
+type Told = (Stage, usize, u32);
+
 /// Of one job: progress becomes events, the user's wish to stop becomes `cancelled`.
 struct JobObserver<'a> {
     shared: &'a Shared,
     job_id: &'a str,
     cancel: &'a CancelFlag,
     started: Instant,
-    /// The course so far, and what was told last: stage, song and per mille.
-    pace: Mutex<(Pace, Option<(Stage, usize, u32)>)>,
+    /// The course so far, and what was told last.
+    pace: Mutex<(Pace, Option<Told>)>,
     storage_failed: AtomicBool,
 }
 
