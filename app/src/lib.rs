@@ -5,6 +5,15 @@
 //! in [`state`] and [`player`]. Refuses to judge values: ranges and limits come from `acestep-domain`.
 
 #![recursion_limit = "512"]
+#![allow(
+    unreachable_pub,
+    clippy::implicit_hasher,
+    clippy::needless_pass_by_value,
+    clippy::return_self_not_must_use,
+    clippy::single_match_else,
+    clippy::unused_async,
+    reason = "the macros of components and server functions decide visibility, arguments and async"
+)]
 
 pub mod api;
 #[cfg(feature = "hydrate")]

@@ -16,7 +16,7 @@ pub fn bars(peaks: &[f32]) -> String {
     }
     let count = BARS.min(peaks.len());
     let pitch = WIDTH / count as f32;
-    (0..count)
+    let marks: Vec<String> = (0..count)
         .map(|bar| {
             let (from, to) = (bar * peaks.len() / count, (bar + 1) * peaks.len() / count);
             let peak = peaks[from..to.max(from + 1)]
@@ -31,7 +31,8 @@ pub fn bars(peaks: &[f32]) -> String {
                 HEIGHT / 2.0 + half
             )
         })
-        .collect()
+        .collect();
+    marks.concat()
 }
 
 /// Where in the wave a pointer stands, as a share of its width.

@@ -233,7 +233,7 @@ fn QuantizationRow(draft: Draft) -> impl IntoView {
         let choose = move |_| {
             draft
                 .config
-                .update(|config| config.quantization = Some(format))
+                .update(|config| config.quantization = Some(format));
         };
         view! {
             <label class="segmented__option">
