@@ -306,8 +306,10 @@ mod tests {
         result
     }
 
-    /// (batch, in, out, n, kernel, stride, padding, dilation)
-    const CASES: &[(usize, usize, usize, usize, usize, usize, usize, usize)] = &[
+    /// Batch, in, out, n, kernel, stride, padding, dilation.
+    type Case = (usize, usize, usize, usize, usize, usize, usize, usize);
+
+    const CASES: &[Case] = &[
         (1, 1, 1, 1, 1, 1, 0, 1),
         (1, 3, 5, 40, 1, 1, 0, 1),
         (2, 4, 7, 101, 7, 1, 3, 1),
