@@ -15,6 +15,7 @@ pub mod words;
 
 use leptos::prelude::*;
 use leptos_meta::Title;
+use leptos_router::hooks::use_query_map;
 
 use crate::{
     api::jobs::{Cancel, Submit},
@@ -31,6 +32,7 @@ pub const FORM: &str = "composer";
 pub fn GeneratePage() -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
+    refusal_of_a_plain_form();
     let submit = ServerAction::<Submit>::new();
     let cancel = ServerAction::<Cancel>::new();
     answer(submit, store);
@@ -54,9 +56,20 @@ pub fn GeneratePage() -> impl IntoView {
     }
 }
 
+/// A form sent without scripts comes back with its refusal in the address; the actions read it from context.
+fn refusal_of_a_plain_form() {
+    let query = use_query_map().get_untracked();
+    if let (Some(path), Some(error)) = (query.get_str("__path"), query.get_str("__err")) {
+        provide_context(ServerActionError::new(path, error));
+    }
+}
+
 /// What a submission leads to: a fresh list of jobs, or the reason at its field.
 fn answer(submit: ServerAction<Submit>, store: StudioStore) {
     let form = Form::expect();
+    if let Some(Err(error)) = submit.value().get_untracked() {
+        form.refusal.set(Some(error.0));
+    }
     Effect::new(move |_| match submit.value().get() {
         Some(Ok(_)) => {
             form.refusal.set(None);

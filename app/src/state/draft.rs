@@ -1,9 +1,11 @@
 //! Keeps the draft: on the server while typing, in the tab at the last moment before it closes.
 
-use leptos::{leptos_dom::helpers::TimeoutHandle, prelude::*, task::spawn_local};
 use std::time::Duration;
 
-use super::{early, form::Form};
+use acestep_domain::generation::GenerationParams;
+use leptos::{leptos_dom::helpers::TimeoutHandle, prelude::*, task::spawn_local};
+
+use super::{StudioStore, early, form::Form};
 use crate::api::form::save_draft;
 
 /// Quiet time before a draft is sent.
@@ -11,8 +13,10 @@ const QUIET: Duration = Duration::from_millis(500);
 /// Where a tab keeps what was not sent yet.
 const KEY: &str = "draft";
 
-/// Starts keeping.
-pub fn keep(form: Form) {
+/// Starts keeping. What the server drew is the draft it has; whatever differs is sent.
+pub(super) fn keep(form: Form) {
+    let served = untrack(|| form.json()).to_string();
+    follow_defaults(form);
     Effect::new(move |_| {
         let typed = early::take();
         if !typed.is_empty() {
@@ -28,12 +32,11 @@ pub fn keep(form: Form) {
     });
     Effect::new(move |before: Option<(String, Option<TimeoutHandle>)>| {
         let now = form.json().to_string();
-        let Some((then, timer)) = before else {
-            return (now, None);
-        };
+        let (then, timer) = before.unwrap_or_else(|| (served.clone(), None));
         if then == now {
             return (now, timer);
         }
+        form.refusal.set(None);
         if let Some(timer) = timer {
             timer.clear();
         }
@@ -53,6 +56,20 @@ pub fn keep(form: Form) {
             QUIET,
         );
         (now, timer.ok())
+    });
+}
+
+/// Another model has other defaults; fields that still hold the old ones follow.
+fn follow_defaults(form: Form) {
+    let store = StudioStore::expect();
+    Effect::new(move |before: Option<GenerationParams>| {
+        let now = store.defaults.get();
+        if let Some(before) = before
+            && before != now
+        {
+            form.follow(&before, &now);
+        }
+        now
     });
 }
 

@@ -140,7 +140,23 @@ impl Form {
         }
     }
 
-    /// Keeps the draft on the server and follows the loaded model's defaults; browser only.
+    /// Moves fields that hold a default of `before` to the default of `now`.
+    pub fn follow(self, before: &GenerationParams, now: &GenerationParams) {
+        let (before, now) = (fields_from_params(before), fields_from_params(now));
+        let texts = TEXTS.iter().zip(self.texts);
+        for (key, signal) in texts.chain(RADIOS.iter().zip(self.radios)) {
+            if signal.with_untracked(|text| *text == shown(&before, key)) {
+                set(signal, shown(&now, key));
+            }
+        }
+        for (key, signal) in SWITCHES.iter().zip(self.switches) {
+            if signal.get_untracked() == on(&before, key) {
+                set(signal, on(&now, key));
+            }
+        }
+    }
+
+    /// Keeps the draft on the server and follows the loaded model's defaults; acts in the browser only.
     pub fn keep(self) {
         #[cfg(feature = "hydrate")]
         super::draft::keep(self);

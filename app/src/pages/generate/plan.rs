@@ -104,7 +104,7 @@ fn PlanRows(params: Memo<GenerationParams>) -> impl IntoView {
             if open.is_empty() {
                 t_string!(i18n, generate.open.nothing).to_string()
             } else {
-                open.join(", ")
+                t_string!(i18n, generate.open_model, what = open.join(", "))
             }
         })
     };

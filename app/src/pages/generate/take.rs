@@ -1,25 +1,19 @@
 //! One song: player, figures, what can be done with it.
 
+pub mod actions;
+
 use acestep_domain::{
     generation::{InferMethod, clamp::minutes},
     library::Song,
 };
-use leptos::{form::ActionForm, prelude::*};
+use leptos::prelude::*;
 
+use self::actions::{Favourite, More, RestoreButton, file_name};
 use super::words;
 use crate::{
-    api::{
-        form::Restore,
-        songs::{DeleteSong, UpdateSong},
-    },
-    components::{dialog::Dialog, icon::Icon, note::Notes, wave::Wave},
+    components::{icon::Icon, note::Notes, wave::Wave},
     i18n::{t, t_string, use_i18n},
     player::{Player, audio_url},
-    state::{
-        StudioStore,
-        form::{Form, fields_from_params},
-    },
-    word,
 };
 
 /// Play or Pause of one song.
@@ -248,163 +242,4 @@ fn copy(text: &str) {
     }
     #[cfg(not(feature = "hydrate"))]
     let _ = text;
-}
-
-/// Name a downloaded file gets.
-pub(super) fn file_name(song: &Song) -> String {
-    let extension = acestep_domain::generation::AudioFormat::from_name(&song.audio_format)
-        .map_or(song.audio_format.as_str(), |format| format.extension());
-    let stem: String = song
-        .title
-        .chars()
-        .map(|c| {
-            if c.is_alphanumeric() || c == ' ' || c == '-' {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    format!("{} {}.{extension}", stem.trim(), song.seed)
-}
-
-#[component]
-fn Favourite(song: Song) -> impl IntoView {
-    let i18n = use_i18n();
-    let store = StudioStore::expect();
-    let update = ServerAction::<UpdateSong>::new();
-    super::runs::after(update, store);
-    let id = song.id.clone();
-    let on = Memo::new(move |_| {
-        store.songs.with(|songs| {
-            songs
-                .iter()
-                .find(|song| song.id == id)
-                .is_some_and(|song| song.favourite)
-        })
-    });
-    view! {
-        <ActionForm action=update>
-            <input type="hidden" name="id" value=song.id />
-            <input type="hidden" name="favourite" value=move || (!on.get()).to_string() />
-            <button
-                class="button button--quiet button--small"
-                type="submit"
-                aria-pressed=move || on.get().to_string()
-            >
-                <Icon name="star" />
-                {t!(i18n, common.favourite)}
-            </button>
-        </ActionForm>
-    }
-}
-
-#[component]
-fn RestoreButton(song: Song, class: &'static str) -> impl IntoView {
-    let i18n = use_i18n();
-    let form = Form::expect();
-    let restore = ServerAction::<Restore>::new();
-    Effect::new(move |_| {
-        if let Some(Ok(params)) = restore.value().get() {
-            form.apply(&fields_from_params(&params));
-        }
-    });
-    view! {
-        <ActionForm action=restore>
-            <input type="hidden" name="song_id" value=song.id />
-            <button class=class type="submit">
-                <Icon name="loop" />
-                {t!(i18n, generate.restore)}
-            </button>
-        </ActionForm>
-    }
-}
-
-/// What is not needed every time.
-#[component]
-fn More(song: Song, #[prop(optional)] whole: bool) -> impl IntoView {
-    let i18n = use_i18n();
-    let url = audio_url(&song.id);
-    let (file, size) = (file_name(&song), words::size(song.size_bytes));
-    let popover = format!("delete-{}", song.id);
-    let target = popover.clone();
-    let name = song.title.clone();
-    view! {
-        <details class="menu">
-            <summary
-                class="button button--quiet button--small"
-                aria-label=move || t_string!(i18n, generate.more_for, title = name.clone())
-            >
-                <Icon name="more" />
-                {t!(i18n, generate.more)}
-            </summary>
-            <div class="menu__panel">
-                {whole
-                    .then(|| {
-                        view! {
-                            <Favourite song=song.clone() />
-                            <RestoreButton song=song.clone() class="menu__item" />
-                        }
-                    })}
-                <a class="menu__item" href=url download=file>
-                    {t!(i18n, generate.download)}
-                    <span class="menu__hint">{format!("{} {size}", song.audio_format.to_uppercase())}</span>
-                </a>
-                <a
-                    class="menu__item"
-                    href=format!("/api/v1/songs/{}", song.id)
-                    download=format!("{}.json", song.id)
-                >
-                    {t!(i18n, generate.parameters)}
-                    <span class="menu__hint">"JSON"</span>
-                </a>
-                <div class="menu__rule"></div>
-                <button type="button" class="menu__item" popovertarget=target>
-                    {t!(i18n, generate.delete)}
-                </button>
-            </div>
-        </details>
-        <Delete song id=popover />
-    }
-}
-
-/// Asks once, since a deleted song is gone.
-#[component]
-fn Delete(song: Song, id: String) -> impl IntoView {
-    let i18n = use_i18n();
-    let store = StudioStore::expect();
-    let player = Player::expect();
-    let delete = ServerAction::<DeleteSong>::new();
-    super::runs::after(delete, store);
-    let own = song.id.clone();
-    Effect::new(move |_| {
-        if matches!(delete.value().get(), Some(Ok(()))) && player.is_current(&own) {
-            player.pause();
-            player.song.set(None);
-        }
-    });
-    let own_id = id.clone();
-    view! {
-        <Dialog id title=word!(i18n, generate.delete_title)>
-            <p>
-                <bdi>{song.title}</bdi>
-            </p>
-            <p>{t!(i18n, generate.delete_text)}</p>
-            <ActionForm action=delete attr:class="notice__actions">
-                <input type="hidden" name="id" value=song.id />
-                <button class="button button--danger" type="submit">
-                    <Icon name="trash" />
-                    {t!(i18n, generate.delete)}
-                </button>
-                <button
-                    class="button"
-                    type="button"
-                    popovertarget=own_id
-                    popovertargetaction="hide"
-                >
-                    {t!(i18n, generate.keep)}
-                </button>
-            </ActionForm>
-        </Dialog>
-    }
 }
