@@ -30,4 +30,5 @@ pub fn NotFound() -> impl IntoView {
             </div>
         </main>
     }
+    .into_any()
 }

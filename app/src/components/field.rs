@@ -46,6 +46,7 @@ pub fn Field(
             {move || help.get().map(|help| view! { <p class="field__help">{help}</p> })}
         </div>
     }
+    .into_any()
 }
 
 /// A control that cannot act here: its name and the reason, nothing to press.
@@ -67,6 +68,7 @@ pub fn OffField(
             </p>
         </div>
     }
+    .into_any()
 }
 
 /// One line of text bound to a signal.
@@ -98,4 +100,5 @@ pub fn TextInput(
             aria-describedby=format!("{id}-error")
         />
     }
+    .into_any()
 }

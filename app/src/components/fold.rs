@@ -28,4 +28,5 @@ pub fn Fold(
             <div class="fold__body">{children()}</div>
         </details>
     }
+    .into_any()
 }

@@ -20,6 +20,7 @@ pub fn Notes(
             <NoteLine informs=INFORMS.contains(&note.code.as_str()) text=note.message />
         </For>
     }
+    .into_any()
 }
 
 /// One note.
@@ -40,6 +41,7 @@ pub fn NoteLine(
             <span>{move || text.get()}</span>
         </p>
     }
+    .into_any()
 }
 
 /// What is wrong with a control's value, with what to do; empty while nothing is.
@@ -67,4 +69,5 @@ pub fn Invalid(
             }}
         </div>
     }
+    .into_any()
 }

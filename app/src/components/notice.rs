@@ -49,4 +49,5 @@ pub fn Notice(
             </div>
         </div>
     }
+    .into_any()
 }

@@ -43,6 +43,7 @@ pub fn Stages(
             </For>
         </ol>
     }
+    .into_any()
 }
 
 #[component]
@@ -85,4 +86,5 @@ fn Stage(stage: Memo<Option<StageView>>) -> impl IntoView {
             <span class="stage__detail">{move || stage.get().map(|stage| stage.detail)}</span>
         </li>
     }
+    .into_any()
 }

@@ -89,4 +89,5 @@ pub fn Readout(
             {children()}
         </div>
     }
+    .into_any()
 }

@@ -55,4 +55,5 @@ pub fn Segmented(
             <div class="segmented">{radios}</div>
         </fieldset>
     }
+    .into_any()
 }

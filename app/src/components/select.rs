@@ -52,4 +52,5 @@ pub fn Select(
             </For>
         </select>
     }
+    .into_any()
 }

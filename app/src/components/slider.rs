@@ -113,4 +113,5 @@ pub fn Slider(
             }}
         </div>
     }
+    .into_any()
 }

@@ -46,4 +46,5 @@ pub fn Switch(
                 })}
         </label>
     }
+    .into_any()
 }

@@ -54,6 +54,7 @@ pub fn GeneratePage() -> impl IntoView {
         </main>
         <bottom::BottomBar />
     }
+    .into_any()
 }
 
 /// A form sent without scripts comes back with its refusal in the address; the actions read it from context.

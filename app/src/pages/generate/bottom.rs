@@ -46,6 +46,7 @@ pub fn ViewSwitch() -> impl IntoView {
             </fieldset>
         </div>
     }
+    .into_any()
 }
 
 /// What runs, and Generate.
@@ -102,4 +103,5 @@ pub fn BottomBar() -> impl IntoView {
             </Show>
         </section>
     }
+    .into_any()
 }

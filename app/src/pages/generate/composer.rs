@@ -62,4 +62,5 @@ pub fn Composer(
             <PlanBox pending=submit.pending() />
         </ActionForm>
     }
+    .into_any()
 }

@@ -30,6 +30,7 @@ pub fn Folds() -> impl IntoView {
             <SamplerFold />
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -83,6 +84,7 @@ fn Music() -> impl IntoView {
             </Field>
         </Fold>
     }
+    .into_any()
 }
 
 #[component]
@@ -115,6 +117,7 @@ fn SamplerFold() -> impl IntoView {
             <Sampler />
         </Fold>
     }
+    .into_any()
 }
 
 #[component]
@@ -167,4 +170,5 @@ fn Output() -> impl IntoView {
             </div>
         </Fold>
     }
+    .into_any()
 }

@@ -117,6 +117,7 @@ pub fn RunningJob(
             <JobTakes job />
         </article>
     }
+    .into_any()
 }
 
 fn detail(i18n: words::Words, now: &Progress) -> String {
@@ -177,6 +178,7 @@ fn JobTakes(job: Memo<Option<Job>>) -> impl IntoView {
             </article>
         </For>
     }
+    .into_any()
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ pub fn Songs() -> impl IntoView {
             <TakeRow song />
         </For>
     }
+    .into_any()
 }
 
 /// Songs of the latest finished run in the order of its takes, and all others; the running job's are

@@ -83,6 +83,7 @@ pub fn Numbers() -> impl IntoView {
             </div>
         </section>
     }
+    .into_any()
 }
 
 /// The longest length and largest batch: now, and the most this machine could have.
@@ -151,6 +152,7 @@ fn Length() -> impl IntoView {
             />
         </Readout>
     }
+    .into_any()
 }
 
 /// A limit in words: `4 min`, `1:30`.
@@ -232,6 +234,7 @@ fn Takes() -> impl IntoView {
             />
         </Readout>
     }
+    .into_any()
 }
 
 #[component]
@@ -257,6 +260,7 @@ fn Tempo() -> impl IntoView {
             </p>
         </Readout>
     }
+    .into_any()
 }
 
 #[component]
@@ -286,4 +290,5 @@ fn Seed() -> impl IntoView {
             <p class="readout__foot">{t!(i18n, generate.seed_hint)}</p>
         </Readout>
     }
+    .into_any()
 }

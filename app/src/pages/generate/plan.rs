@@ -72,6 +72,7 @@ pub fn PlanBox(
             <Refusal />
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -151,6 +152,7 @@ fn PlanRows(params: Memo<GenerationParams>) -> impl IntoView {
             </dd>
         </div>
     }
+    .into_any()
 }
 
 /// Where the run will stand, or why it cannot start and what would help.
@@ -213,6 +215,7 @@ fn Refusal() -> impl IntoView {
             }}
         </div>
     }
+    .into_any()
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ pub fn Runs(
             <Songs />
         </section>
     }
+    .into_any()
 }
 
 /// Fetches a fresh list once an action was answered.
@@ -87,6 +88,7 @@ fn Spoken() -> impl IntoView {
             {move || line.get().or_else(idle)}
         </p>
     }
+    .into_any()
 }
 
 /// The studio does not answer.
@@ -143,6 +145,7 @@ fn DemoNotice() -> impl IntoView {
             </Notice>
         </Show>
     }
+    .into_any()
 }
 
 /// Runs that failed or were cut off and were not followed by one that went well.
@@ -196,6 +199,7 @@ fn Stopped() -> impl IntoView {
             }
         </For>
     }
+    .into_any()
 }
 
 /// What waits, next first.
@@ -239,4 +243,5 @@ fn Queue(cancel: ServerAction<Cancel>) -> impl IntoView {
             </ol>
         </Show>
     }
+    .into_any()
 }

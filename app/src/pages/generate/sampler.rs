@@ -73,6 +73,7 @@ pub fn Sampler() -> impl IntoView {
             <Guidance />
         </Show>
     }
+    .into_any()
 }
 
 /// What only base and sft models have.
@@ -107,6 +108,7 @@ fn Guidance() -> impl IntoView {
             help=word!(i18n, params.cfg_interval_end.help)
         />
     }
+    .into_any()
 }
 
 /// A parameter with a plain range.
@@ -143,6 +145,7 @@ fn Number(
             />
         </Field>
     }
+    .into_any()
 }
 
 #[component]
@@ -187,4 +190,5 @@ fn Steps(turbo: Memo<bool>) -> impl IntoView {
             />
         </Field>
     }
+    .into_any()
 }

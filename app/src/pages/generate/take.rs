@@ -43,6 +43,7 @@ fn PlayKey(song: Song) -> impl IntoView {
             {word}
         </button>
     }
+    .into_any()
 }
 
 #[component]
@@ -68,6 +69,7 @@ fn SongWave(song: Song, #[prop(optional)] slim: bool) -> impl IntoView {
             slim
         />
     }
+    .into_any()
 }
 
 /// A song whole.
@@ -125,6 +127,7 @@ pub fn Take(
             </div>
         </article>
     }
+    .into_any()
 }
 
 /// A song in one row.
@@ -152,6 +155,7 @@ pub fn TakeRow(
             <More song whole=true />
         </article>
     }
+    .into_any()
 }
 
 #[component]
@@ -178,6 +182,7 @@ fn Peak(peak: f32) -> impl IntoView {
             </dd>
         </div>
     }
+    .into_any()
 }
 
 /// Seed, level, peak and the values that were used.
@@ -232,6 +237,7 @@ fn Report(song: Song) -> impl IntoView {
             </div>
         </dl>
     }
+    .into_any()
 }
 
 fn copy(text: &str) {

@@ -63,6 +63,7 @@ pub fn Caption() -> impl IntoView {
             <p class="field__help">{t!(i18n, params.caption.help)}</p>
         </section>
     }
+    .into_any()
 }
 
 /// What is sung.
@@ -165,6 +166,7 @@ pub fn Lyrics() -> impl IntoView {
             <p class="field__help">{t!(i18n, params.lyrics.help)}</p>
         </section>
     }
+    .into_any()
 }
 
 /// Puts a section line at the end, with a free line before it.

@@ -70,6 +70,7 @@ pub fn Favourite(
             </button>
         </ActionForm>
     }
+    .into_any()
 }
 
 /// Takes the song's settings up into the form.
@@ -97,6 +98,7 @@ pub fn RestoreButton(
             </button>
         </ActionForm>
     }
+    .into_any()
 }
 
 /// What is not needed every time.
@@ -151,6 +153,7 @@ pub fn More(
         </details>
         <Delete song id=popover />
     }
+    .into_any()
 }
 
 /// Asks once, since a deleted song is gone.
@@ -192,4 +195,5 @@ fn Delete(song: Song, id: String) -> impl IntoView {
             </ActionForm>
         </Dialog>
     }
+    .into_any()
 }
