@@ -12,7 +12,7 @@ use crate::api::snapshot::snapshot;
 pub fn follow(store: StudioStore) {
     Effect::new(move |_| {
         if let Ok(stream) = EventSource::new("/api/v1/events") {
-            listen(&stream, "message", move |_| refresh(store));
+            listen(&stream, "revision", move |_| refresh(store));
             // After a break something may have changed that no message told.
             listen(&stream, "open", move |_| refresh(store));
         }

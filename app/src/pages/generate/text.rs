@@ -55,9 +55,8 @@ pub fn Caption() -> impl IntoView {
                 aria-describedby="caption-error"
                 prop:value=move || value.get()
                 on:input:target=move |event| value.set(event.target().value())
-            >
-                {value.get_untracked()}
-            </textarea>
+                inner_html=area_html(&value.get_untracked())
+            ></textarea>
             <Invalid id="caption" error=error_for("caption") />
             <Notes notes=notes_for("caption") />
             <p class="field__help">{t!(i18n, params.caption.help)}</p>
@@ -134,9 +133,8 @@ pub fn Lyrics() -> impl IntoView {
                     node_ref=area
                     prop:value=move || value.get()
                     on:input:target=move |event| value.set(event.target().value())
-                >
-                    {value.get_untracked()}
-                </textarea>
+                    inner_html=area_html(&value.get_untracked())
+                ></textarea>
                 <div class="section__tools section__tools--start needs-script">
                     <details class="menu menu--start menu--up">
                         <summary class="button button--quiet button--small">
@@ -169,6 +167,13 @@ pub fn Lyrics() -> impl IntoView {
     .into_any()
 }
 
+/// What stands in a text area as the server draws it: escaped, after the line break that HTML swallows.
+/// Not a child: an empty one would be drawn as a space, which the field would then hold.
+fn area_html(text: &str) -> String {
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;");
+    format!("\n{escaped}")
+}
+
 /// Puts a section line at the end, with a free line before it.
 fn add_section(value: RwSignal<String>, area: NodeRef<html::Textarea>, tag: &str) {
     value.update(|text| {
@@ -197,4 +202,18 @@ fn add_section(value: RwSignal<String>, area: NodeRef<html::Textarea>, tag: &str
     }
     #[cfg(not(feature = "hydrate"))]
     let _ = area;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_cannot_end_its_field() {
+        assert_eq!(
+            area_html("</textarea><b>&amp;"),
+            "\n&lt;/textarea>&lt;b>&amp;amp;"
+        );
+        assert_eq!(area_html(""), "\n");
+    }
 }
