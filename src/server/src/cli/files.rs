@@ -82,7 +82,7 @@ pub(crate) fn free_name(stem: &str, format: AudioFormat) -> PathBuf {
     if !plain.exists() {
         return plain;
     }
-    (2..)
+    (2..10_000)
         .map(|number| PathBuf::from(format!("{stem}_{number}.{extension}")))
         .find(|path| !path.exists())
         .unwrap_or(plain)

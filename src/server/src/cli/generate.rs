@@ -92,6 +92,7 @@ struct Outcome {
 }
 
 #[derive(Debug, Default, Serialize)]
+#[expect(clippy::struct_field_names, reason = "every name carries its unit")]
 struct Timings {
     load_secs: f32,
     prepare_secs: f32,
@@ -414,10 +415,10 @@ fn read_noise(path: &Path) -> Result<Noise, Failure> {
     }
     match state.dims() {
         &[songs, frames, width] if songs > 0 && frames > 0 && width > 0 => Ok(Noise {
+            state,
             songs,
             frames,
             width,
-            state,
         }),
         dims => Err(wrong(format!(
             "the shape of `noise` is {dims:?}, and three dimensions are needed"
@@ -631,7 +632,7 @@ fn text(outcome: &Outcome) -> String {
 
 #[cfg(test)]
 mod tests {
-    use acestep_domain::tier::GpuTier;
+    use acestep_domain::{task::Family, tier::GpuTier};
 
     use super::*;
 
