@@ -117,7 +117,9 @@ impl Access {
         hosts.push(server_name.to_ascii_lowercase());
         let session = Sha256::digest(format!("acestep session\n{api_key:?}\n{login:?}").as_bytes());
         Ok(Self {
-            session: session.map(|byte| format!("{byte:02x}")).concat(),
+            session: <[u8; 32]>::from(session)
+                .map(|byte| format!("{byte:02x}"))
+                .concat(),
             api_key: api_key.as_deref().map(Secret::new),
             login: login.map(|(name, word)| (Secret::new(&name), Secret::new(&word))),
             loopback,

@@ -68,7 +68,11 @@ fn a_bad_value_is_named_with_what_is_allowed() {
         ("--init_service", "maybe", "allowed: true, false"),
         ("--init-service", "auto", "allowed: true, false"),
         ("--offload_to_cpu", "2", "allowed: true, false"),
-        ("--use_flash_attention", "fast", "allowed: auto, true, false"),
+        (
+            "--use_flash_attention",
+            "fast",
+            "allowed: auto, true, false",
+        ),
         ("--init_llm", "", "allowed: auto, true, false"),
         ("--compile", "none", "allowed: true, false"),
         ("--quantization", "int2", "allowed: none, int8, int4"),
@@ -80,7 +84,11 @@ fn a_bad_value_is_named_with_what_is_allowed() {
         let error = refused(&["acestep", flag, value]);
         assert_eq!(error.exit_code(), 2, "{flag}");
         let text = error.to_string();
-        for part in [flag.replace("init-service", "init_service").as_str(), value, allowed] {
+        for part in [
+            flag.replace("init-service", "init_service").as_str(),
+            value,
+            allowed,
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }
@@ -90,7 +98,10 @@ fn a_bad_value_is_named_with_what_is_allowed() {
 fn a_wrong_flag_is_no_silent_default() {
     let error = refused(&["acestep", "--use_flash_atention", "false"]);
     assert_eq!(error.kind(), ErrorKind::UnknownArgument);
-    assert!(error.to_string().contains("--use_flash_attention"), "{error}");
+    assert!(
+        error.to_string().contains("--use_flash_attention"),
+        "{error}"
+    );
     assert_eq!(
         refused(&["acestep", "generate"]).kind(),
         ErrorKind::MissingRequiredArgument
