@@ -3,7 +3,7 @@
 use acestep_domain::UserError;
 use axum::{
     Json,
-    extract::rejection::QueryRejection,
+    extract::{OriginalUri, rejection::QueryRejection},
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
@@ -73,24 +73,26 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 impl From<QueryRejection> for ApiError {
     fn from(rejection: QueryRejection) -> Self {
-        UserError::new(
-            "invalid_value",
-            format!(
-                "The query is not understood: {}.",
-                reason(&rejection.body_text())
-            ),
-            "Check the values behind the question mark.",
-        )
+        let text = rejection.body_text();
+        let reason = text
+            .strip_prefix("Failed to deserialize query string: ")
+            .unwrap_or(&text)
+            .trim_end_matches('.');
+        // The reader says `limit: invalid digit found in string`.
+        let field = reason
+            .split_once(": ")
+            .map(|(name, _)| name)
+            .filter(|name| !name.contains(' '));
+        UserError {
+            field: field.map(str::to_owned),
+            ..UserError::new(
+                "invalid_value",
+                format!("The query is not understood: {reason}."),
+                "Check the values behind the question mark.",
+            )
+        }
         .into()
     }
-}
-
-/// The part of axum's sentence that tells what is wrong.
-fn reason(text: &str) -> String {
-    text.strip_prefix("Failed to deserialize query string: ")
-        .unwrap_or(text)
-        .trim_end_matches('.')
-        .to_owned()
 }
 
 impl IntoResponse for ApiError {
@@ -111,7 +113,7 @@ impl IntoResponse for ApiError {
 }
 
 /// No such route below `/api`.
-pub async fn not_found(uri: axum::http::Uri) -> ApiError {
+pub async fn not_found(OriginalUri(uri): OriginalUri) -> ApiError {
     let shown: String = uri.path().chars().take(120).collect();
     ApiError::new(
         StatusCode::NOT_FOUND,
@@ -124,7 +126,11 @@ pub async fn not_found(uri: axum::http::Uri) -> ApiError {
 }
 
 /// The route exists, the method does not.
-pub async fn method_not_allowed(method: axum::http::Method, uri: axum::http::Uri) -> ApiError {
+pub async fn method_not_allowed(
+    method: axum::http::Method,
+    // The route's own path lacks what its router is nested below.
+    OriginalUri(uri): OriginalUri,
+) -> ApiError {
     let shown: String = uri.path().chars().take(120).collect();
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,

@@ -31,9 +31,9 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     access: AccessArgs,
     #[command(flatten)]
-    service: ServiceArgs,
-    #[command(flatten)]
     start: StartArgs,
+    #[command(flatten)]
+    service: ServiceArgs,
     #[command(flatten)]
     old: OldArgs,
 }
