@@ -95,12 +95,6 @@ impl Staged {
         flush_folder(paths.output_dir())?;
         Ok(file_name)
     }
-
-    /// As if the program had been killed here.
-    #[cfg(test)]
-    pub(crate) fn abandon(mut self) {
-        self.published = true;
-    }
 }
 
 impl Drop for Staged {
