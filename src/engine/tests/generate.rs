@@ -353,7 +353,7 @@ fn the_autoencoder_needs_no_other_folder() {
         )
         .unwrap();
     }
-    let vae = Vae::load(copy.path(), DeviceKind::Cpu).unwrap();
+    let vae = Vae::load(Some(copy.path()), DeviceKind::Cpu).unwrap();
     // Mono at another rate: both are said.
     let clip = Audio {
         channels: vec![(0..1600).map(|i| (i as f32 * 0.3).sin() * 0.5).collect()],
@@ -397,6 +397,8 @@ fn the_autoencoder_needs_no_other_folder() {
         "{error}"
     );
     let nothing = tempfile::tempdir().unwrap();
-    let error = Vae::load(nothing.path(), DeviceKind::Cpu).err().unwrap();
+    let error = Vae::load(Some(nothing.path()), DeviceKind::Cpu)
+        .err()
+        .unwrap();
     assert!(matches!(error, Error::Checkpoint { .. }), "{error}");
 }
