@@ -2,16 +2,19 @@
 
 use axum::{
     Router,
+    body::Body,
+    extract::Request,
     http::{HeaderName, HeaderValue, header},
     middleware,
     routing::{get, patch, post},
 };
+use http_body_util::Limited;
 use tower_http::{
     catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer,
 };
 
 use crate::{
-    api::{error, jobs, service, songs},
+    api::{error, jobs, json::MAX_BODY_BYTES, service, songs},
     auth, events, media, page,
     state::AppState,
 };
@@ -30,6 +33,7 @@ pub fn router(state: AppState) -> Router {
         .merge(page::routes(&state))
         .route("/api/{*rest}", axum::routing::any(error::not_found))
         .layer(middleware::from_fn_with_state(state.clone(), auth::guard))
+        .layer(middleware::map_request(bound_body))
         .layer(fixed(header::SERVER, SERVER))
         .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
@@ -37,6 +41,11 @@ pub fn router(state: AppState) -> Router {
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(TraceLayer::new_for_http())
         .with_state(state)
+}
+
+/// No body is read beyond what any route takes; the page's own calls read theirs without a limit.
+async fn bound_body(request: Request) -> Request {
+    request.map(|body| Body::new(Limited::new(body, MAX_BODY_BYTES)))
 }
 
 fn api_v1() -> Router<AppState> {

@@ -52,7 +52,10 @@ async fn the_service_loads_and_says_why_it_does_not() {
     assert_eq!(app.get("/api/v1/status").await.json()["state"], "failed");
 
     let ready = app
-        .post(&format!("{path}?wait"), json!({ "use_flash_attention": false }))
+        .post(
+            &format!("{path}?wait"),
+            json!({ "use_flash_attention": false }),
+        )
         .await;
     assert_eq!(ready.status, 200);
     assert_eq!(ready.json()["state"], "ready");
@@ -88,14 +91,20 @@ async fn a_job_becomes_songs_and_its_notes_come_along() {
     let (_, name, last) = events.last().unwrap();
     assert_eq!((name.as_str(), &last["state"]), ("state", &json!("done")));
     for (id, name, event) in &events {
-        assert_eq!((event["seq"].as_u64(), event["type"].as_str()), (Some(*id), Some(name.as_str())));
+        assert_eq!(
+            (event["seq"].as_u64(), event["type"].as_str()),
+            (Some(*id), Some(name.as_str()))
+        );
     }
 
     let done = app.get(&format!("/api/v1/jobs/{id}")).await.json();
     assert_eq!(done["state"], "done");
     let song = done["song_ids"][0].as_str().unwrap();
     let song = app.get(&format!("/api/v1/songs/{song}")).await.json();
-    assert_eq!((song["seed"].as_u64(), song["duration_secs"].as_f64()), (Some(7), Some(2.0)));
+    assert_eq!(
+        (song["seed"].as_u64(), song["duration_secs"].as_f64()),
+        (Some(7), Some(2.0))
+    );
     let jobs = app.get("/api/v1/jobs?limit=1").await.json();
     assert_eq!(jobs["jobs"][0]["id"], id);
 
@@ -221,11 +230,25 @@ async fn parameters_that_make_no_sense_are_refused_by_name() {
         ("{\"duration\": \"inf\"}", "invalid_value", Some("duration")),
         ("{\"bpm\": \"fast\"}", "invalid_value", Some("bpm")),
         ("{\"batch_size\": {}}", "invalid_value", Some("batch_size")),
-        ("{\"audio_format\": \"ogg\"}", "invalid_value", Some("audio_format")),
-        ("{\"task_type\": \"dance\"}", "invalid_value", Some("task_type")),
-        ("{\"task_type\": \"cover\"}", "unsupported", Some("task_type")),
+        (
+            "{\"audio_format\": \"ogg\"}",
+            "invalid_value",
+            Some("audio_format"),
+        ),
+        (
+            "{\"task_type\": \"dance\"}",
+            "invalid_value",
+            Some("task_type"),
+        ),
+        (
+            "{\"task_type\": \"cover\"}",
+            "unsupported",
+            Some("task_type"),
+        ),
     ] {
-        app.post("/api/v1/jobs", body).await.is_refusal(400, code, field);
+        app.post("/api/v1/jobs", body)
+            .await
+            .is_refusal(400, code, field);
     }
     let form = Request::post("/api/v1/jobs")
         .header("content-type", "application/x-www-form-urlencoded")
@@ -252,19 +275,32 @@ async fn parameters_that_make_no_sense_are_refused_by_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_routes_and_methods_answer_in_json() {
     let app = TestApp::new();
-    for path in ["/api/v1/nothing", "/api/v2/status", "/api/v1/jobs/x", "/api/v1/songs/x", "/api/v1/songs/x/audio"] {
+    for path in [
+        "/api/v1/nothing",
+        "/api/v2/status",
+        "/api/v1/jobs/x",
+        "/api/v1/songs/x",
+        "/api/v1/songs/x/audio",
+    ] {
         app.get(path).await.is_refusal(404, "not_found", None);
     }
     let wrong = app.call(Method::PUT, "/api/v1/status", &[]).await;
     wrong.is_refusal(405, "method_not_allowed", None);
     assert!(wrong.header("allow").contains("GET"));
-    assert!(wrong.json()["message"].as_str().unwrap().contains("/api/v1/status"));
+    assert!(
+        wrong.json()["message"]
+            .as_str()
+            .unwrap()
+            .contains("/api/v1/status")
+    );
     app.get("/api/v1/jobs?limit=many")
         .await
         .is_refusal(400, "invalid_value", Some("limit"));
-    app.get("/api/v1/songs?favourite=perhaps")
-        .await
-        .is_refusal(400, "invalid_value", Some("favourite"));
+    app.get("/api/v1/songs?favourite=perhaps").await.is_refusal(
+        400,
+        "invalid_value",
+        Some("favourite"),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -301,7 +337,9 @@ async fn a_player_gets_any_part_of_a_song() {
     let head = app.call(Method::HEAD, &path, &[]).await;
     assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
     assert_eq!(head.header("content-length"), size.to_string());
-    let known = app.call(Method::GET, &path, &[("if-none-match", &etag)]).await;
+    let known = app
+        .call(Method::GET, &path, &[("if-none-match", &etag)])
+        .await;
     assert_eq!((known.status.as_u16(), known.body.len()), (304, 0));
     for (validator, status) in [(etag.as_str(), 206), ("\"another\"", 200)] {
         let headers = [("range", "bytes=0-3"), ("if-range", validator)];
@@ -310,7 +348,11 @@ async fn a_player_gets_any_part_of_a_song() {
     }
     assert!(whole.header("content-disposition").starts_with("inline"));
     let saved = app.get(&format!("{path}?download=1")).await;
-    assert!(saved.header("content-disposition").contains("attachment; filename=\"lofi piano.wav\""));
+    assert!(
+        saved
+            .header("content-disposition")
+            .contains("attachment; filename=\"lofi piano.wav\"")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -395,7 +437,10 @@ async fn another_sites_pages_reach_nothing() {
             .await
             .is_refusal(403, "origin_refused", None);
     }
-    let own = [("origin", "http://127.0.0.1:7860"), ("sec-fetch-site", "same-origin")];
+    let own = [
+        ("origin", "http://127.0.0.1:7860"),
+        ("sec-fetch-site", "same-origin"),
+    ];
     let own = app.call(Method::POST, "/api/v1/jobs", &own).await;
     own.is_refusal(400, "invalid_json", None);
 }
@@ -422,7 +467,11 @@ async fn a_key_is_taken_in_every_way_and_asked_for_otherwise() {
         ("/api/v1/status?token=sk-1", &[]),
         ("/api/v1/status?ai_token=sk%2D1", &[]),
     ] {
-        assert_eq!(app.call(Method::GET, path, headers).await.status, 200, "{path} {headers:?}");
+        assert_eq!(
+            app.call(Method::GET, path, headers).await.status,
+            200,
+            "{path} {headers:?}"
+        );
     }
     for (path, headers) in [
         ("/api/v1/status", &[("authorization", "Bearer sk-2")][..]),
@@ -434,12 +483,18 @@ async fn a_key_is_taken_in_every_way_and_asked_for_otherwise() {
         answer.is_refusal(401, "unauthorized", None);
     }
     // In the body, as the original has it; there it is taken out before the parameters are read.
-    app.post("/api/v1/jobs", json!({ "caption": "x", "ai_token": "sk-1" }))
-        .await
-        .is_refusal(503, "not_ready", None);
-    app.post("/api/v1/jobs", json!({ "caption": "x", "ai_token": "sk-2" }))
-        .await
-        .is_refusal(401, "unauthorized", None);
+    app.post(
+        "/api/v1/jobs",
+        json!({ "caption": "x", "ai_token": "sk-1" }),
+    )
+    .await
+    .is_refusal(503, "not_ready", None);
+    app.post(
+        "/api/v1/jobs",
+        json!({ "caption": "x", "ai_token": "sk-2" }),
+    )
+    .await
+    .is_refusal(401, "unauthorized", None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -448,9 +503,14 @@ async fn on_this_machine_the_page_needs_no_key_and_its_cookie_opens_the_api() {
     let page = app.get("/").await;
     assert_eq!(page.status, 200);
     let cookie = page.header("set-cookie");
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
+        "{cookie}"
+    );
     let pair = cookie.split(';').next().unwrap();
-    let status = app.call(Method::GET, "/api/v1/status", &[("cookie", pair)]).await;
+    let status = app
+        .call(Method::GET, "/api/v1/status", &[("cookie", pair)])
+        .await;
     assert_eq!(status.status, 200);
 }
 
@@ -460,10 +520,15 @@ async fn for_other_machines_page_and_api_ask_for_the_key_or_login() {
     for path in ["/", "/api/v1/status"] {
         let refused = app.call(Method::GET, path, &[("host", "studio.lan")]).await;
         refused.is_refusal(401, "unauthorized", None);
-        assert!(refused.header("www-authenticate").starts_with("Basic"), "{path}");
+        assert!(
+            refused.header("www-authenticate").starts_with("Basic"),
+            "{path}"
+        );
     }
     // base64 of "me:sk-1": a browser's login box takes the key as the password.
-    let page = app.call(Method::GET, "/", &[("authorization", "Basic bWU6c2stMQ==")]).await;
+    let page = app
+        .call(Method::GET, "/", &[("authorization", "Basic bWU6c2stMQ==")])
+        .await;
     assert_eq!(page.status, 200);
 
     let app = TestApp::with(Setup {
@@ -477,7 +542,9 @@ async fn for_other_machines_page_and_api_ask_for_the_key_or_login() {
     // base64 of "me:it's" and of "me:wrong".
     for (header, status) in [("Basic bWU6aXQncw==", 200), ("Basic bWU6d3Jvbmc=", 401)] {
         for path in ["/", "/api/v1/status"] {
-            let answer = app.call(Method::GET, path, &[("authorization", header)]).await;
+            let answer = app
+                .call(Method::GET, path, &[("authorization", header)])
+                .await;
             assert_eq!(answer.status, status, "{path} {header}");
         }
     }

@@ -71,7 +71,10 @@ impl Answer {
         assert_eq!(error["code"], code, "{text}");
         assert_eq!(error["field"].as_str(), field, "{text}");
         for key in ["message", "hint"] {
-            assert!(error[key].as_str().is_some_and(|it| !it.is_empty()), "{text}");
+            assert!(
+                error[key].as_str().is_some_and(|it| !it.is_empty()),
+                "{text}"
+            );
         }
     }
 }
@@ -144,7 +147,12 @@ impl TestApp {
         }
     }
 
-    pub(crate) async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
