@@ -5,7 +5,8 @@ use axum::{
     body::Body,
     extract::Request,
     http::{HeaderName, HeaderValue, header},
-    middleware,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
     routing::{get, patch, post},
 };
 use http_body_util::Limited;
@@ -14,7 +15,11 @@ use tower_http::{
 };
 
 use crate::{
-    api::{error, jobs, json::MAX_BODY_BYTES, service, songs},
+    api::{
+        error, jobs,
+        json::{MAX_BODY_BYTES, too_large},
+        service, songs,
+    },
     auth, events, media, page,
     state::AppState,
 };
@@ -33,7 +38,7 @@ pub fn router(state: AppState) -> Router {
         .merge(page::routes(&state))
         .route("/api/{*rest}", axum::routing::any(error::not_found))
         .layer(middleware::from_fn_with_state(state.clone(), auth::guard))
-        .layer(middleware::map_request(bound_body))
+        .layer(middleware::from_fn(bound_body))
         .layer(fixed(header::SERVER, SERVER))
         .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
@@ -44,8 +49,16 @@ pub fn router(state: AppState) -> Router {
 }
 
 /// No body is read beyond what any route takes; the page's own calls read theirs without a limit.
-async fn bound_body(request: Request) -> Request {
-    request.map(|body| Body::new(Limited::new(body, MAX_BODY_BYTES)))
+async fn bound_body(request: Request, next: Next) -> Response {
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|bytes| bytes > MAX_BODY_BYTES) {
+        return too_large().into_response();
+    }
+    next.run(request.map(|body| Body::new(Limited::new(body, MAX_BODY_BYTES))))
+        .await
 }
 
 fn api_v1() -> Router<AppState> {

@@ -261,6 +261,10 @@ async fn parameters_that_make_no_sense_are_refused_by_name() {
     app.post("/api/v1/jobs", large)
         .await
         .is_refusal(413, "too_large", None);
+    let announced = [("content-length", "3000000")];
+    app.call(Method::POST, "/api/page/anything", &announced)
+        .await
+        .is_refusal(413, "too_large", None);
     let deep = "[".repeat(100_000);
     app.post("/api/v1/jobs", deep)
         .await
