@@ -1,5 +1,10 @@
 //! The autoencoder against `AutoencoderOobleck` of diffusers (`src/xtask/reference/vae.py`).
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be read fails the test"
+)]
+
 use std::path::{Path, PathBuf};
 
 use acestep_engine::models::oobleck::{Config, Oobleck};
