@@ -1,0 +1,132 @@
+//! Takes to files, each as it comes.
+
+use std::path::{Path, PathBuf};
+
+use acestep_domain::{GenerationParams, service::Resolved};
+use acestep_engine::{
+    audio::{Audio, encode::encode, tags},
+    engine::{EngineInfo, Take},
+    error::{Error, Stage},
+};
+use candle_core::{Device, Tensor};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Failure, GenerateArgs};
+use crate::cli::files::{free_name, numbered, write_safely, write_tensors};
+
+/// A file that was written.
+#[derive(Debug, Serialize)]
+pub(super) struct Output {
+    pub(super) path: PathBuf,
+    pub(super) seed: u32,
+    pub(super) duration_secs: f64,
+    pub(super) sample_rate_hz: u32,
+    pub(super) channels: usize,
+    peak: f32,
+    rms: f32,
+}
+
+/// Writes each take as it comes.
+pub(super) struct Writer<'a> {
+    pub(super) args: &'a GenerateArgs,
+    pub(super) params: &'a GenerationParams,
+    pub(super) info: &'a EngineInfo,
+    pub(super) resolved: &'a Resolved,
+    pub(super) count: usize,
+    pub(super) outputs: Vec<Output>,
+    pub(super) kept: Vec<(Tensor, Audio)>,
+    pub(super) decode_secs: f32,
+    pub(super) failure: Option<Failure>,
+}
+
+impl Writer<'_> {
+    /// The engine's sink: a failure of ours stops the run and is told in our words afterwards.
+    pub(super) fn take(&mut self, take: Take) -> Result<(), Error> {
+        self.decode_secs += take.report.decode_secs;
+        match self.write(&take) {
+            Ok(output) => self.outputs.push(output),
+            Err(failure) => {
+                self.failure = Some(failure);
+                return Err(Error::Cancelled);
+            }
+        }
+        if let Some(latents) = take.latents {
+            self.kept.push((latents, take.audio));
+        }
+        Ok(())
+    }
+
+    fn write(&self, take: &Take) -> Result<Output, Failure> {
+        let format = self.params.audio_format;
+        let path = match &self.args.output {
+            Some(path) => numbered(path, take.item, self.count),
+            None => free_name(&format!("acestep-{}", take.seed), format),
+        };
+        let bytes = encode(&take.audio, format)?;
+        write_safely(&path, |partial| {
+            std::fs::write(partial, &bytes)
+                .map_err(|error| Failure::io(&path, "written", &error))?;
+            if self.args.noise.is_none() {
+                let params = self.tagged_params(take.seed);
+                tags::embed(partial, format, &params, &title(&self.params.caption))?;
+            }
+            Ok(())
+        })?;
+        Ok(Output {
+            path,
+            seed: take.seed,
+            duration_secs: take.audio.duration_secs(),
+            sample_rate_hz: take.audio.sample_rate_hz,
+            channels: take.audio.channels.len(),
+            peak: take.report.peak,
+            rms: take.report.rms,
+        })
+    }
+
+    /// The parameters that make this take again.
+    fn tagged_params(&self, seed: u32) -> String {
+        let params = GenerationParams {
+            seeds: vec![seed],
+            batch_size: 1,
+            ..self.params.clone()
+        };
+        let mut value = json!(params);
+        value["studio"] = json!({
+            "app_version": env!("CARGO_PKG_VERSION"),
+            "model": self.info.name,
+            "device": self.resolved.device,
+            "dtype": self.info.dtype,
+        });
+        value.to_string()
+    }
+}
+
+/// The first words of the caption.
+fn title(caption: &str) -> String {
+    let words: Vec<&str> = caption.split_whitespace().take(8).collect();
+    let title: String = words.join(" ").chars().take(60).collect();
+    if title.is_empty() {
+        "Untitled".to_owned()
+    } else {
+        title
+    }
+}
+
+pub(super) fn write_kept(path: &Path, kept: &[(Tensor, Audio)]) -> Result<(), Failure> {
+    let stack = || -> candle_core::Result<(Tensor, Tensor)> {
+        let latents: Vec<&Tensor> = kept.iter().map(|(latents, _)| latents).collect();
+        let mut waves = Vec::new();
+        for (_, audio) in kept {
+            let shape = (audio.channels.len(), audio.frames());
+            waves.push(Tensor::from_vec(
+                audio.channels.concat(),
+                shape,
+                &Device::Cpu,
+            )?);
+        }
+        Ok((Tensor::stack(&latents, 0)?, Tensor::stack(&waves, 0)?))
+    };
+    let (latents, waveform) = stack().map_err(Error::in_stage(Stage::Save))?;
+    write_tensors(path, &[("latents", latents), ("waveform", waveform)])
+}
