@@ -4,7 +4,7 @@ use std::{error::Error, path::PathBuf};
 
 use leptos_i18n_build::{Config, ParseOptions, TranslationsInfos, options::CodegenOptions};
 
-#[expect(
+#[allow(
     clippy::disallowed_methods,
     reason = "cargo hands its folder over by the environment"
 )]

@@ -8,6 +8,7 @@
 #![allow(
     unreachable_pub,
     clippy::implicit_hasher,
+    clippy::large_types_passed_by_value,
     clippy::needless_pass_by_value,
     clippy::return_self_not_must_use,
     clippy::single_match_else,

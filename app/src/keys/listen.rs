@@ -151,8 +151,7 @@ fn taken(event: &KeyboardEvent) -> Taken {
         return Taken::Arrows;
     }
     match target.tag_name().as_str() {
-        "TEXTAREA" => Taken::Text,
-        "SELECT" => Taken::Text,
+        "TEXTAREA" | "SELECT" => Taken::Text,
         "BUTTON" | "A" | "SUMMARY" => Taken::Pressable,
         "INPUT" => match target
             .dyn_ref::<HtmlInputElement>()
