@@ -38,7 +38,7 @@ pub fn NoteLine(
     view! {
         <p class=class>
             <Icon name=icon />
-            <span>{move || text.get()}</span>
+            <span dir="auto">{move || text.get()}</span>
         </p>
     }
     .into_any()
@@ -62,7 +62,7 @@ pub fn Invalid(
                         view! {
                             <p class="note note--error">
                                 <Icon name="error" />
-                                <span>{error.to_string()}</span>
+                                <span dir="auto">{error.to_string()}</span>
                             </p>
                         }
                     })

@@ -44,7 +44,7 @@ pub fn Notice(
             <Icon name=icon.unwrap_or(own_icon) />
             <div class="notice__body">
                 <p class="notice__title">{move || title.get()}</p>
-                <p class="notice__text">{move || text.get()}</p>
+                <p class="notice__text" dir="auto">{move || text.get()}</p>
                 <div class="notice__actions">{children()}</div>
             </div>
         </div>

@@ -22,12 +22,18 @@ pub fn Songs() -> impl IntoView {
     let none = Memo::new(move |_| {
         store.songs.with(Vec::is_empty) && store.running().is_none() && store.queue().is_empty()
     });
+    let latest = Memo::new(move |_| parts.with(|(latest, _)| !latest.is_empty()));
     let older = Memo::new(move |_| parts.with(|(_, older)| !older.is_empty()));
     view! {
         <Show when=move || none.get()>
             <div class="empty">
                 <p class="empty__title">{t!(i18n, generate.empty_title)}</p>
                 <p class="empty__text">{t!(i18n, generate.empty_text)}</p>
+            </div>
+        </Show>
+        <Show when=move || latest.get()>
+            <div class="runs__head">
+                <h2 class="runs__title">{t!(i18n, generate.latest)}</h2>
             </div>
         </Show>
         <For each=move || parts.get().0 key=|song| song.id.clone() let:song>

@@ -27,10 +27,15 @@ use crate::{
 /// Fields of this block, in reading order.
 const KEYS: [&str; 4] = ["duration", "batch_size", "bpm", "seed"];
 
-/// Notes the domain would make about `key`.
+/// Notes the domain would make about `key`, but for the length of Auto, which stands in its place already.
 pub fn notes_for(key: &'static str) -> Signal<Vec<Note>> {
     let form = Form::expect();
-    Memo::new(move |_| form.checked.with(|checked| checked.notes_for(key))).into()
+    Memo::new(move |_| {
+        let mut notes = form.checked.with(|checked| checked.notes_for(key));
+        notes.retain(|note| note.code != "duration_auto");
+        notes
+    })
+    .into()
 }
 
 /// What is wrong with `key`: by the domain as typed, or by the studio's last refusal.

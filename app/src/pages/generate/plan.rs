@@ -141,7 +141,7 @@ fn PlanRows(params: Memo<GenerationParams>) -> impl IntoView {
                             " "
                             <span class="readout__auto">
                                 {t_string!(
-                                    i18n, generate.time_parts, diffusion = words::about(i18n, diffusion), decode = words::about(i18n, decode)
+                                    i18n, generate.time_parts, diffusion = words::short(i18n, diffusion), decode = words::short(i18n, decode)
                                 )}
                             </span>
                         }

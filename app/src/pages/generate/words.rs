@@ -17,10 +17,24 @@ use crate::{
 /// The page's words.
 pub type Words = I18nContext<Locale>;
 
+/// Longest title, as studio cuts them.
+const LONGEST_TITLE: usize = 48;
+
 /// First words of the caption, as studio names songs; none for an empty caption.
 pub fn title(params: &GenerationParams) -> Option<String> {
-    let first: Vec<&str> = params.caption.split_whitespace().take(8).collect();
-    (!first.is_empty()).then(|| first.join(" ").trim_end_matches([',', '.', ';']).to_owned())
+    let mut title = String::new();
+    for word in params.caption.split_whitespace() {
+        let longer = title.chars().count() + 1 + word.chars().count();
+        if !title.is_empty() {
+            if longer > LONGEST_TITLE {
+                break;
+            }
+            title.push(' ');
+        }
+        title.extend(word.chars().take(LONGEST_TITLE));
+    }
+    let title = title.trim_end_matches([',', '.', ';', ':', '-', ' ']);
+    (!title.is_empty()).then(|| title.to_owned())
 }
 
 /// The title of a job, or what to call one without a caption.
@@ -52,6 +66,16 @@ pub fn about(i18n: Words, secs: f32) -> String {
         )
     } else {
         t_string!(i18n, generate.more_minutes).to_string()
+    }
+}
+
+/// A part of a time that was called "about" already.
+pub fn short(i18n: Words, secs: f32) -> String {
+    let secs = f64::from(secs).round();
+    if secs < 60.0 {
+        t_string!(i18n, generate.seconds, n = secs)
+    } else {
+        minutes(secs)
     }
 }
 
@@ -151,10 +175,8 @@ mod tests {
         };
         assert_eq!(title(&params("  ")), None);
         assert_eq!(title(&params("Slow piano,")).as_deref(), Some("Slow piano"));
-        assert_eq!(
-            title(&params("a b c d e f g h i j")).as_deref(),
-            Some("a b c d e f g h")
-        );
+        let long = title(&params(&"piano ".repeat(40))).unwrap();
+        assert!(long.chars().count() <= LONGEST_TITLE && long.ends_with("piano"));
     }
 
     #[test]

@@ -131,12 +131,12 @@ pub fn More(
                         view! {
                             <Favourite song=song.clone() />
                             <RestoreButton song=song.clone() class="menu__item" />
+                            <a class="menu__item" href=url.clone() download=file.clone()>
+                                {t!(i18n, generate.download)}
+                                <span class="menu__hint">{format!("{} {size}", song.audio_format.to_uppercase())}</span>
+                            </a>
                         }
                     })}
-                <a class="menu__item" href=url download=file>
-                    {t!(i18n, generate.download)}
-                    <span class="menu__hint">{format!("{} {size}", song.audio_format.to_uppercase())}</span>
-                </a>
                 <a
                     class="menu__item"
                     href=format!("/api/v1/songs/{}", song.id)
