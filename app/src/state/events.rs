@@ -61,28 +61,22 @@ fn listen(stream: &EventSource, kind: &str, heard: impl FnMut(Event) + 'static) 
 }
 
 thread_local! {
-    /// Fetching, and whether something happened since the fetch began.
-    static FETCH: std::cell::Cell<(bool, bool)> = const { std::cell::Cell::new((false, false)) };
+    /// Number of the latest fetch.
+    static LATEST: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
-/// Fetches a snapshot; calls during a fetch lead to one more fetch, not to many.
+/// Fetches a snapshot. Answers may overtake each other; only the latest call's is taken over.
 pub fn refresh(store: StudioStore) {
-    if FETCH.get().0 {
-        FETCH.set((true, true));
-        return;
-    }
-    FETCH.set((true, false));
+    let number = LATEST.get() + 1;
+    LATEST.set(number);
     spawn_local(async move {
-        loop {
-            match snapshot().await {
-                Ok(fresh) => store.apply(fresh),
-                Err(error) => store.trouble.set(Some(error.0)),
-            }
-            let again = FETCH.get().1;
-            FETCH.set((again, false));
-            if !again {
-                break;
-            }
+        let answer = snapshot().await;
+        if LATEST.get() != number {
+            return;
+        }
+        match answer {
+            Ok(fresh) => store.apply(fresh),
+            Err(error) => store.trouble.set(Some(error.0)),
         }
     });
 }
