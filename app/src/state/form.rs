@@ -262,7 +262,11 @@ pub fn params_from_fields(mut form: HashMap<String, String>) -> Value {
         let sent = form.remove(key).is_some_and(|value| value != "false");
         object.insert(key.to_owned(), Value::Bool(sent));
     }
-    for (key, text) in form {
+    // The encoding of server functions may add a pair without a name.
+    for (key, text) in form
+        .into_iter()
+        .filter(|(key, _)| key.starts_with(|c: char| c.is_ascii_alphabetic()))
+    {
         let value = wire(&key, text);
         object.insert(key, value);
     }
