@@ -149,6 +149,17 @@ impl Queue {
         load
     }
 
+    /// Lets the worker load on its own account, unless the user has asked for a load, which then comes
+    /// next anyway.
+    pub(crate) fn claim_load(&self, cancel: &CancelFlag) -> bool {
+        let mut state = self.lock();
+        if state.load.is_some() || state.stopping {
+            return false;
+        }
+        state.loading = Some(cancel.clone());
+        true
+    }
+
     /// The load that the worker took is over: another may be asked for.
     pub(crate) fn load_done(&self) {
         self.lock().loading = None;

@@ -161,6 +161,15 @@ impl Service {
         inner.progress = Some(load_progress(0, 0));
     }
 
+    /// What is in force is to be loaded once more.
+    pub(crate) fn begin_again(&self) {
+        let mut inner = self.lock();
+        inner.shown = inner.in_force.clone();
+        inner.state = ServiceState::Loading;
+        inner.error = None;
+        inner.progress = Some(load_progress(0, 0));
+    }
+
     /// The load that was asked for was taken back before it began, or stopped.
     pub(crate) fn withdraw(&self) {
         let mut inner = self.lock();

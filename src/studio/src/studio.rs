@@ -1,5 +1,8 @@
 //! The studio's handle: one method a use case. Cheap to clone; the last clone that is dropped stops
-//! the studio.
+//! the studio. Here: its life and the service; `jobs` and `songs` hold the rest.
+
+mod jobs;
+mod songs;
 
 use std::{
     fs::{self, File, TryLockError},
@@ -12,15 +15,10 @@ use acestep_domain::{
     GenerationParams, Note, UserError,
     capabilities::Capabilities,
     event::EventKind,
-    generation::{
-        clamp::{Bounds, Clamped},
-        read::params_from_json,
-    },
+    generation::clamp::Bounds,
     job::{Job, JobState},
-    library::{Song, SongList},
     service::{ServiceConfig, ServiceStatus},
 };
-use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 use tracing::{Span, info};
 
@@ -30,20 +28,16 @@ use crate::{
         engine::{EngineBackend, scan},
     },
     error::{Error, Result},
-    events::{Events, Subscription},
-    jobs::{self, NewJob},
-    library::{Library, SongFilter},
+    events::Events,
+    jobs as records,
+    library::Library,
     paths::Paths,
-    queue::{CancelFlag, Cancelled, Load, Queue, Ticket},
-    seeds,
+    queue::{CancelFlag, Load, Queue},
     service::{Fixed, Service},
     song_file,
     store::Store,
     worker,
 };
-
-/// Longest title that is kept.
-const LONGEST_TITLE: usize = 200;
 
 /// How a studio is set up.
 #[derive(Debug, Clone)]
@@ -116,8 +110,8 @@ impl Shared {
     /// Ends a job with an error.
     pub(crate) fn fail_job(&self, id: &str, error: UserError) -> Result<()> {
         self.events.record(id, |db| {
-            jobs::advance(db, id, JobState::Failed)?;
-            jobs::set_error(db, id, &error)?;
+            records::advance(db, id, JobState::Failed)?;
+            records::set_error(db, id, &error)?;
             Ok(vec![
                 EventKind::Error { error },
                 EventKind::State {
@@ -128,7 +122,7 @@ impl Shared {
     }
 
     fn job(&self, id: &str) -> Result<Job> {
-        let mut job = self.store.read(|db| jobs::find(db, id))?;
+        let mut job = self.store.read(|db| records::find(db, id))?;
         self.place(&mut job);
         Ok(job)
     }
@@ -203,7 +197,7 @@ impl Studio {
         let store = Arc::new(Store::open(&paths.library())?);
         let revision = Arc::new(watch::Sender::new(0));
         let events = Events::new(Arc::clone(&store), Arc::clone(&revision));
-        let left = store.read(jobs::unfinished)?;
+        let left = store.read(records::unfinished)?;
         for id in &left {
             events.advance(id, JobState::Interrupted)?;
         }
@@ -345,253 +339,6 @@ impl Studio {
     pub fn bounds(&self) -> Bounds {
         self.shared().service.bounds()
     }
-
-    /// Reads `params` over the defaults, brings them inside the limits, settles the seeds, stores the
-    /// job and queues it.
-    ///
-    /// # Errors
-    /// When nothing is loaded, the queue is full, or the parameters cannot be used.
-    pub fn submit(&self, params: &Value) -> Result<Job> {
-        let shared = self.shared();
-        shared.service.model()?;
-        let (asked, mut notes) = params_from_json(params, self.defaults())?.strict()?;
-        if asked.thinking && asks_to_think(params) {
-            notes.push(Note::new(
-                "thinking_without_lm",
-                "thinking",
-                "Thinking: asked on, but no language model is loaded, so the song is made without it.",
-            ));
-        }
-        let Clamped {
-            params,
-            notes: clamp_notes,
-        } = shared.service.settle(asked)?;
-        notes.extend(clamp_notes);
-        let seeds = seeds::settle(&params.seeds, params.batch_size)?;
-        self.queue_job(params, &seeds, &notes)
-    }
-
-    /// Queues a job again that did not finish, as a new job with the same seeds.
-    ///
-    /// # Errors
-    /// When it is still under way, has finished, or cannot run on what is loaded.
-    pub fn rerun(&self, job_id: &str) -> Result<Job> {
-        let shared = self.shared();
-        let old = shared.job(job_id)?;
-        match old.state {
-            JobState::Failed | JobState::Cancelled | JobState::Interrupted => {}
-            JobState::Queued | JobState::Running => {
-                return Err(Error::Conflict {
-                    what: format!("The job is {}.", old.state.as_str()),
-                    hint: "Wait for it, or cancel it first.",
-                });
-            }
-            JobState::Done => {
-                return Err(Error::Conflict {
-                    what: "The job is done; its songs are in the library.".to_owned(),
-                    hint: "Restore a song's parameters to make it again.",
-                });
-            }
-        }
-        let clamped = shared.service.settle(old.params)?;
-        let mut notes = old.notes;
-        for note in clamped.notes {
-            if !notes.contains(&note) {
-                notes.push(note);
-            }
-        }
-        let seeds = seeds::settle(&old.seeds, clamped.params.batch_size)?;
-        self.queue_job(clamped.params, &seeds, &notes)
-    }
-
-    fn queue_job(
-        &self,
-        mut params: GenerationParams,
-        seeds: &[u32],
-        notes: &[Note],
-    ) -> Result<Job> {
-        let shared = self.shared();
-        let id = uuid::Uuid::now_v7().to_string();
-        let created_at = jiff::Timestamp::now().to_string();
-        params.seeds = seeds.to_vec();
-        let ticket = Ticket {
-            job_id: id.clone(),
-            model: shared.service.model()?.name,
-            cancel: CancelFlag::default(),
-            span: Span::current(),
-        };
-        let job = NewJob {
-            id: &id,
-            created_at: &created_at,
-            params: &params,
-            seeds,
-            notes,
-        };
-        shared.queue.submit(ticket, || {
-            shared.events.record(&id, |db| {
-                jobs::insert(db, &job)?;
-                let state = JobState::Queued;
-                let mut kinds = vec![EventKind::State { state }];
-                kinds.extend(notes.iter().cloned().map(|note| EventKind::Note { note }));
-                Ok(kinds)
-            })
-        })?;
-        shared.touch();
-        shared.job(&id)
-    }
-
-    /// The job.
-    ///
-    /// # Errors
-    /// When there is none of that id.
-    pub fn job(&self, id: &str) -> Result<Job> {
-        self.shared().job(id)
-    }
-
-    /// The newest jobs first.
-    ///
-    /// # Errors
-    /// When the library cannot be read.
-    pub fn jobs(&self, limit: usize) -> Result<Vec<Job>> {
-        let shared = self.shared();
-        let mut jobs = shared.store.read(|db| jobs::newest(db, limit))?;
-        for job in &mut jobs {
-            shared.place(job);
-        }
-        Ok(jobs)
-    }
-
-    /// Cancels a job: a waiting one at once, the running one within a step or tile.
-    ///
-    /// # Errors
-    /// When there is none of that id, or it is over.
-    pub fn cancel(&self, id: &str) -> Result<Job> {
-        let shared = self.shared();
-        match shared.queue.cancel(id) {
-            Cancelled::Waiting => {
-                shared.events.advance(id, JobState::Cancelled)?;
-                shared.touch();
-            }
-            // The running one may have ended a moment ago.
-            Cancelled::Running | Cancelled::Unknown => {
-                let job = shared.job(id)?;
-                if job.state.is_final() {
-                    return Err(Error::Conflict {
-                        what: format!("The job is {} already.", job.state.as_str()),
-                        hint: "There is nothing left to cancel.",
-                    });
-                }
-            }
-        }
-        shared.job(id)
-    }
-
-    /// The job's events after number `after`, then live.
-    ///
-    /// # Errors
-    /// When there is no job of that id.
-    pub fn events(&self, id: &str, after: u64) -> Result<Subscription> {
-        self.shared().events.subscribe(id, after)
-    }
-
-    /// Songs, newest first; those whose files are gone are left out.
-    ///
-    /// # Errors
-    /// When the library cannot be read.
-    pub fn songs(&self, filter: &SongFilter) -> Result<SongList> {
-        self.shared().library.list(filter)
-    }
-
-    /// The song.
-    ///
-    /// # Errors
-    /// When there is none of that id, or its file is gone.
-    pub fn song(&self, id: &str) -> Result<Song> {
-        self.shared().library.present(id).map(|kept| kept.song)
-    }
-
-    /// Where the song's file lies. Not for the wire.
-    ///
-    /// # Errors
-    /// When there is none of that id, or its file is gone.
-    pub fn song_file(&self, id: &str) -> Result<PathBuf> {
-        let shared = self.shared();
-        let kept = shared.library.present(id)?;
-        Ok(shared.paths.song(&kept.file_name))
-    }
-
-    /// Renames or marks a song. Its file keeps its name.
-    ///
-    /// # Errors
-    /// When there is none of that id, or the title is empty.
-    pub fn update_song(
-        &self,
-        id: &str,
-        title: Option<String>,
-        favourite: Option<bool>,
-    ) -> Result<Song> {
-        let shared = self.shared();
-        let title = title.map(|title| title.split_whitespace().collect::<Vec<_>>().join(" "));
-        if let Some(title) = &title {
-            if title.is_empty() {
-                return Err(UserError::invalid(
-                    "title",
-                    "The title is empty.",
-                    "Give at least one letter.",
-                )
-                .into());
-            }
-            if title.chars().count() > LONGEST_TITLE {
-                return Err(UserError::invalid(
-                    "title",
-                    format!("The title has {} characters.", title.chars().count()),
-                    format!("Give at most {LONGEST_TITLE}."),
-                )
-                .into());
-            }
-        }
-        shared.library.present(id)?;
-        let song = shared.library.update(id, title.as_deref(), favourite)?;
-        shared.touch();
-        Ok(song)
-    }
-
-    /// Deletes a song and its files.
-    ///
-    /// # Errors
-    /// When there is none of that id, or its file cannot be removed.
-    pub fn delete_song(&self, id: &str) -> Result<()> {
-        let shared = self.shared();
-        let kept = shared.library.find(id)?;
-        // The file first: a row without its file is not listed, a file without its row would stay.
-        song_file::remove(&shared.paths.song(&kept.file_name))?;
-        shared.library.forget(id)?;
-        shared.touch();
-        Ok(())
-    }
-
-    /// The page's form as it was saved last.
-    ///
-    /// # Errors
-    /// When the library cannot be read.
-    pub fn draft(&self) -> Result<Option<Value>> {
-        self.shared().library.draft()
-    }
-
-    /// Keeps the page's form, so that a reload loses nothing.
-    ///
-    /// # Errors
-    /// When the library cannot be written.
-    pub fn save_draft(&self, form: &Value) -> Result<()> {
-        self.shared().library.save_draft(form)
-    }
-}
-
-/// Whether the caller wrote `thinking` himself: it is on by default.
-fn asks_to_think(params: &Value) -> bool {
-    ["thinking", "think"]
-        .iter()
-        .any(|key| params.get(key).is_some())
 }
 
 fn lock(paths: &Paths) -> Result<File> {
@@ -603,3 +350,6 @@ fn lock(paths: &Paths) -> Result<File> {
         Err(TryLockError::Error(source)) => Err(Error::file(opening)(source)),
     }
 }
+
+#[cfg(test)]
+mod tests;

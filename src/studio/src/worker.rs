@@ -44,7 +44,11 @@ pub(crate) fn run(shared: &Arc<Shared>, mut backend: Box<dyn Backend>) {
             }
             Work::Run(ticket) => {
                 let span = info_span!(parent: &ticket.span, "job", job.id = %ticket.job_id);
-                span.in_scope(|| run_job(shared, backend.as_mut(), &ticket));
+                let run = || span.in_scope(|| run_job(shared, backend.as_mut(), &ticket));
+                // The engine's panics are caught closer; this one would be the studio's own.
+                if let Err(defect) = guarded("running a job", run) {
+                    fail(shared, &ticket.job_id, defect);
+                }
             }
             Work::Stop => break,
         }
@@ -160,21 +164,31 @@ fn sized(error: Error, job: &Job) -> Error {
     }
 }
 
-/// Loads the same model again after a panic: nothing is known of the engine's state.
+/// Loads the same model again after a panic: nothing is known of the engine's state. A load that the
+/// user asked for meanwhile comes next and makes this one needless.
 fn rebuild(shared: &Shared, backend: &mut dyn Backend, wanted: &Resolved) {
-    warn!("the engine is rebuilt after a panic");
-    let status = shared.service.status(0);
-    shared
-        .service
-        .begin(status.requested, wanted.clone(), Vec::new());
-    shared.touch();
-    if let Err(error) = load_model(shared, backend, wanted, &CancelFlag::default()) {
-        error!(
-            error = &error as &dyn std::error::Error,
-            "the engine could not be rebuilt"
-        );
-        shared.service.failed(error.into());
+    let cancel = CancelFlag::default();
+    if !shared.queue.claim_load(&cancel) {
+        shared.queue.set_model_loaded(false);
+        shared.service.unloaded();
+        backend.unload();
+        return;
     }
+    warn!("the engine is rebuilt after a panic");
+    shared.service.begin_again();
+    shared.touch();
+    match load_model(shared, backend, wanted, &cancel) {
+        Ok(()) => {}
+        Err(error) if error.is_cancelled() => shared.service.withdraw(),
+        Err(error) => {
+            error!(
+                error = &error as &dyn std::error::Error,
+                "the engine could not be rebuilt"
+            );
+            shared.service.failed(error.into());
+        }
+    }
+    shared.queue.load_done();
 }
 
 /// Settles the job on what is loaded now and marks it as running.
@@ -378,6 +392,17 @@ fn finish(
             error!(error = &error as &dyn std::error::Error, "job {id} failed");
             shared.fail_job(id, error.into())
         }
+    }
+}
+
+/// Fails a job whose end was lost.
+fn fail(shared: &Shared, id: &str, defect: Error) {
+    error!(error = &defect as &dyn std::error::Error, "job {id} failed");
+    if let Err(error) = shared.fail_job(id, defect.into()) {
+        error!(
+            error = &error as &dyn std::error::Error,
+            "the end of job {id} could not be recorded"
+        );
     }
 }
 

@@ -1,0 +1,109 @@
+//! Songs and the page's form.
+
+use std::path::PathBuf;
+
+use acestep_domain::{
+    UserError,
+    library::{Song, SongList},
+};
+use serde_json::Value;
+
+use super::Studio;
+use crate::{error::Result, library::SongFilter, song_file};
+
+/// Longest title that is kept.
+const LONGEST_TITLE: usize = 200;
+
+impl Studio {
+    /// Songs, newest first; those whose files are gone are left out.
+    ///
+    /// # Errors
+    /// When the library cannot be read.
+    pub fn songs(&self, filter: &SongFilter) -> Result<SongList> {
+        self.shared().library.list(filter)
+    }
+
+    /// The song.
+    ///
+    /// # Errors
+    /// When there is none of that id, or its file is gone.
+    pub fn song(&self, id: &str) -> Result<Song> {
+        self.shared().library.present(id).map(|kept| kept.song)
+    }
+
+    /// Where the song's file lies. Not for the wire.
+    ///
+    /// # Errors
+    /// When there is none of that id, or its file is gone.
+    pub fn song_file(&self, id: &str) -> Result<PathBuf> {
+        let shared = self.shared();
+        let kept = shared.library.present(id)?;
+        Ok(shared.paths.song(&kept.file_name))
+    }
+
+    /// Renames or marks a song. Its file keeps its name.
+    ///
+    /// # Errors
+    /// When there is none of that id, or the title is empty.
+    pub fn update_song(
+        &self,
+        id: &str,
+        title: Option<String>,
+        favourite: Option<bool>,
+    ) -> Result<Song> {
+        let shared = self.shared();
+        let title = title.map(|title| title.split_whitespace().collect::<Vec<_>>().join(" "));
+        if let Some(title) = &title {
+            if title.is_empty() {
+                return Err(UserError::invalid(
+                    "title",
+                    "The title is empty.",
+                    "Give at least one letter.",
+                )
+                .into());
+            }
+            if title.chars().count() > LONGEST_TITLE {
+                return Err(UserError::invalid(
+                    "title",
+                    format!("The title has {} characters.", title.chars().count()),
+                    format!("Give at most {LONGEST_TITLE}."),
+                )
+                .into());
+            }
+        }
+        shared.library.present(id)?;
+        let song = shared.library.update(id, title.as_deref(), favourite)?;
+        shared.touch();
+        Ok(song)
+    }
+
+    /// Deletes a song and its files.
+    ///
+    /// # Errors
+    /// When there is none of that id, or its file cannot be removed.
+    pub fn delete_song(&self, id: &str) -> Result<()> {
+        let shared = self.shared();
+        let kept = shared.library.find(id)?;
+        // The file first: a row without its file is not listed, a file without its row would stay.
+        song_file::remove(&shared.paths.song(&kept.file_name))?;
+        shared.library.forget(id)?;
+        shared.touch();
+        Ok(())
+    }
+
+    /// The page's form as it was saved last.
+    ///
+    /// # Errors
+    /// When the library cannot be read.
+    pub fn draft(&self) -> Result<Option<Value>> {
+        self.shared().library.draft()
+    }
+
+    /// Keeps the page's form, so that a reload loses nothing.
+    ///
+    /// # Errors
+    /// When the library cannot be written.
+    pub fn save_draft(&self, form: &Value) -> Result<()> {
+        self.shared().library.save_draft(form)
+    }
+}
