@@ -50,6 +50,8 @@ enum Act {
     Fail(EngineError),
     /// Panics.
     Panic(&'static str),
+    /// Stops at a gate, then panics.
+    WaitAndPanic(Gate),
 }
 
 /// The engine's side of a gate.
@@ -118,6 +120,10 @@ fn perform(act: Option<Act>, observer: &dyn Observer) -> EngineResult<()> {
         Some(Act::Wait(gate)) => gate.pass(),
         Some(Act::Fail(error)) => return Err(error),
         Some(Act::Panic(message)) => panic!("{message}"),
+        Some(Act::WaitAndPanic(gate)) => {
+            gate.pass();
+            panic!("after the gate");
+        }
     }
     observer.check()
 }

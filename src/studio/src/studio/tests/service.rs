@@ -226,6 +226,29 @@ fn a_job_that_waited_through_a_change_of_model_is_settled_again_and_says_so() {
 }
 
 #[test]
+fn a_load_asked_for_while_a_job_panics_is_carried_out_in_place_of_the_rebuild() {
+    let fixture = ready();
+    let (gate, keeper) = gate();
+    fixture.play([Act::WaitAndPanic(gate)]);
+    let job = fixture.studio.submit(&song()).unwrap();
+    keeper.wait();
+    let mut watch = fixture.studio.watch();
+    fixture.studio.initialize(asking_for(BASE)).unwrap();
+    keeper.open();
+    assert_eq!(fixture.end_of(&job.id).state, JobState::Failed);
+    wait_for(async {
+        while fixture.studio.status().state == ServiceState::Loading {
+            watch.changed().await.unwrap();
+        }
+    });
+    let status = fixture.studio.status();
+    assert_eq!(status.state, ServiceState::Ready);
+    assert_eq!(status.model.unwrap().name, BASE);
+    assert_eq!(status.resolved.unwrap().config_path, BASE);
+    assert_eq!(fixture.script.lock().unwrap().loaded, [TURBO, BASE]);
+}
+
+#[test]
 fn limits_are_lifted_without_a_card_only() {
     let folder = tempfile::tempdir().unwrap();
     for (gib, longest) in [(0.0, 600), (8.0, 360)] {
