@@ -14,6 +14,7 @@ use crate::{
     components::{icon::Icon, note::Notes, wave::Wave},
     i18n::{t, t_string, use_i18n},
     player::{Player, audio_url},
+    state::StudioStore,
 };
 
 /// Play or Pause of one song.
@@ -21,6 +22,7 @@ use crate::{
 fn PlayKey(song: Song) -> impl IntoView {
     let i18n = use_i18n();
     let player = Player::expect();
+    let store = StudioStore::expect();
     let id = song.id.clone();
     let playing = Memo::new(move |_| player.is_current(&id) && player.playing.get());
     let word = move || {
@@ -37,7 +39,10 @@ fn PlayKey(song: Song) -> impl IntoView {
             class="key needs-script"
             aria-pressed=move || playing.get().to_string()
             aria-label=move || format!("{} {name}", word())
-            on:click=move |_| player.toggle(&song)
+            on:click=move |_| {
+                player.queue.set(store.songs.get_untracked());
+                player.toggle(&song);
+            }
         >
             <Icon name=Signal::derive(move || if playing.get() { "pause" } else { "play" }) />
             {word}
