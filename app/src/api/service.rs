@@ -22,7 +22,7 @@ pub async fn initialize(config: ServiceConfig) -> Result<(), ApiError> {
 /// The same from a browser without scripts, which posts the panel's form whole.
 #[server(prefix = "/api/page")]
 pub async fn initialize_form(
-    #[server(flatten)] form: std::collections::HashMap<String, String>,
+    #[server(flatten)] form: std::collections::BTreeMap<String, String>,
 ) -> Result<(), ApiError> {
     let config = crate::pages::service::form::config_from_fields(&form);
     super::context::studio()?

@@ -1,6 +1,6 @@
 //! What is chosen in the panel before it is sent, and what it would resolve to on this machine.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use acestep_domain::{
     Note,
@@ -110,7 +110,7 @@ fn with_other_path(mut config: ServiceConfig, other: &str) -> ServiceConfig {
 }
 
 /// The configuration in a form as a browser without scripts posts it: a switch that is off is not sent.
-pub fn config_from_fields(fields: &HashMap<String, String>) -> ServiceConfig {
+pub fn config_from_fields(fields: &BTreeMap<String, String>) -> ServiceConfig {
     let text = |key: &str| {
         fields
             .get(key)
