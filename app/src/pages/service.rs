@@ -112,9 +112,11 @@ fn Panel(reconfigure: bool) -> impl IntoView {
                 <TierCard status=store.status with_lm=draft.wants_lm()>
                     <options::Device draft />
                 </TierCard>
-                <Models draft />
-                <div class="service__group service__group--loose service__options">
+                <div class="service__group service__group--loose service__models">
+                    <Models draft />
                     <LanguageModel draft />
+                </div>
+                <div class="service__group service__group--loose service__options">
                     <Options draft />
                 </div>
                 <start::Start draft initialize reconfigure />

@@ -173,10 +173,7 @@ fn off_because(lm: &LmEntry, confirmed: bool, locale: Locale) -> Option<String> 
             from = from
         ));
     }
-    (!lm.installed).then(|| {
-        let name = lm.name.clone();
-        td_string!(locale, service.lm_missing, name = name)
-    })
+    (!lm.installed).then(|| td_string!(locale, service.lm_missing, memory = memory))
 }
 
 /// A tier inside a sentence.

@@ -15,7 +15,7 @@ use crate::{
     state::StudioStore,
 };
 
-/// First column.
+/// What there is, and a folder typed by hand.
 #[component]
 pub fn Models(draft: Draft) -> impl IntoView {
     let i18n = use_i18n();
@@ -34,7 +34,6 @@ pub fn Models(draft: Draft) -> impl IntoView {
         rescan.dispatch(Rescan {});
     };
     view! {
-        <div class="service__group service__group--loose service__models">
             <section class="service__group" aria-labelledby="main-model">
                 <div class="service__group-title">
                     <h2 id="main-model">{t!(i18n, service.main_model)}</h2>
@@ -72,7 +71,6 @@ pub fn Models(draft: Draft) -> impl IntoView {
                 </Show>
                 <OtherPath draft />
             </section>
-        </div>
     }
     .into_any()
 }

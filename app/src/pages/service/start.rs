@@ -125,6 +125,7 @@ fn Loading(draft: Draft) -> impl IntoView {
                 secs = secs
             )
         }
+        Some(Progress { total: 0, .. }) => String::new(),
         Some(Progress { done, total, .. }) => {
             t_string!(i18n, service.loading_parts, done = done, total = total)
         }
