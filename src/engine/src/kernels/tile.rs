@@ -14,8 +14,8 @@ pub(super) const COLUMNS: usize = 32;
 
 /// Rows of the panels for an instruction set, largest first; the rest of a matrix that does not
 /// fill the largest goes to the smallest that holds it.
-fn panel_sizes() -> &'static [usize] {
-    match simd::isa() {
+fn panel_sizes(isa: Isa) -> &'static [usize] {
+    match isa {
         // 12 × 2 accumulators of 32 registers.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => &[12, 8, 4, 2],
@@ -28,7 +28,7 @@ fn panel_sizes() -> &'static [usize] {
 
 /// The widest panel for this machine.
 pub(super) fn panel_rows() -> usize {
-    panel_sizes()[0]
+    panel_sizes(simd::isa())[0]
 }
 
 /// A panel: `rows` rows of a [`Packed`] matrix from `first_row`, padded with zeros to `size`.
@@ -51,7 +51,7 @@ pub(super) struct Packed {
 impl Packed {
     /// Zeros, to be filled by [`Packed::fill`].
     pub(super) fn zeros(rows: usize, depth: usize) -> Self {
-        let sizes = panel_sizes();
+        let sizes = panel_sizes(simd::isa());
         let mut panels = Vec::with_capacity(rows.div_ceil(sizes[0]));
         let (mut first_row, mut start) = (0, 0);
         while first_row < rows {
@@ -126,8 +126,14 @@ pub(super) fn accumulate(
     ld_c: usize,
     columns: usize,
 ) {
-    debug_assert_eq!(columns % COLUMNS, 0);
-    debug_assert_eq!(panel.data.len(), offsets.len() * panel.size);
+    let furthest = offsets.iter().max().map_or(0, |&offset| offset as usize);
+    assert!(
+        columns.is_multiple_of(COLUMNS)
+            && panel.data.len() == offsets.len() * panel.size
+            && furthest + columns <= x.len()
+            && (panel.size - 1) * ld_c + columns <= c.len(),
+        "a block stays inside its buffers"
+    );
     let args = Args {
         w: panel.data,
         offsets,
@@ -135,18 +141,23 @@ pub(super) fn accumulate(
         ld_c,
         columns,
     };
-    match simd::isa() {
+    run(simd::isa(), panel.size, &args, c);
+}
+
+fn run(isa: Isa, rows: usize, args: &Args<'_>, c: &mut [f32]) {
+    match isa {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => x86::avx512(panel.size, &args, c),
+        Isa::Avx512 => x86::avx512(rows, args, c),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => x86::avx2(panel.size, &args, c),
-        Isa::Portable => match panel.size {
-            2 => run::<2, 8, { simd::PORTABLE_FMA }>(&args, c),
-            _ => run::<4, 8, { simd::PORTABLE_FMA }>(&args, c),
+        Isa::Avx2 => x86::avx2(rows, args, c),
+        Isa::Portable => match rows {
+            2 => portable::<2>(args, c),
+            _ => portable::<4>(args, c),
         },
     }
 }
 
+/// What a loop may rely on: checked by [`accumulate`].
 struct Args<'a> {
     w: &'a [f32],
     offsets: &'a [u32],
@@ -155,13 +166,9 @@ struct Args<'a> {
     columns: usize,
 }
 
-/// `M` rows by `N` columns held in registers, over all columns.
-#[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "must be compiled with its caller's instruction set"
-)]
-fn run<const M: usize, const N: usize, const FMA: bool>(args: &Args<'_>, c: &mut [f32]) {
+/// `M` rows by 8 columns in registers, left to the compiler.
+fn portable<const M: usize>(args: &Args<'_>, c: &mut [f32]) {
+    const N: usize = 8;
     for j in (0..args.columns).step_by(N) {
         let (x, c) = (&args.x[j..], &mut c[j..]);
         let mut acc = [[0f32; N]; M];
@@ -172,7 +179,7 @@ fn run<const M: usize, const N: usize, const FMA: bool>(args: &Args<'_>, c: &mut
             let x = &x[offset as usize..][..N];
             for m in 0..M {
                 for n in 0..N {
-                    acc[m][n] = mul_add::<FMA>(w[m], x[n], acc[m][n]);
+                    acc[m][n] = mul_add::<{ simd::PORTABLE_FMA }>(w[m], x[n], acc[m][n]);
                 }
             }
         }
@@ -182,42 +189,173 @@ fn run<const M: usize, const N: usize, const FMA: bool>(args: &Args<'_>, c: &mut
     }
 }
 
+/// The same with the vectors written out: left to the compiler, these loops were fast at one
+/// optimisation level and thirty times slower at another.
 #[cfg(target_arch = "x86_64")]
 #[expect(
     unsafe_code,
-    reason = "a function of an instruction set is called after asking for it"
+    reason = "vector loads inside bounds checked by `accumulate`"
 )]
 mod x86 {
-    use super::{Args, run};
+    use super::Args;
+    use std::arch::x86_64::{
+        _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    };
+
+    /// Vectors of columns in a block.
+    const N: usize = 2;
+
+    macro_rules! kernel {
+        ($name:ident, $features:literal, $lanes:literal, $zero:ident, $load:ident, $store:ident, $set1:ident, $fma:ident) => {
+            #[target_feature(enable = $features)]
+            fn $name<const M: usize>(args: &Args<'_>, c: &mut [f32]) {
+                for j in (0..args.columns).step_by(N * $lanes) {
+                    let mut acc = [[$zero(); N]; M];
+                    for (m, acc) in acc.iter_mut().enumerate() {
+                        // SAFETY: row m and columns j.. lie in `c`, as `accumulate` has checked.
+                        *acc = unsafe {
+                            let c = c.as_ptr().add(m * args.ld_c + j);
+                            std::array::from_fn(|n| $load(c.add(n * $lanes)))
+                        };
+                    }
+                    for (w, &offset) in args.w.chunks_exact(M).zip(args.offsets) {
+                        // SAFETY: every offset + columns ≤ x.len().
+                        let x: [_; N] = unsafe {
+                            let x = args.x.as_ptr().add(offset as usize + j);
+                            std::array::from_fn(|n| $load(x.add(n * $lanes)))
+                        };
+                        for m in 0..M {
+                            let w = $set1(w[m]);
+                            for n in 0..N {
+                                acc[m][n] = $fma(w, x[n], acc[m][n]);
+                            }
+                        }
+                    }
+                    for m in 0..M {
+                        for n in 0..N {
+                            // SAFETY: as for the loads.
+                            unsafe {
+                                $store(
+                                    c.as_mut_ptr().add(m * args.ld_c + j + n * $lanes),
+                                    acc[m][n],
+                                )
+                            };
+                        }
+                    }
+                }
+            }
+        };
+    }
+    kernel!(
+        rows512,
+        "avx512f,fma",
+        16,
+        _mm512_setzero_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_set1_ps,
+        _mm512_fmadd_ps
+    );
+    kernel!(
+        rows256,
+        "avx2,fma",
+        8,
+        _mm256_setzero_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_set1_ps,
+        _mm256_fmadd_ps
+    );
 
     pub(super) fn avx512(rows: usize, args: &Args<'_>, c: &mut [f32]) {
-        #[target_feature(enable = "avx512f,fma")]
-        fn inner<const M: usize>(args: &Args<'_>, c: &mut [f32]) {
-            run::<M, 32, true>(args, c);
-        }
         // SAFETY: the caller asked `simd::isa`, which found AVX-512 F and FMA.
         unsafe {
             match rows {
-                2 => inner::<2>(args, c),
-                4 => inner::<4>(args, c),
-                8 => inner::<8>(args, c),
-                _ => inner::<12>(args, c),
+                2 => rows512::<2>(args, c),
+                4 => rows512::<4>(args, c),
+                8 => rows512::<8>(args, c),
+                _ => rows512::<12>(args, c),
             }
         }
     }
 
     pub(super) fn avx2(rows: usize, args: &Args<'_>, c: &mut [f32]) {
-        #[target_feature(enable = "avx2,fma")]
-        fn inner<const M: usize>(args: &Args<'_>, c: &mut [f32]) {
-            run::<M, 16, true>(args, c);
-        }
         // SAFETY: the caller asked `simd::isa`, which found AVX2 and FMA.
         unsafe {
             match rows {
-                2 => inner::<2>(args, c),
-                4 => inner::<4>(args, c),
-                _ => inner::<6>(args, c),
+                2 => rows256::<2>(args, c),
+                4 => rows256::<4>(args, c),
+                _ => rows256::<6>(args, c),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Args, Isa, accumulate, panel_sizes, run};
+    use crate::kernels::check::{assert_close, noise};
+    use crate::kernels::simd;
+
+    /// Every instruction set of this machine, not only the one it would choose.
+    fn instruction_sets() -> Vec<Isa> {
+        let mut sets = vec![Isa::Portable];
+        #[cfg(target_arch = "x86_64")]
+        if simd::isa() != Isa::Portable {
+            sets.push(Isa::Avx2);
+        }
+        if !sets.contains(&simd::isa()) {
+            sets.push(simd::isa());
+        }
+        sets
+    }
+
+    #[test]
+    fn every_instruction_set_and_panel_gives_the_sum() {
+        let (columns, depth, ld_x, ld_c) = (96, 53, 131, 107);
+        let offsets: Vec<u32> = (0..depth).map(|r| (r * ld_x + r % 7) as u32).collect();
+        let x = noise(depth * ld_x, 1);
+        for isa in instruction_sets() {
+            for &rows in panel_sizes(isa) {
+                let w = noise(rows * depth, 2);
+                let start = noise(rows * ld_c, 3);
+                let mut want: Vec<f64> = start.iter().map(|&v| f64::from(v)).collect();
+                for m in 0..rows {
+                    for (r, &offset) in offsets.iter().enumerate() {
+                        for j in 0..columns {
+                            want[m * ld_c + j] +=
+                                f64::from(w[r * rows + m]) * f64::from(x[offset as usize + j]);
+                        }
+                    }
+                }
+                let mut c = start.clone();
+                let args = Args {
+                    w: &w,
+                    offsets: &offsets,
+                    x: &x,
+                    ld_c,
+                    columns,
+                };
+                run(isa, rows, &args, &mut c);
+                assert_close(&c, &want, 1e-5);
+                // Columns between two rows are not ours.
+                assert_eq!(
+                    c[columns..ld_c],
+                    start[columns..ld_c],
+                    "{isa:?}, {rows} rows"
+                );
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "stays inside")]
+    fn a_block_that_leaves_its_buffer_is_refused() {
+        let panel = super::PanelSlice {
+            size: 2,
+            data: &[0.0; 2],
+        };
+        accumulate(panel, &[5], &[0.0; 36], &mut [0.0; 64], 32, 32);
     }
 }
