@@ -169,10 +169,10 @@ fn JobTakes(job: Memo<Option<Job>>) -> impl IntoView {
             <article class="take take--wait" aria-labelledby=format!("take-wait-{}", take.0)>
                 <div class="take__head">
                     <h3 class="take__title" id=format!("take-wait-{}", take.0)>
-                        {t_string!(i18n, generate.take_title, n = take.0 + 1)}
+                        {move || t_string!(i18n, generate.take_title, n = take.0 + 1)}
                     </h3>
                     <span class="take__meta">
-                        {t_string!(i18n, generate.take_wait, seed = take.1)}
+                        {move || t_string!(i18n, generate.take_wait, seed = take.1)}
                     </span>
                 </div>
             </article>

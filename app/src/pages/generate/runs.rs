@@ -167,15 +167,16 @@ fn Stopped() -> impl IntoView {
     view! {
         <For each=move || stopped.get() key=|job| job.id.clone() let:job>
             {
-                let name = words::job_title(i18n, &job);
+                let own = job.clone();
+                let name = Memo::new(move |_| words::job_title(i18n, &own));
                 let failed = job.state == JobState::Failed;
                 let cause = job.error.map(|error| error.to_string()).unwrap_or_default();
                 let saved = job.song_ids.len();
                 let title = Signal::derive(move || {
                     if failed {
-                        t_string!(i18n, generate.failed_title, title = name.clone())
+                        t_string!(i18n, generate.failed_title, title = name.get())
                     } else {
-                        t_string!(i18n, generate.interrupted_title, title = name.clone())
+                        t_string!(i18n, generate.interrupted_title, title = name.get())
                     }
                 });
                 let text = Signal::derive(move || {
@@ -202,6 +203,12 @@ fn Stopped() -> impl IntoView {
     .into_any()
 }
 
+#[component]
+fn JobTitle(job: Job) -> impl IntoView {
+    let i18n = use_i18n();
+    view! { <bdi>{move || words::job_title(i18n, &job)}</bdi> }
+}
+
 /// What waits, next first.
 #[component]
 fn Queue(cancel: ServerAction<Cancel>) -> impl IntoView {
@@ -226,9 +233,9 @@ fn Queue(cancel: ServerAction<Cancel>) -> impl IntoView {
                     <li class="queue__item">
                         <span class="queue__place">{job.queue_position}</span>
                         <span class="queue__what">
-                            <bdi>{words::job_title(i18n, &job)}</bdi>
+                            <JobTitle job=job.clone() />
                         </span>
-                        <span class="queue__when">{words::takes(i18n, job.params.batch_size)}</span>
+                        <span class="queue__when">{move || words::takes(i18n, job.params.batch_size)}</span>
                         <span class="queue__tools">
                             <ActionForm action=cancel>
                                 <input type="hidden" name="id" value=job.id.clone() />

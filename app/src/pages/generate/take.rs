@@ -87,6 +87,8 @@ pub fn Take(
     let player = Player::expect();
     let heading = format!("take-{}", song.id);
     let label = heading.clone();
+    let own = song.clone();
+    let meta = move || words::meta(i18n, &own);
     let (id, length) = (song.id.clone(), song.duration_secs);
     let time = move || {
         let at = if player.is_current(&id) {
@@ -103,7 +105,7 @@ pub fn Take(
                 <h3 class="take__title" id=heading>
                     <bdi>{song.title.clone()}</bdi>
                 </h3>
-                <span class="take__meta">{words::meta(i18n, &song)}</span>
+                <span class="take__meta">{meta}</span>
                 <div class="take__head-tools">
                     <Favourite song=song.clone() />
                 </div>
@@ -144,6 +146,8 @@ pub fn TakeRow(
     let i18n = use_i18n();
     let heading = format!("take-{}", song.id);
     let label = heading.clone();
+    let own = song.clone();
+    let meta = move || words::meta(i18n, &own);
     view! {
         <article class="take take--row" aria-labelledby=label>
             <PlayKey song=song.clone() />
@@ -151,7 +155,7 @@ pub fn TakeRow(
                 <h3 class="take__title" id=heading>
                     <bdi>{song.title.clone()}</bdi>
                 </h3>
-                <span class="take__meta">{words::meta(i18n, &song)}</span>
+                <span class="take__meta">{meta}</span>
             </div>
             <SongWave song=song.clone() slim=true />
             <dl class="report">
@@ -199,13 +203,16 @@ fn Report(song: Song) -> impl IntoView {
         InferMethod::Ode => "ODE",
         InferMethod::Sde => "SDE",
     };
-    let used = t_string!(
-        i18n,
-        generate.sampler_now,
-        n = song.provenance.steps,
-        shift = format!("{:.1}", song.params.shift),
-        method = method
-    );
+    let (steps, shift) = (song.provenance.steps, format!("{:.1}", song.params.shift));
+    let used = move || {
+        t_string!(
+            i18n,
+            generate.sampler_now,
+            n = steps,
+            shift = shift.clone(),
+            method = method
+        )
+    };
     view! {
         <dl class="report">
             <div class="report__item">

@@ -82,7 +82,8 @@ fn Lines(model: LoadedModel) -> impl IntoView {
     let bytes = model.weights_bytes;
     let weights = move || size_text(bytes, i18n.get_locale());
     view! {
-        <dl class="report" role="status">
+        <div role="status">
+        <dl class="report">
             <Line label=Signal::derive(move || t_string!(i18n, service.done_model)) value=Signal::stored(model.name) />
             <Line label=Signal::derive(move || t_string!(i18n, service.done_device)) value=Signal::derive(device) />
             <Line label=Signal::derive(move || t_string!(i18n, service.done_dtype)) value=Signal::stored(model.dtype) />
@@ -94,6 +95,7 @@ fn Lines(model: LoadedModel) -> impl IntoView {
             <Line label=Signal::derive(move || t_string!(i18n, service.done_sound)) value=Signal::derive(sound) />
             <Line label=Signal::derive(move || t_string!(i18n, service.done_lm)) value=Signal::derive(lm) />
         </dl>
+        </div>
     }
     .into_any()
 }
