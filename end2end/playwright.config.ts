@@ -35,7 +35,7 @@ export default defineConfig({
     {
       name: 'desktop',
       use: { ...devices['Desktop Chrome'], launchOptions, viewport: { width: 1440, height: 900 } },
-      testIgnore: /phone\.spec/,
+      testIgnore: process.env.SCREENSHOT ? /phone\.spec/ : /(phone|screenshot)\.spec/,
     },
     {
       name: 'phone',

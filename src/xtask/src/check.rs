@@ -6,7 +6,7 @@
 use crate::{
     browser, bundle, docs, layers,
     setup::{self, WASM_TARGET},
-    shell::{Workspace, exists, run},
+    shell::{Workspace, exists, run, run_keeping},
     stage::Stages,
 };
 use anyhow::Result;
@@ -14,7 +14,7 @@ use anyhow::Result;
 /// Everything but the browser.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let mut stages = Stages::default();
-    stages.run("set up", || setup::wasm_target(workspace))?;
+    stages.run("set up", |_| setup::wasm_target(workspace))?;
     checks(workspace, &mut stages)?;
     stages.summary(None);
     Ok(())
@@ -23,28 +23,28 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
 /// Everything.
 pub(crate) fn test(workspace: &Workspace) -> Result<()> {
     let mut stages = Stages::default();
-    stages.run("set up", || {
+    stages.run("set up", |_| {
         setup::wasm_target(workspace)?;
         setup::npm_packages(workspace)?;
         setup::chromium(workspace).map(drop)
     })?;
     checks(workspace, &mut stages)?;
-    stages.run("page", || bundle::site(workspace, true))?;
-    stages.run("program", || bundle::program(workspace, true, None))?;
-    stages.run("browser tests", || {
-        browser::test(workspace, &workspace.binary("release"))
+    stages.run("page", |_| bundle::site(workspace, true))?;
+    stages.run("program", |_| bundle::program(workspace, true, None))?;
+    stages.run("browser tests", |quotes| {
+        browser::test(workspace, &workspace.binary("release"), quotes)
     })?;
     stages.summary(None);
     Ok(())
 }
 
 fn checks(workspace: &Workspace, stages: &mut Stages) -> Result<()> {
-    stages.run("format", || {
+    stages.run("format", |_| {
         run(workspace.cargo().args(["fmt", "--all", "--check"]))
     })?;
-    stages.run("generated docs", || docs::run(workspace, true))?;
-    stages.run("layers", || layers::check(workspace))?;
-    stages.run("lints", || {
+    stages.run("generated docs", |_| docs::run(workspace, true))?;
+    stages.run("layers", |_| layers::check(workspace))?;
+    stages.run("lints", |_| {
         run(workspace.cargo().args([
             "clippy",
             "--locked",
@@ -55,7 +55,7 @@ fn checks(workspace: &Workspace, stages: &mut Stages) -> Result<()> {
             "warnings",
         ]))
     })?;
-    stages.run("lints of the browser's half", || {
+    stages.run("lints of the browser's half", |_| {
         run(workspace
             .cargo()
             .args([
@@ -80,11 +80,11 @@ fn checks(workspace: &Workspace, stages: &mut Stages) -> Result<()> {
                 workspace.root.join("src/xtask/clippy-wasm"),
             ))
     })?;
-    stages.run("tests", || tests(workspace))
+    stages.run("tests", |quotes| tests(workspace, quotes))
 }
 
 /// Units, parity, HTTP and launchers; nextest where it is installed, since it names what is slow.
-fn tests(workspace: &Workspace) -> Result<()> {
+fn tests(workspace: &Workspace, quotes: &mut Vec<String>) -> Result<()> {
     let mut cargo = workspace.cargo();
     if exists("cargo-nextest") {
         cargo.args([
@@ -97,5 +97,9 @@ fn tests(workspace: &Workspace) -> Result<()> {
     } else {
         cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]);
     }
-    run(&mut cargo)
+    run_keeping(
+        &mut cargo,
+        |line| line.starts_with("test result:") || line.trim_start().starts_with("Summary ["),
+        quotes,
+    )
 }

@@ -4,8 +4,10 @@ use anyhow::{Context, Result, bail};
 use std::{
     env,
     ffi::OsString,
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
 };
 
 /// The repository and cargo's target folder.
@@ -83,6 +85,46 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs a command with its output on the terminal and gives the lines of it that `keep` wants, also when it fails.
+pub(crate) fn run_keeping(
+    command: &mut Command,
+    keep: impl Fn(&str) -> bool + Sync,
+    kept: &mut Vec<String>,
+) -> Result<()> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}", describe(command)))?;
+    let streams = (child.stdout.take(), child.stderr.take());
+    let read = |stream: Option<Box<dyn Read + Send>>| {
+        let mut kept = Vec::new();
+        for line in stream
+            .map(BufReader::new)
+            .into_iter()
+            .flat_map(BufRead::lines)
+        {
+            let Ok(line) = line else { continue };
+            eprintln!("{line}");
+            if keep(&line) {
+                kept.push(line.trim().to_owned());
+            }
+        }
+        kept
+    };
+    // Two readers, or a full pipe nobody reads would stop the child.
+    thread::scope(|scope| {
+        let errors = scope.spawn(|| read(streams.1.map(|stream| Box::new(stream) as _)));
+        kept.extend(read(streams.0.map(|stream| Box::new(stream) as _)));
+        kept.extend(errors.join().unwrap_or_default());
+    });
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{} failed ({status})", describe(command));
+    }
+    Ok(())
+}
+
 /// Runs a command and gives what it wrote to standard output; fails with its error output if it does.
 pub(crate) fn stdout(command: &mut Command) -> Result<String> {
     let output = command
@@ -119,4 +161,23 @@ fn describe(command: &Command) -> String {
         .map(|part| part.to_string_lossy())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn lines_of_both_streams_are_kept_when_the_command_fails_too() {
+        let mut kept = Vec::new();
+        let script = "echo 'test result: ok'; echo noise; echo 'Summary 3 passed' >&2; exit 3";
+        let result = run_keeping(
+            Command::new("sh").args(["-c", script]),
+            |line| !line.contains("noise"),
+            &mut kept,
+        );
+        assert!(result.is_err());
+        assert_eq!(kept, ["test result: ok", "Summary 3 passed"]);
+    }
 }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 #[derive(Default)]
 pub(crate) struct Stages {
     done: Vec<(&'static str, Duration)>,
+    /// Result lines of the test runners, said again at the end.
+    quotes: Vec<String>,
 }
 
 impl Stages {
@@ -14,11 +16,11 @@ impl Stages {
     pub(crate) fn run<T>(
         &mut self,
         name: &'static str,
-        work: impl FnOnce() -> Result<T>,
+        work: impl FnOnce(&mut Vec<String>) -> Result<T>,
     ) -> Result<T> {
         eprintln!("\n── {name}");
         let start = Instant::now();
-        let result = work();
+        let result = work(&mut self.quotes);
         let took = start.elapsed();
         let verdict = if result.is_ok() { "ok" } else { "FAILED" };
         eprintln!("── {name}: {verdict} in {}", seconds(took));
@@ -29,7 +31,7 @@ impl Stages {
         result.with_context(|| format!("stage \"{name}\" failed"))
     }
 
-    /// Prints every step with its time.
+    /// Prints every step with its time, then what the test runners said.
     pub(crate) fn summary(&self, failed: Option<&str>) {
         let total: Duration = self.done.iter().map(|(_, took)| *took).sum();
         eprintln!("\n── summary");
@@ -42,6 +44,9 @@ impl Stages {
             eprintln!("   {name:<32} {:>9}  {mark}", seconds(*took));
         }
         eprintln!("   {:<32} {:>9}", "in all", seconds(total));
+        for quote in &self.quotes {
+            eprintln!("   {quote}");
+        }
     }
 }
 
