@@ -18,7 +18,7 @@ use leptos_meta::Title;
 use self::{form::Draft, language_model::LanguageModel, models::Models, options::Options};
 use crate::{
     api::service::{Initialize, InitializeForm},
-    components::{icon::Icon, tier_card::TierCard},
+    components::{icon::Icon, notice::Notice, tier_card::TierCard},
     i18n::{t, t_string, use_i18n},
     state::StudioStore,
 };
@@ -30,10 +30,26 @@ pub const FORM: &str = "service-form";
 #[component]
 pub fn ServicePage() -> impl IntoView {
     let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let fixed = Memo::new(move |_| store.status.with(|status| status.service_mode));
     view! {
         <Title text=move || t_string!(i18n, service.title) />
         <main class="service-page" id="main">
-            <ServicePanel reconfigure=true />
+            <Show
+                when=move || !fixed.get()
+                fallback=move || {
+                    view! {
+                        <Notice
+                            title=Signal::derive(move || t_string!(i18n, service.fixed_title).to_owned())
+                            text=Signal::derive(move || t_string!(i18n, service.fixed_text).to_owned())
+                        >
+                            ""
+                        </Notice>
+                    }
+                }
+            >
+                <ServicePanel reconfigure=true />
+            </Show>
         </main>
     }
 }

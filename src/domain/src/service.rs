@@ -140,6 +140,9 @@ pub struct ServiceStatus {
     pub state: ServiceState,
     /// Loaded at start by `--init_service true`: the panel stays off the page.
     pub pre_initialized: bool,
+    /// Opened to others by `--service_mode true`: what is loaded is the operator's choice alone.
+    #[serde(default)]
+    pub service_mode: bool,
     /// The tier.
     pub tier: GpuTier,
     /// VRAM.
@@ -386,12 +389,26 @@ fn resolve_model(
     if usable(DEFAULT_MODEL) {
         return DEFAULT_MODEL.to_owned();
     }
-    installed
+    let taken = installed
         .models
         .iter()
         .filter(|model| model.problem.is_none())
         .min_by_key(|model| (model.built_in, model.name.as_str()))
-        .map_or_else(|| DEFAULT_MODEL.to_owned(), |model| model.name.clone())
+        .map_or(DEFAULT_MODEL, |model| model.name.as_str());
+    // A checkpoint the user put there and cannot have is no matter for silence.
+    for model in installed.models.iter().filter(|model| !model.built_in) {
+        if let Some(problem) = &model.problem {
+            notes.push(Note::new(
+                "model_damaged",
+                "config_path",
+                format!(
+                    "Main model: {} cannot be used, using {taken}. {problem}",
+                    model.name
+                ),
+            ));
+        }
+    }
+    taken.to_owned()
 }
 
 fn resolve_device(

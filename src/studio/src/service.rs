@@ -48,6 +48,7 @@ struct Inner {
 pub(crate) struct Service {
     version: String,
     pre_initialized: bool,
+    operator_only: Option<ServiceConfig>,
     capabilities: Capabilities,
     /// Notes about the environment, there from the start.
     notes: Vec<Note>,
@@ -60,6 +61,8 @@ pub(crate) struct Service {
 pub(crate) struct Fixed {
     pub(crate) version: String,
     pub(crate) pre_initialized: bool,
+    /// In service mode: the only configuration that may be loaded.
+    pub(crate) operator_only: Option<ServiceConfig>,
     pub(crate) capabilities: Capabilities,
     pub(crate) notes: Vec<Note>,
     pub(crate) unlimited: bool,
@@ -74,6 +77,7 @@ impl Service {
         Self {
             version: fixed.version,
             pre_initialized: fixed.pre_initialized,
+            operator_only: fixed.operator_only,
             // Lifting limits concerns machines whose memory is not a card's.
             unlimited: fixed.unlimited && fixed.capabilities.vram.total_gib == 0.0,
             capabilities: fixed.capabilities,
@@ -95,6 +99,17 @@ impl Service {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Refuses what service mode leaves to the operator.
+    pub(crate) fn admit(&self, config: &ServiceConfig) -> Result<()> {
+        match &self.operator_only {
+            Some(only) if only != config => Err(Error::Conflict {
+                what: "In service mode the loaded models cannot be changed from here.".to_owned(),
+                hint: "Ask whoever runs this studio, or start it without --service_mode.",
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Everything a client needs to draw the service.
     pub(crate) fn status(&self, queue_length: usize) -> ServiceStatus {
         let inner = self.lock();
@@ -105,6 +120,7 @@ impl Service {
             version: self.version.clone(),
             state: inner.state,
             pre_initialized: self.pre_initialized,
+            service_mode: self.operator_only.is_some(),
             tier: self.capabilities.tier,
             vram: self.capabilities.vram,
             limits: Some(Limits {

@@ -60,6 +60,8 @@ pub struct StudioOptions {
     pub version: String,
     /// The service is initialised at start.
     pub pre_initialized: bool,
+    /// Nobody but the operator decides what is loaded.
+    pub service_mode: bool,
 }
 
 /// A cheap handle to the studio.
@@ -217,6 +219,7 @@ impl Studio {
                 Fixed {
                     version: options.version,
                     pre_initialized: options.pre_initialized,
+                    operator_only: options.service_mode.then(|| options.requested.clone()),
                     capabilities: options.capabilities,
                     notes: options.notes,
                     unlimited: options.unlimited,
@@ -292,6 +295,7 @@ impl Studio {
         reply: Option<oneshot::Sender<Result<ServiceStatus>>>,
     ) -> Result<()> {
         let shared = self.shared();
+        shared.service.admit(&config)?;
         self.rescan();
         let (resolved, notes) = shared.service.resolve(&config);
         let load = Load {

@@ -161,3 +161,25 @@ fn wishes_that_cannot_be_met_leave_a_note() {
         (DeviceKind::Cpu, false)
     );
 }
+
+#[test]
+fn a_damaged_checkpoint_is_named_when_another_takes_its_place() {
+    let demo = model(DEMO_MODEL, 1);
+    let mut turbo = model(DEFAULT_MODEL, 1);
+    turbo.problem = Some("model.safetensors is cut short.".into());
+    let models = [demo, turbo];
+    let (resolved, notes) = resolve(
+        &ServiceConfig::default(),
+        &machine(0.0),
+        Installed {
+            models: &models,
+            lms: &[],
+        },
+    );
+    assert_eq!(resolved.config_path, DEMO_MODEL);
+    let note = notes
+        .iter()
+        .find(|note| note.code == "model_damaged")
+        .expect("a note");
+    assert!(note.message.contains(DEFAULT_MODEL) && note.message.contains("cut short"));
+}

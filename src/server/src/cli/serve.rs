@@ -85,7 +85,8 @@ struct StartArgs {
     /// Load the model before the page opens, for the API's sake
     #[arg(long = "enable-api", alias = "enable_api")]
     enable_api: bool,
-    /// Load the models named by SERVICE_MODE_DIT_MODEL and SERVICE_MODE_LM_MODEL: true or false [default: false]
+    /// Serve others: load the models of SERVICE_MODE_DIT_MODEL and SERVICE_MODE_LM_MODEL, and let nobody change them
+    /// from the page: true or false [default: false]
     #[arg(long = "service_mode", alias = "service-mode", value_name = "BOOL", value_parser = values::switch)]
     service_mode: Option<bool>,
     /// Folder for songs and the library
@@ -190,11 +191,6 @@ impl ServeArgs {
             };
             requested.config_path = or(requested.config_path, model);
             requested.lm_model_path = or(requested.lm_model_path, lm);
-            notes.push(Note::new(
-                "service_mode_page",
-                "service_mode",
-                "--service_mode: the models of service mode are loaded; the page is not reduced in this version.",
-            ));
         }
         let port = self
             .address
@@ -234,6 +230,7 @@ impl ServeArgs {
                 queue_limit: queue_limit.unwrap_or(QUEUE_LIMIT),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 pre_initialized: init_service,
+                service_mode: self.start.service_mode == Some(true),
             },
         }
     }

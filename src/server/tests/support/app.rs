@@ -96,6 +96,7 @@ impl TestApp {
             queue_limit: setup.queue_limit.unwrap_or(5),
             version: "0.0.0-test".to_owned(),
             pre_initialized: false,
+            service_mode: false,
         })
         .unwrap();
         let address = setup.address.unwrap_or("127.0.0.1:7860").parse().unwrap();

@@ -261,6 +261,7 @@ fn options(output_dir: &Path) -> StudioOptions {
         queue_limit: 2,
         version: "1.2.3".to_owned(),
         pre_initialized: false,
+        service_mode: false,
     }
 }
 

@@ -263,3 +263,24 @@ fn limits_are_lifted_without_a_card_only() {
         assert_eq!(limits.max_duration_secs, longest, "{gib} GiB");
     }
 }
+
+#[test]
+fn in_service_mode_only_the_operators_configuration_loads() {
+    let folder = tempfile::tempdir().unwrap();
+    let studio = Studio::open_with(
+        StudioOptions {
+            requested: asking_for(TURBO),
+            service_mode: true,
+            ..options(folder.path())
+        },
+        Box::new(Scripted(Arc::default())),
+        Box::new(|_| found()),
+    )
+    .unwrap();
+    assert!(studio.status().service_mode);
+    let refused = told(load(&studio, BASE).unwrap_err());
+    assert_eq!(refused.code, "conflict");
+    assert!(refused.hint.contains("--service_mode"), "{refused}");
+    let ready = load(&studio, TURBO).unwrap();
+    assert_eq!(ready.model.unwrap().name, TURBO);
+}
