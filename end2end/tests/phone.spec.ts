@@ -2,7 +2,7 @@ import { expect, test } from '../fixtures';
 import { GeneratePage, noSidewaysScroll, sound } from '../pages/generate';
 import { ServicePanel } from '../pages/service';
 
-test.fixme('on a phone: from the panel to a song that plays', async ({ page, launch }) => {
+test('on a phone: from the panel to a song that plays', async ({ page, launch }) => {
   const studio = await launch();
   const panel = await new ServicePanel(page).open(studio.url);
   await expect(panel.heading).toBeVisible();
@@ -21,7 +21,7 @@ test.fixme('on a phone: from the panel to a song that plays', async ({ page, lau
   await noSidewaysScroll(page);
 });
 
-test.fixme('at 320 px nothing runs over the edge', async ({ page, launch }) => {
+test('at 320 px nothing runs over the edge', async ({ page, launch }) => {
   const studio = await launch({ flags: ['--init_service', 'true'] });
   await page.setViewportSize({ width: 320, height: 640 });
   await new GeneratePage(page).open(studio.url);

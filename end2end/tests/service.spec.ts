@@ -2,7 +2,7 @@ import { expect, test } from '../fixtures';
 import { GeneratePage, hydrated, sound } from '../pages/generate';
 import { ServicePanel } from '../pages/service';
 
-test.fixme('without a loaded model the panel comes first, and the song can be written meanwhile', async ({ page, launch }) => {
+test('without a loaded model the panel comes first, and the song can be written meanwhile', async ({ page, launch }) => {
   const studio = await launch();
   const panel = await new ServicePanel(page).open(studio.url);
   const generate = new GeneratePage(page);
@@ -18,7 +18,7 @@ test.fixme('without a loaded model the panel comes first, and the song can be wr
   await expect(generate.caption).toHaveValue('lofi with a slow piano');
 });
 
-test.fixme('flash attention off and on: both make a song', async ({ page, launch }) => {
+test('flash attention off and on: both make a song', async ({ page, launch }) => {
   const studio = await launch();
   const panel = await new ServicePanel(page).open(studio.url);
   const generate = new GeneratePage(page);
@@ -69,7 +69,7 @@ test('with a model loaded at start the panel is not in the page, and its status 
   await expect(panel.heading).toHaveCount(0);
 });
 
-test.fixme('a model that is not there fails with the reason, and the next attempt works', async ({ page, launch }) => {
+test('a model that is not there fails with the reason, and the next attempt works', async ({ page, launch }) => {
   const studio = await launch();
   const panel = await new ServicePanel(page).open(studio.url);
   await panel.otherPath.fill('acestep-v15-nowhere');

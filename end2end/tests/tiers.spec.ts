@@ -14,7 +14,7 @@ const tiers = [
 ];
 
 for (const { vram, tier, shown, seconds, takes, lms } of tiers) {
-  test.fixme(`a card of ${vram} GB is ${tier}: its limits on the faders, its language models in the panel`, async ({ page, launch }) => {
+  test(`a card of ${vram} GB is ${tier}: its limits on the faders, its language models in the panel`, async ({ page, launch }) => {
     const studio = await launch({ env: { MAX_CUDA_VRAM: vram } });
     const panel = await new ServicePanel(page).open(studio.url);
     await expect(panel.tierCard).toContainText(shown);
@@ -41,7 +41,7 @@ for (const { vram, tier, shown, seconds, takes, lms } of tiers) {
   });
 }
 
-test.fixme('a size that is no number is named in a note and ignored', async ({ page, launch }) => {
+test('a size that is no number is named in a note and ignored', async ({ page, launch }) => {
   const studio = await launch({ env: { MAX_CUDA_VRAM: 'plenty' } });
   const status = await studio.get<{ notes: { message: string }[] }>('/api/v1/status');
   expect(status.notes.map((note) => note.message).join(' ')).toContain('plenty');

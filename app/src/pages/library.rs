@@ -71,6 +71,7 @@ pub fn LibraryPage() -> impl IntoView {
             id="main"
             data-view=move || if open.with(Option::is_some) { "song" } else { "list" }
         >
+            <h1 class="visually-hidden">{t!(i18n, library.title)}</h1>
             <SongColumn place found />
             <Transition fallback=|| ()>
                 {move || Suspend::new(async move {

@@ -25,7 +25,6 @@ pub fn SongColumn(place: Memo<Place>, found: Resource<Found>) -> impl IntoView {
     let i18n = use_i18n();
     view! {
         <section class="library__list" aria-label=move || t_string!(i18n, library.songs)>
-            <h1 class="visually-hidden">{t!(i18n, library.title)}</h1>
             <FilterBar place />
             <Transition fallback=|| ()>
                 {move || Suspend::new(async move {

@@ -7,6 +7,7 @@ use acestep_domain::{
 };
 use leptos::prelude::*;
 
+use super::song::is_instrumental;
 use crate::{
     api::form::Restore,
     components::{copy_button::CopyButton, icon::Icon},
@@ -185,7 +186,7 @@ fn lines(song: &Song, locale: Locale) -> Vec<Line> {
         InferMethod::Ode => "ODE",
         InferMethod::Sde => "SDE",
     };
-    let vocals = if params.instrumental {
+    let vocals = if is_instrumental(params) {
         td_string!(locale, library.instrumental)
     } else {
         td_string!(locale, library.sung)
@@ -230,7 +231,9 @@ fn lines(song: &Song, locale: Locale) -> Vec<Line> {
         ),
         line(
             td_string!(locale, library.row_language),
-            params.vocal_language.to_string(),
+            Some(params.vocal_language.to_string())
+                .filter(|code| code != "unknown")
+                .unwrap_or_else(auto),
             &["vocal_language"],
         ),
         line(

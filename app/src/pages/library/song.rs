@@ -1,6 +1,7 @@
 //! One song: sound, figures, words, settings.
 
 use acestep_domain::{
+    GenerationParams,
     library::{Report, Song},
     task::TaskType,
 };
@@ -181,13 +182,19 @@ fn decibels(level: f32) -> String {
     format!("{db:.1} dB").replace('-', "−")
 }
 
+/// Nothing is sung: said so, no words, or the mark that stands for none.
+pub fn is_instrumental(params: &GenerationParams) -> bool {
+    let lyrics = params.lyrics.trim();
+    params.instrumental || lyrics.is_empty() || lyrics.eq_ignore_ascii_case("[instrumental]")
+}
+
 /// Caption and lyrics.
 #[component]
 fn Words(song: Song) -> impl IntoView {
     let i18n = use_i18n();
     let lyrics = song.params.lyrics.trim().to_owned();
     let caption = song.params.caption.clone();
-    let instrumental = song.params.instrumental || lyrics.is_empty();
+    let instrumental = is_instrumental(&song.params);
     let text = Signal::stored(format!("{caption}\n\n{lyrics}").trim().to_owned());
     let words = if instrumental {
         view! { <p>{t!(i18n, library.lyrics_none)}</p> }.into_any()

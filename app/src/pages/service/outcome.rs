@@ -12,11 +12,10 @@ use crate::{
     components::{icon::Icon, note::Notes as NoteLines},
     i18n::{t, t_string, use_i18n},
     pages::service::models::size_text,
-    routes::SERVICE,
     state::StudioStore,
 };
 
-/// After success the panel is this line; its settings are one press away.
+/// After success the panel is this line; Reconfigure… in the status line opens its settings.
 #[component]
 pub fn Done() -> impl IntoView {
     let i18n = use_i18n();
@@ -25,16 +24,13 @@ pub fn Done() -> impl IntoView {
     let notes = Memo::new(move |_| store.status.with(|status| status.notes.clone()));
     view! {
         <section class="service" aria-labelledby="service-title">
-            <header class="service__head">
+            <header class="service__head service__head--done">
                 <h2 class="service__title" id="service-title">
                     {t!(i18n, service.title)}
                 </h2>
                 <p class="service__lead">{t!(i18n, service.done_title)}</p>
-                <a class="button" href=SERVICE>
-                    {t!(i18n, service.change)}
-                </a>
+                {move || model.get().map(|model| view! { <Lines model /> })}
             </header>
-            {move || model.get().map(|model| view! { <Lines model /> })}
             <Notes notes />
         </section>
     }

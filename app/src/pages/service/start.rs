@@ -109,7 +109,7 @@ fn Loading(draft: Draft) -> impl IntoView {
     };
     let detail = move || match progress.get() {
         None if working.get() => t_string!(i18n, service.loading_waits).to_owned(),
-        None => String::new(),
+        None | Some(Progress { total: 0, .. }) => String::new(),
         Some(Progress {
             done,
             total,
@@ -125,7 +125,6 @@ fn Loading(draft: Draft) -> impl IntoView {
                 secs = secs
             )
         }
-        Some(Progress { total: 0, .. }) => String::new(),
         Some(Progress { done, total, .. }) => {
             t_string!(i18n, service.loading_parts, done = done, total = total)
         }
