@@ -2,12 +2,13 @@
 //!
 //! No clock, file, thread or randomness; builds for wasm. Bottom to top:
 //! [`metadata`] (musical values) → [`task`], [`tier`], [`param`] → [`generation`], [`defaults`] →
-//! [`capabilities`], [`service`] → [`plan`], [`event`], [`job`], [`library`].
+//! [`capabilities`], [`service`] → [`plan`], [`event`], [`job`], [`library`], [`examples`].
 
 pub mod capabilities;
 pub mod defaults;
 pub mod error;
 pub mod event;
+pub mod examples;
 pub mod generation;
 pub mod job;
 pub mod library;
