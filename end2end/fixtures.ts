@@ -51,7 +51,8 @@ export const test = base.extend<Fixtures>({
     expect(complaints, 'what the console and the network complained of').toEqual([]);
   },
 
-  page: async ({ page, watch }, use) => {
+  // `launch` comes first so that the page is closed before its studio: a page left alone complains, and rightly.
+  page: async ({ launch: _, watch, page }, use) => {
     watch(page);
     await use(page);
   },

@@ -15,7 +15,7 @@ test('on a phone: from the panel to a song that plays', async ({ page, launch })
   await generate.describe({ caption: 'lofi', length: '0:03' });
   await generate.generate.click();
   await expect.poll(async () => (await studio.songs()).length, { timeout: 90_000 }).toBeGreaterThan(0);
-  await page.getByText(/^Takes \(/).click();
+  await page.getByRole('radio', { name: /^Takes/ }).check();
   await generate.finished.first().click();
   expect((await sound(page)).rms).toBeGreaterThan(0.01);
   await noSidewaysScroll(page);

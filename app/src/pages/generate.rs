@@ -13,6 +13,7 @@ pub mod take;
 pub mod text;
 pub mod words;
 
+use acestep_domain::service::ServiceStatus;
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
@@ -36,7 +37,7 @@ pub fn GeneratePage() -> impl IntoView {
     let submit = ServerAction::<Submit>::new();
     let cancel = ServerAction::<Cancel>::new();
     answer(submit, store);
-    let has_panel = Memo::new(move |_| store.status.with(|status| !status.pre_initialized));
+    let has_panel = Memo::new(move |_| store.status.with(ServiceStatus::shows_panel));
     // Once a model is loaded the panel is a line.
     let is_open = Memo::new(move |_| store.status.with(|status| status.model.is_none()));
     view! {

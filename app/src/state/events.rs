@@ -61,19 +61,22 @@ fn listen(stream: &EventSource, kind: &str, heard: impl FnMut(Event) + 'static) 
 }
 
 thread_local! {
-    /// Number of the latest fetch.
-    static LATEST: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    /// Number of the latest fetch that was sent, and of the latest one taken over.
+    static FETCHES: std::cell::Cell<(u64, u64)> = const { std::cell::Cell::new((0, 0)) };
 }
 
-/// Fetches a snapshot. Answers may overtake each other; only the latest call's is taken over.
+/// Fetches a snapshot. Answers may overtake each other: one that was asked for earlier than what is shown is dropped.
 pub fn refresh(store: StudioStore) {
-    let number = LATEST.get() + 1;
-    LATEST.set(number);
+    let (sent, taken) = FETCHES.get();
+    let number = sent + 1;
+    FETCHES.set((number, taken));
     spawn_local(async move {
         let answer = snapshot().await;
-        if LATEST.get() != number {
+        let (sent, taken) = FETCHES.get();
+        if taken > number {
             return;
         }
+        FETCHES.set((sent, number));
         match answer {
             Ok(fresh) => store.apply(fresh),
             Err(error) => store.trouble.set(Some(error.0)),

@@ -138,7 +138,8 @@ pub struct ServiceStatus {
     pub version: String,
     /// Where it is in its life.
     pub state: ServiceState,
-    /// Loaded at start by `--init_service true`: the panel stays off the page.
+    /// Loaded at start by `--init_service true`: the panel stays off the page. False once that has failed, since the
+    /// user then has to choose.
     pub pre_initialized: bool,
     /// Opened to others by `--service_mode true`: what is loaded is the operator's choice alone.
     #[serde(default)]
@@ -171,6 +172,13 @@ pub struct ServiceStatus {
     pub error: Option<UserError>,
     /// Jobs waiting.
     pub queue_length: usize,
+}
+
+impl ServiceStatus {
+    /// The Service Configuration panel belongs on the Generation page.
+    pub fn shows_panel(&self) -> bool {
+        !self.service_mode && !self.pre_initialized
+    }
 }
 
 /// Names a machine has for the things to choose from.

@@ -40,6 +40,8 @@ struct Inner {
     model: Option<LoadedModel>,
     progress: Option<Progress>,
     error: Option<UserError>,
+    /// Loaded at start, or still expected to be; a start that came to nothing gives the choice to the user.
+    pre_initialized: bool,
     rates: Rates,
 }
 
@@ -47,7 +49,6 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) struct Service {
     version: String,
-    pre_initialized: bool,
     operator_only: Option<ServiceConfig>,
     capabilities: Capabilities,
     /// Notes about the environment, there from the start.
@@ -76,7 +77,6 @@ impl Service {
         };
         Self {
             version: fixed.version,
-            pre_initialized: fixed.pre_initialized,
             operator_only: fixed.operator_only,
             // Lifting limits concerns machines whose memory is not a card's.
             unlimited: fixed.unlimited && fixed.capabilities.vram.total_gib == 0.0,
@@ -90,6 +90,7 @@ impl Service {
                 model: None,
                 progress: None,
                 error: None,
+                pre_initialized: fixed.pre_initialized,
                 rates: Rates::default(),
             }),
         }
@@ -119,7 +120,7 @@ impl Service {
         ServiceStatus {
             version: self.version.clone(),
             state: inner.state,
-            pre_initialized: self.pre_initialized,
+            pre_initialized: inner.pre_initialized,
             service_mode: self.operator_only.is_some(),
             tier: self.capabilities.tier,
             vram: self.capabilities.vram,
@@ -197,6 +198,7 @@ impl Service {
         } else {
             ServiceState::NotInitialized
         };
+        inner.pre_initialized &= inner.model.is_some();
     }
 
     pub(crate) fn progress(&self, done: usize, total: usize) {
@@ -233,6 +235,7 @@ impl Service {
         inner.state = ServiceState::Failed;
         inner.progress = None;
         inner.error = Some(error);
+        inner.pre_initialized &= inner.model.is_some();
     }
 
     /// The loaded model, refused when there is none.

@@ -59,7 +59,7 @@ pub fn BottomBar() -> impl IntoView {
     let starts = Memo::new(move |_| {
         store.status.with(|status| {
             let idle = status.state != ServiceState::Loading;
-            idle && status.model.is_none() && !status.pre_initialized
+            idle && status.model.is_none() && status.shows_panel()
         })
     });
     view! {

@@ -74,8 +74,8 @@ impl Checkpoint {
         }
         if !root.is_dir() {
             return Err(Error::checkpoint(
-                root,
-                "this folder of checkpoints is not there",
+                root.join(config_path),
+                "the folder of checkpoints that should hold it is not there",
             ));
         }
         Self::read(source, config_path)

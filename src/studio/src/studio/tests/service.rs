@@ -284,3 +284,32 @@ fn in_service_mode_only_the_operators_configuration_loads() {
     let ready = load(&studio, TURBO).unwrap();
     assert_eq!(ready.model.unwrap().name, TURBO);
 }
+
+#[test]
+fn a_start_that_fails_brings_the_panel_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = Arc::new(Mutex::new(Script::default()));
+    script
+        .lock()
+        .unwrap()
+        .loads
+        .push_back(Act::Fail(EngineError::OutOfMemory {
+            stage: Stage::Load,
+            needed: None,
+            free: None,
+        }));
+    let studio = Studio::open_with(
+        StudioOptions {
+            pre_initialized: true,
+            ..options(folder.path())
+        },
+        Box::new(Scripted(Arc::clone(&script))),
+        Box::new(|_| found()),
+    )
+    .unwrap();
+    assert!(!studio.status().shows_panel(), "loading is expected");
+    load(&studio, TURBO).unwrap_err();
+    assert!(studio.status().shows_panel());
+    load(&studio, TURBO).unwrap();
+    assert!(studio.status().shows_panel(), "and it stays, as a line");
+}
