@@ -142,3 +142,19 @@ test('without scripts the page can be read', async ({ browser, launch, watch }) 
   await expect(page.getByText('ambient flute').first()).toBeVisible();
   await context.close();
 });
+
+test('the dice writes a whole song, and undo brings back what was typed', async ({ page, launch }) => {
+  const studio = await launch(ready);
+  const generate = await new GeneratePage(page).open(studio.url);
+  await generate.describe({ caption: 'my own words', length: '0:30' });
+  for (let roll = 0; roll < 2; roll += 1) {
+    await page.getByRole('button', { name: 'Random example' }).click();
+    await expect(generate.caption).not.toHaveValue('my own words');
+  }
+  await expect(generate.lyrics).not.toHaveValue('');
+  await expect(generate.length).not.toHaveValue('0:30');
+  await page.getByRole('button', { name: 'Undo example' }).click();
+  await expect(generate.caption).toHaveValue('my own words');
+  await expect(generate.lyrics).toHaveValue('');
+  await expect(generate.length).toHaveValue('0:30');
+});

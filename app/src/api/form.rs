@@ -26,6 +26,15 @@ pub async fn defaults() -> Result<GenerationParams, ApiError> {
     Ok(super::context::studio()?.defaults())
 }
 
+/// A whole song to start from, picked at random; the eight fields it describes.
+#[server(name = RandomExample, prefix = "/api/page")]
+pub async fn random_example() -> Result<acestep_domain::examples::CustomExample, ApiError> {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Ok(acestep_domain::examples::pick_custom(u64::from(now.subsec_nanos())).clone())
+}
+
 /// Puts a song's settings into the form.
 #[server(prefix = "/api/page")]
 pub async fn restore(song_id: String) -> Result<GenerationParams, ApiError> {

@@ -5,6 +5,7 @@ use leptos::{html, prelude::*};
 
 use super::numbers::{error_for, notes_for};
 use crate::{
+    api::form::RandomExample,
     components::{
         icon::Icon,
         note::{Invalid, Notes},
@@ -45,6 +46,7 @@ pub fn Caption() -> impl IntoView {
                 <span class="section__count">
                     {move || t_string!(i18n, generate.count_of, n = count(), max = CAPTION_CHARS)}
                 </span>
+                <Dice />
             </div>
             <textarea
                 class="field__input"
@@ -61,6 +63,50 @@ pub fn Caption() -> impl IntoView {
             <Notes notes=notes_for("caption") />
             <p class="field__help">{t!(i18n, params.caption.help)}</p>
         </section>
+    }
+    .into_any()
+}
+
+/// Fills the song with an example; what stood there comes back with Undo.
+#[component]
+fn Dice() -> impl IntoView {
+    let i18n = use_i18n();
+    let form = Form::expect();
+    let roll = ServerAction::<RandomExample>::new();
+    let before = RwSignal::new(None::<serde_json::Value>);
+    Effect::new(move |_| {
+        if let Some(Ok(example)) = roll.value().get() {
+            before.update(|before| {
+                // Several rolls lead back to what was typed, not to the last example.
+                before.get_or_insert_with(|| untrack(|| form.json()));
+            });
+            form.apply(&serde_json::to_value(example).unwrap_or_default());
+        }
+    });
+    let undo = move |_| {
+        if let Some(fields) = before.get_untracked() {
+            form.apply(&fields);
+            before.set(None);
+        }
+    };
+    view! {
+        <div class="section__tools needs-script">
+            <Show when=move || before.with(Option::is_some)>
+                <button type="button" class="button button--quiet button--small" on:click=undo>
+                    {t!(i18n, generate.undo_example)}
+                </button>
+            </Show>
+            <button
+                type="button"
+                class="button button--quiet button--small"
+                on:click=move |_| {
+                    roll.dispatch(RandomExample {});
+                }
+            >
+                <Icon name="dice" />
+                {t!(i18n, generate.random_example)}
+            </button>
+        </div>
     }
     .into_any()
 }

@@ -141,12 +141,16 @@ pub fn Failure(draft: Draft, initialize: ServerAction<Initialize>) -> impl IntoV
     move || {
         failure
             .get()
-            .map(|error| view! { <FailureNotice draft error /> })
+            .map(|error| view! { <FailureNotice draft initialize error /> })
     }
 }
 
 #[component]
-fn FailureNotice(draft: Draft, error: UserError) -> impl IntoView {
+fn FailureNotice(
+    draft: Draft,
+    initialize: ServerAction<Initialize>,
+    error: UserError,
+) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let kept = Memo::new(move |_| store.status.with(|status| status.model.is_some()));
@@ -159,11 +163,16 @@ fn FailureNotice(draft: Draft, error: UserError) -> impl IntoView {
                 .settled
                 .with(|(resolved, _)| resolved.config_path != DEMO_MODEL)
     });
-    let use_demo = move |_| {
+    let use_demo = move |event: leptos::ev::MouseEvent| {
+        // The choice takes this button away, and a button that is gone submits no form.
+        event.prevent_default();
         draft.other_path.set(String::new());
         draft
             .config
             .update(|config| config.config_path = Some(DEMO_MODEL.to_owned()));
+        initialize.dispatch(Initialize {
+            config: draft.request(),
+        });
     };
     view! {
         <div class="notice notice--error" role="alert">
