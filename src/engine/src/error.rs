@@ -66,6 +66,14 @@ pub enum Error {
         /// What is wrong and what is allowed.
         reason: String,
     },
+    /// The language model could not go on.
+    #[error("the language model stopped at {field}: {reason}")]
+    LanguageModel {
+        /// What it was writing: `bpm`, `caption`, `lyrics`, `codes`, ….
+        field: &'static str,
+        /// Why, one sentence without a full stop.
+        reason: String,
+    },
     /// The user cancelled.
     #[error("cancelled")]
     Cancelled,

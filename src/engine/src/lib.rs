@@ -21,5 +21,6 @@ pub mod models;
 pub mod nn;
 pub mod observer;
 pub mod pipeline;
+pub mod planner;
 pub mod tasks;
 pub mod text;

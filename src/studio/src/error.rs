@@ -285,6 +285,11 @@ fn engine(error: EngineError) -> UserError {
             format!("{field}: {reason}."),
             "Change this value and try again.",
         ),
+        EngineError::LanguageModel { field, reason } => UserError::new(
+            "language_model",
+            format!("The language model stopped while writing {field}: {reason}."),
+            "Try again with another seed, or switch thinking off.",
+        ),
         EngineError::Cancelled => UserError::new("cancelled", "It was cancelled.", ""),
         EngineError::Stage { stage, source } => UserError::new(
             "internal",
