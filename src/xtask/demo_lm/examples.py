@@ -71,3 +71,12 @@ def draw(rng: random.Random) -> Example:
     if job == "understand":
         cues = Cues(cues.style, empty=True)
     return example(rng, cues, job)
+
+
+def drill(rng: random.Random) -> Example:
+    """A short request that names a key and little else; copying starts here."""
+    cues = draw_cues(rng)
+    cues = Cues(cues.style, head=rng.choice(words.STYLES[cues.style]))
+    while "keyscale" not in (drawn := example(rng, cues, rng.choice(["cot", "create"]))).named:
+        pass
+    return drawn
