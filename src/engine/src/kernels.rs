@@ -1,5 +1,5 @@
-//! The operations that decide how long a song takes on a CPU, in f32: convolutions, snake and
-//! attention. Everything else is candle's.
+//! The operations that decide how long a song takes on a CPU, in f32: convolutions, snake,
+//! attention and linear layers of a few rows. Everything else is candle's.
 //!
 //! Each file holds one operation: a public function or type on tensors. On a CPU in f32 it runs
 //! the kernel of this module, anywhere else candle's own operations, so a network never asks
@@ -19,6 +19,7 @@ mod check;
 pub mod conv1d;
 pub mod conv_transpose1d;
 mod direct;
+pub mod matvec;
 mod parallel;
 mod simd;
 pub mod snake;

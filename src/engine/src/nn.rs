@@ -5,6 +5,7 @@
 //! attention is computed with the [`attention::Backend`]; no `forward` asks for either.
 
 pub mod attention;
+pub mod kv_cache;
 pub mod linear;
 pub mod mask;
 pub mod mlp;
@@ -12,7 +13,8 @@ pub mod norm;
 pub mod rope;
 pub mod weights;
 
-pub use attention::{Attention, Backend, KeyValues};
+pub use attention::{Attention, Backend, KeyValues, Span};
+pub use kv_cache::KvCache;
 pub use linear::Linear;
 pub use mask::Mask;
 pub use mlp::Mlp;

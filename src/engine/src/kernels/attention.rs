@@ -7,7 +7,8 @@
 //!
 //! Both take `q` `[b, nq, lq, d]`, `k` and `v` `[b, nk, lk, d]` with `nq` a multiple of `nk`
 //! (query head `h` reads key-value head `h / (nq / nk)`; keys are never repeated in memory), and
-//! give `[b, nq, lq, d]` in the dtype of `q`.
+//! give `[b, nq, lq, d]` in the dtype of `q`. Keys and values may be the first rows of a longer
+//! cache: [`fused`] reads them where they lie.
 
 mod decode;
 mod standard;
@@ -32,6 +33,49 @@ struct Shapes {
     lq: usize,
     lk: usize,
     d: usize,
+}
+
+/// Keys or values `[b, nk, lk, d]` where they lie: rows of one head follow each other, heads may
+/// be apart, as in a cache with room for more.
+#[derive(Debug, Clone, Copy)]
+struct Heads<'a> {
+    values: &'a [f32],
+    nk: usize,
+    batch_stride: usize,
+    head_stride: usize,
+    len: usize,
+}
+
+impl<'a> Heads<'a> {
+    fn new(storage: &'a CpuStorage, layout: &Layout) -> Result<Self> {
+        let (_, nk, lk, d) = layout.shape().dims4()?;
+        let &[batch_stride, head_stride, ..] = layout.stride() else {
+            bail!("attention: keys and values have four dimensions");
+        };
+        Ok(Self {
+            values: &storage.as_slice::<f32>()?[layout.start_offset()..],
+            nk,
+            batch_stride,
+            head_stride,
+            len: lk * d,
+        })
+    }
+
+    /// `[lk, d]` of head `head % nk` of item `head / nk`.
+    fn get(&self, head: usize) -> &'a [f32] {
+        let start = head / self.nk * self.batch_stride + head % self.nk * self.head_stride;
+        &self.values[start..][..self.len]
+    }
+}
+
+/// `x` as [`Heads`] can read it.
+fn rows_together(x: &Tensor) -> Result<Tensor> {
+    let together = matches!(x.stride(), &[_, _, row, 1] if row == x.dim(3)?);
+    if together {
+        Ok(x.clone())
+    } else {
+        x.contiguous()
+    }
 }
 
 impl Shapes {
@@ -85,7 +129,7 @@ pub fn fused(q: &Tensor, k: &Tensor, v: &Tensor, scale: f32, mask: Mask) -> Resu
         mask,
     };
     q.contiguous()?
-        .apply_op3_no_bwd(&k.contiguous()?, &v.contiguous()?, &op)
+        .apply_op3_no_bwd(&rows_together(k)?, &rows_together(v)?, &op)
 }
 
 struct Fused {
@@ -108,11 +152,8 @@ impl CustomOp3 for Fused {
         v: &CpuStorage,
         v_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (q, k, v) = (
-            values(q, q_layout)?,
-            values(k, k_layout)?,
-            values(v, v_layout)?,
-        );
+        let q = values(q, q_layout)?;
+        let (k, v) = (Heads::new(k, k_layout)?, Heads::new(v, v_layout)?);
         let mut out = vec![0f32; q.len()];
         // Base 2 exponentials take the factor log2(e) into the scale.
         let scale = self.scale * std::f32::consts::LOG2_E;

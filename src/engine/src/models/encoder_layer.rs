@@ -3,9 +3,9 @@
 //! `AceStepEncoderLayer` of the reference and Qwen3's decoder layer are one network with
 //! different masks: `x += attn(norm(x))`, `x += mlp(norm(x))`.
 
-use candle_core::{DType, Module, Result, Tensor};
+use candle_core::{DType, Device, Module, Result, Tensor};
 
-use crate::nn::{Backend, Mask, Mlp, RmsNorm, Rope, Weights, attention};
+use crate::nn::{Backend, KvCache, Mask, Mlp, RmsNorm, Rope, Span, Weights, attention};
 
 /// Far above any model, and low enough that no product of two overflows.
 const LARGEST: usize = 1 << 20;
@@ -146,14 +146,38 @@ impl EncoderLayer {
 
     /// `[b, l, h]` to the same shape.
     pub fn forward(&self, hidden_states: &Tensor, rope: &Rope, mask: Mask) -> Result<Tensor> {
+        self.around(hidden_states, |normed| {
+            self.self_attn.forward(normed, rope, mask)
+        })
+    }
+
+    /// The next tokens of several sequences, `[1, l, h]` to the same shape; see
+    /// [`attention::Attention::extend`].
+    pub fn extend(
+        &self,
+        hidden_states: &Tensor,
+        rope: &Rope,
+        layer: usize,
+        spans: &mut [Span<'_>],
+    ) -> Result<Tensor> {
+        self.around(hidden_states, |normed| {
+            self.self_attn.extend(normed, rope, layer, spans)
+        })
+    }
+
+    fn around(
+        &self,
+        hidden_states: &Tensor,
+        self_attn: impl FnOnce(&Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
         let normed = self.input_layernorm.forward(hidden_states)?;
-        let hidden_states = (hidden_states + self.self_attn.forward(&normed, rope, mask)?)?;
+        let hidden_states = (hidden_states + self_attn(&normed)?)?;
         let normed = self.post_attention_layernorm.forward(&hidden_states)?;
         &hidden_states + self.mlp.forward(&normed)?
     }
 }
 
-/// Layers with a final norm; positions start at 0 in every sequence.
+/// Layers with a final norm. Positions start at 0 in every sequence.
 #[derive(Debug, Clone)]
 pub struct EncoderStack {
     layers: Vec<(EncoderLayer, Mask)>,
@@ -202,6 +226,42 @@ impl EncoderStack {
             hidden_states = layer.forward(&hidden_states, &rope, *mask)?;
         }
         self.norm.forward(&hidden_states)
+    }
+
+    /// The next tokens of several sequences, one after another in `hidden_states` `[1, l, h]`, to
+    /// the same shape, after the final norm. Every layer is causal. The caches have grown by the
+    /// tokens afterwards, unless it failed.
+    pub fn extend(&self, hidden_states: &Tensor, spans: &mut [Span<'_>]) -> Result<Tensor> {
+        let LayerConfig {
+            rope_theta,
+            head_dim,
+            ..
+        } = self.cfg;
+        let positions: Vec<usize> = spans
+            .iter()
+            .flat_map(|span| span.cache.len()..span.cache.len() + span.len)
+            .collect();
+        let rope = Rope::at(
+            rope_theta,
+            head_dim,
+            &positions,
+            hidden_states.dtype(),
+            hidden_states.device(),
+        )?;
+        let mut hidden_states = hidden_states.clone();
+        for (i, (layer, _)) in self.layers.iter().enumerate() {
+            hidden_states = layer.extend(&hidden_states, &rope, i, spans)?;
+        }
+        for span in spans {
+            span.cache.advance(span.len);
+        }
+        self.norm.forward(&hidden_states)
+    }
+
+    /// An empty cache for [`Self::extend`], with room for `tokens`.
+    pub fn cache(&self, tokens: usize, dtype: DType, device: &Device) -> Result<KvCache> {
+        let heads = (self.cfg.num_key_value_heads, self.cfg.head_dim);
+        KvCache::new(self.layers.len(), heads, tokens, dtype, device)
     }
 
     /// Parameters of `layers` layers and the norm.

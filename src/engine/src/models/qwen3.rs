@@ -1,62 +1,24 @@
-//! Qwen3, as the text encoder: token ids to the hidden states after the final norm.
+//! Qwen3: token ids to the hidden states after the final norm. One network, twice in use: as the
+//! text encoder, and with a head ([`CausalLm`]) as the language model.
 //!
 //! Reference: `transformers` `Qwen3Model`. Captions go through the whole network; lyrics take
-//! rows of the embedding table only.
+//! rows of the embedding table only. The language model extends sequences token by token
+//! ([`Qwen3::extend`]), each with a cache of its own.
 
-use candle_core::{DType, Result, Tensor};
-use serde::Deserialize;
+mod causal_lm;
+mod config;
 
-use super::encoder_layer::{EncoderStack, LayerConfig, validate_layers};
+use candle_core::{DType, Result, Tensor, bail};
+
+pub use causal_lm::CausalLm;
+pub use config::Config;
+
+use super::encoder_layer::EncoderStack;
 use crate::{
     footprint::Footprint,
-    nn::{Backend, Mask, Weights},
+    kernels::matvec::FEW_ROWS,
+    nn::{Backend, KvCache, Mask, Span, Weights},
 };
-
-/// Keys of `config.json` that the network uses.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Config {
-    /// Rows of the embedding table.
-    pub vocab_size: usize,
-    /// Width.
-    pub hidden_size: usize,
-    /// Width inside the MLP.
-    pub intermediate_size: usize,
-    /// Layers.
-    pub num_hidden_layers: usize,
-    /// Query heads.
-    pub num_attention_heads: usize,
-    /// Key and value heads.
-    pub num_key_value_heads: usize,
-    /// Width of a head; not `hidden_size / num_attention_heads`.
-    pub head_dim: usize,
-    /// Base of the rotary angles.
-    pub rope_theta: f64,
-    /// Epsilon of every norm.
-    pub rms_norm_eps: f64,
-}
-
-impl Config {
-    fn layer(&self) -> LayerConfig {
-        LayerConfig {
-            hidden_size: self.hidden_size,
-            intermediate_size: self.intermediate_size,
-            num_attention_heads: self.num_attention_heads,
-            num_key_value_heads: self.num_key_value_heads,
-            head_dim: self.head_dim,
-            rope_theta: self.rope_theta,
-            rms_norm_eps: self.rms_norm_eps,
-        }
-    }
-
-    /// What makes the config impossible, in words.
-    ///
-    /// # Errors
-    /// The sentence.
-    pub fn validate(&self) -> std::result::Result<(), String> {
-        self.layer().validate()?;
-        validate_layers("num_hidden_layers", self.num_hidden_layers)
-    }
-}
 
 /// The network.
 #[derive(Debug, Clone)]
@@ -66,9 +28,18 @@ pub struct Qwen3 {
     layers: EncoderStack,
 }
 
+/// The next tokens of one sequence, and what it has kept of those before them.
+#[derive(Debug)]
+pub struct Chunk<'a> {
+    /// At least one token.
+    pub ids: &'a [u32],
+    /// The sequence's own cache, from [`Qwen3::cache`].
+    pub cache: &'a mut KvCache,
+}
+
 impl Qwen3 {
     /// Takes `embed_tokens`, `layers.*` and `norm`, below `model.` where the checkpoint has that
-    /// prefix. The embeddings are tied: there is no head to load.
+    /// prefix.
     pub fn load(cfg: &Config, backend: Backend, w: &Weights) -> Result<Self> {
         let w = if w.pp("model.embed_tokens").contains("weight") {
             w.pp("model")
@@ -96,6 +67,53 @@ impl Qwen3 {
         self.layers.forward(&self.embed(ids)?)
     }
 
+    /// An empty cache of one sequence, with room for `tokens`.
+    pub fn cache(&self, tokens: usize) -> Result<KvCache> {
+        let (dtype, device) = (self.embed_tokens.dtype(), self.embed_tokens.device());
+        self.layers.cache(tokens, dtype, device)
+    }
+
+    /// Hidden states after the final norm of every new token, `[l, h]` for each chunk.
+    ///
+    /// Short chunks go through the network together, a long one alone, so on a CPU the bits of a
+    /// sequence depend on its own chunks and on nothing beside it.
+    pub fn extend(&self, chunks: &mut [Chunk<'_>]) -> Result<Vec<Tensor>> {
+        let mut outputs = Vec::with_capacity(chunks.len());
+        let mut rest = chunks;
+        while let Some(count) = together(rest) {
+            let (group, later) = rest.split_at_mut(count);
+            self.extend_together(group, &mut outputs)?;
+            rest = later;
+        }
+        Ok(outputs)
+    }
+
+    fn extend_together(&self, chunks: &mut [Chunk<'_>], outputs: &mut Vec<Tensor>) -> Result<()> {
+        let ids: Vec<u32> = chunks.iter().flat_map(|chunk| chunk.ids).copied().collect();
+        let mut spans = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            if chunk.ids.is_empty() {
+                bail!("a sequence cannot be extended by no token");
+            }
+            spans.push(Span {
+                len: chunk.ids.len(),
+                cache: &mut *chunk.cache,
+            });
+        }
+        let count = ids.len();
+        let ids = Tensor::from_vec(ids, (1, count), self.embed_tokens.device())?;
+        let hidden_states = self
+            .layers
+            .extend(&self.embed(&ids)?, &mut spans)?
+            .squeeze(0)?; // [l, h]
+        let mut first = 0;
+        for span in &spans {
+            outputs.push(hidden_states.narrow(0, first, span.len)?);
+            first += span.len;
+        }
+        Ok(())
+    }
+
     /// Parameters, embeddings included.
     pub fn parameters(cfg: &Config) -> u64 {
         (cfg.vocab_size * cfg.hidden_size) as u64
@@ -107,6 +125,19 @@ impl Qwen3 {
         let activations = cfg.layer().activation_bytes(1, l, backend, dtype);
         Footprint::new(Self::parameters(cfg), dtype).with_activations(activations)
     }
+}
+
+/// How many of the first chunks run together; `None` when there are none.
+fn together(chunks: &[Chunk<'_>]) -> Option<usize> {
+    let mut tokens = 0;
+    let fitting = chunks
+        .iter()
+        .take_while(|chunk| {
+            tokens += chunk.ids.len();
+            tokens <= FEW_ROWS
+        })
+        .count();
+    (!chunks.is_empty()).then_some(fitting.max(1))
 }
 
 #[cfg(test)]
@@ -125,6 +156,8 @@ mod tests {
             head_dim: 128,
             rope_theta: 1e6,
             rms_norm_eps: 1e-6,
+            tie_word_embeddings: true,
+            max_position_embeddings: None,
         };
         assert_eq!(Qwen3::parameters(&cfg), 595_776_512);
     }

@@ -6,7 +6,7 @@
 
 use candle_core::{DType, Module, Result, Tensor};
 
-use super::{Linear, Mask, RmsNorm, Rope, Weights};
+use super::{KvCache, Linear, Mask, RmsNorm, Rope, Weights};
 use crate::kernels::attention as kernel;
 
 /// How attention is computed.
@@ -82,6 +82,15 @@ pub struct KeyValues {
     v: Tensor,
 }
 
+/// The next tokens of one sequence among those of a forward, and what the sequence has kept.
+#[derive(Debug)]
+pub struct Span<'a> {
+    /// Tokens, at least one.
+    pub len: usize,
+    /// Keys and values of the tokens before them.
+    pub cache: &'a mut KvCache,
+}
+
 /// The attention block.
 #[derive(Debug, Clone)]
 pub struct Attention {
@@ -117,6 +126,32 @@ impl Attention {
         let KeyValues { k, v } = self.key_values(x)?;
         let k = rope.apply(&k)?;
         self.output(&self.backend.attend(&q, &k, &v, mask)?)
+    }
+
+    /// Causal self-attention over the next tokens of several sequences, one after another in `x`
+    /// `[1, l, h]`: each looks at its own sequence only. Gives the shape of `x`.
+    pub fn extend(
+        &self,
+        x: &Tensor,
+        rope: &Rope,
+        layer: usize,
+        spans: &mut [Span<'_>],
+    ) -> Result<Tensor> {
+        let q = rope.apply(&self.queries(x)?)?;
+        let KeyValues { k, v } = self.key_values(x)?;
+        let k = rope.apply(&k)?;
+        let mut first = 0;
+        let mut outputs = Vec::with_capacity(spans.len());
+        for Span { len, cache } in spans {
+            let own = |t: &Tensor| t.narrow(2, first, *len)?.contiguous(); // [1, heads, l, d]
+            let (keys, values) = cache.append(layer, &own(&k)?, &own(&v)?)?;
+            outputs.push(
+                self.backend
+                    .attend(&own(&q)?, &keys, &values, Mask::Causal)?,
+            );
+            first += *len;
+        }
+        self.output(&Tensor::cat(&outputs, 2)?)
     }
 
     /// Keys and values of a sequence `[b, l, h]` for [`Self::cross`].

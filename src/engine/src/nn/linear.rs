@@ -6,6 +6,7 @@
 use candle_core::{Module, Result, Tensor};
 
 use super::Weights;
+use crate::kernels::matvec;
 
 /// `y = x W^T + b`.
 #[derive(Debug, Clone)]
@@ -55,7 +56,11 @@ impl Module for Linear {
                 // One matrix product whatever the number of leading dims; the batched form would
                 // repeat the weight.
                 let rows = x.contiguous()?.reshape(((), input))?;
-                let mut y = rows.matmul(&weight.t()?)?;
+                let mut y = if matvec::takes(&rows, rows.dim(0)?) {
+                    matvec::linear(&rows, weight)?
+                } else {
+                    rows.matmul(&weight.t()?)?
+                };
                 if let Some(bias) = bias {
                     y = y.broadcast_add(bias)?;
                 }

@@ -6,7 +6,7 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
-/// Cosines and sines for positions `0..len`.
+/// Cosines and sines for some positions.
 #[derive(Debug, Clone)]
 pub struct Rope {
     /// `[l, d/2]`
@@ -16,15 +16,29 @@ pub struct Rope {
 }
 
 impl Rope {
-    /// Tables for `len` positions of heads of size `d`.
+    /// Tables for positions `0..len` of heads of size `d`.
     pub fn new(theta: f64, d: usize, len: usize, dtype: DType, device: &Device) -> Result<Self> {
+        let positions: Vec<usize> = (0..len).collect();
+        Self::at(theta, d, &positions, dtype, device)
+    }
+
+    /// Tables for any positions of heads of size `d`, in the order given.
+    pub fn at(
+        theta: f64,
+        d: usize,
+        positions: &[usize],
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
         let half = d / 2;
+        let len = positions.len();
         let inverse: Vec<f32> = (0..half)
             .map(|j| 1.0 / (theta as f32).powf((2 * j) as f32 / d as f32))
             .collect();
         let angles = |f: fn(f32) -> f32| -> Vec<f32> {
-            (0..len)
-                .flat_map(|position| inverse.iter().map(move |w| f(position as f32 * w)))
+            positions
+                .iter()
+                .flat_map(|position| inverse.iter().map(move |w| f(*position as f32 * w)))
                 .collect()
         };
         let table =
@@ -35,8 +49,33 @@ impl Rope {
         })
     }
 
-    /// Turns `x` `[b, heads, l, d]`, whose first row stands at position 0.
+    /// Turns `x` `[b, heads, l, d]`, whose rows stand at the positions of the tables.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
         candle_nn::rotary_emb::rope(&x.contiguous()?, &self.cos, &self.sin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rope;
+    use candle_core::{DType, Device};
+
+    /// bf16 counts exactly to 256 only: angles must not be made in it.
+    #[test]
+    fn far_positions_keep_their_angles_in_bf16() {
+        let positions = [0usize, 256, 257, 2049, 4097, 8191];
+        let at = |dtype| Rope::at(1e6, 16, &positions, dtype, &Device::Cpu).unwrap();
+        let (exact, rounded) = (at(DType::F32), at(DType::BF16));
+        for (exact, rounded) in [(&exact.cos, &rounded.cos), (&exact.sin, &rounded.sin)] {
+            let cast = exact.to_dtype(DType::BF16).unwrap();
+            let values = |t: &candle_core::Tensor| {
+                let t = t.to_dtype(DType::F32).unwrap();
+                t.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+            };
+            assert_eq!(values(&cast), values(rounded));
+        }
+        let fast = exact.sin.narrow(1, 0, 1).unwrap().flatten_all().unwrap();
+        let fast: Vec<f32> = fast.to_vec1().unwrap();
+        assert!((f64::from(fast[4]) - 4097f64.sin()).abs() < 1e-3);
     }
 }

@@ -3,15 +3,15 @@
 
 use rayon::prelude::*;
 
-use super::{Shapes, exp2::exp2};
+use super::{Heads, Shapes, exp2::exp2};
 use crate::kernels::simd::{mul_add, multiversion};
 use crate::nn::mask::Mask;
 
 pub(super) fn attend(
     shapes: &Shapes,
     q: &[f32],
-    k: &[f32],
-    v: &[f32],
+    k: Heads<'_>,
+    v: Heads<'_>,
     scale: f32,
     mask: Mask,
     out: &mut [f32],
@@ -28,12 +28,12 @@ pub(super) fn attend(
             let (head, query) = (row / lq, row % lq);
             let kv_head = head / nq * nk + head % nq / (nq / nk);
             let keys = mask.keys(shapes.position(query), lk);
-            let span = (kv_head * lk + keys.start) * d..(kv_head * lk + keys.end) * d;
+            let span = keys.start * d..keys.end * d;
             scores.resize(keys.len(), 0.0);
             attend_row(
                 &q[row * d..][..d],
-                &k[span.clone()],
-                &v[span],
+                &k.get(kv_head)[span.clone()],
+                &v.get(kv_head)[span],
                 scale,
                 scores,
                 out,

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Shapes, exp2::exp2};
+use super::{Heads, Shapes, exp2::exp2};
 use crate::kernels::parallel::for_each_with_scratch;
 use crate::kernels::simd::multiversion;
 use crate::kernels::tile::{COLUMNS, Packed, accumulate, panel_rows};
@@ -24,7 +24,7 @@ const KEYS: usize = 240;
 const LOWEST: f32 = -1e30;
 
 /// Keys and values of one head, packed once and read by every block of queries.
-struct Head {
+struct PackedHead {
     /// `[lk, d]`
     keys: Packed,
     /// `[d, lk]`
@@ -48,8 +48,8 @@ struct Scratch {
 pub(super) fn attend(
     shapes: &Shapes,
     q: &[f32],
-    k: &[f32],
-    v: &[f32],
+    k: Heads<'_>,
+    v: Heads<'_>,
     scale: f32,
     mask: Mask,
     out: &mut [f32],
@@ -62,11 +62,11 @@ pub(super) fn attend(
         lk,
         d,
     } = *shapes;
-    let heads: Vec<Head> = (0..b * nk)
+    let heads: Vec<PackedHead> = (0..b * nk)
         .into_par_iter()
         .map(|head| {
-            let (k, v) = (&k[head * lk * d..][..lk * d], &v[head * lk * d..][..lk * d]);
-            Head {
+            let (k, v) = (k.get(head), v.get(head));
+            PackedHead {
                 keys: Packed::zeros(lk, d).fill(|key, i| k[key * d + i]),
                 values: Packed::zeros(d, lk).fill(|i, key| v[key * d + i]),
             }
@@ -117,7 +117,7 @@ pub(super) fn attend(
 /// in `scratch.sum`.
 fn attend_block(
     shapes: &Shapes,
-    head: &Head,
+    head: &PackedHead,
     q: &[f32],
     queries: Range<usize>,
     scale: f32,

@@ -154,6 +154,24 @@ fn same_bytes_whatever_the_threads_and_the_batch() {
 }
 
 #[test]
+fn keys_in_a_longer_cache_are_read_where_they_lie() {
+    for lq in [1, 5, 40] {
+        let q = tensor(&[2, 4, lq, 16], 1);
+        let (k, v) = (tensor(&[2, 2, 70, 16], 2), tensor(&[2, 2, 70, 16], 3));
+        let first = |t: &Tensor| t.narrow(2, 0, 50).unwrap();
+        let packed = |t: &Tensor| first(t).contiguous().unwrap();
+        let there = fused(&q, &first(&k), &first(&v), 0.25, Mask::Causal).unwrap();
+        let copied = fused(&q, &packed(&k), &packed(&v), 0.25, Mask::Causal).unwrap();
+        assert_eq!(flat(&there), flat(&copied));
+        // Rows that are themselves apart are put together.
+        let turned = k.transpose(2, 3).unwrap().contiguous().unwrap();
+        let turned = turned.transpose(2, 3).unwrap();
+        let apart = fused(&q, &first(&turned), &first(&v), 0.25, Mask::Causal).unwrap();
+        assert_eq!(flat(&apart), flat(&copied));
+    }
+}
+
+#[test]
 fn wrong_shapes_are_refused() {
     let t = |shape: &[usize]| tensor(shape, 1);
     let refused = |q: &[usize], k: &[usize], v: &[usize], mask| {
