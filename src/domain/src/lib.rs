@@ -2,7 +2,7 @@
 //!
 //! No clock, file, thread or randomness; builds for wasm. Bottom to top:
 //! [`metadata`] (musical values) → [`task`], [`tier`], [`param`] → [`generation`], [`defaults`] →
-//! [`capabilities`], [`service`] → [`plan`], [`event`], [`job`], [`library`], [`examples`].
+//! [`capabilities`], [`service`] → [`plan`], [`event`], [`job`], [`library`], [`examples`], [`song_plan`].
 
 pub mod capabilities;
 pub mod defaults;
@@ -17,9 +17,11 @@ pub mod note;
 pub mod param;
 pub mod plan;
 pub mod service;
+pub mod song_plan;
 pub mod task;
 pub mod tier;
 
 pub use error::UserError;
 pub use generation::GenerationParams;
 pub use note::Note;
+pub use song_plan::SongPlan;

@@ -7,11 +7,13 @@
 
 mod config;
 mod inspect;
+mod language_model;
 mod layout;
 mod list;
 mod pickle;
 mod source;
 
 pub use inspect::{Inspection, ModelKind, ModelReport, inspect};
+pub use language_model::LmCheckpoint;
 pub use layout::{Checkpoint, Module, Part};
 pub use list::{list_lms, list_models};

@@ -5,6 +5,9 @@
 /// Folder name of its DiT, the value of `config_path`.
 pub const NAME: &str = "acestep-v15-demo";
 
+/// Folder name of its language model, the value of `lm_model_path`.
+pub const LM_NAME: &str = "acestep-5Hz-lm-demo";
+
 /// Whether this build holds it.
 pub const BUNDLED: bool = cfg!(feature = "demo-model");
 
@@ -54,6 +57,26 @@ pub const FILES: &[(&str, &[u8])] = &[
     (
         "Qwen3-Embedding-0.6B/tokenizer_config.json",
         include_bytes!("../demo-model/Qwen3-Embedding-0.6B/tokenizer_config.json"),
+    ),
+    #[cfg(feature = "demo-model")]
+    (
+        "acestep-5Hz-lm-demo/config.json",
+        include_bytes!("../demo-model/acestep-5Hz-lm-demo/config.json"),
+    ),
+    #[cfg(feature = "demo-model")]
+    (
+        "acestep-5Hz-lm-demo/model.safetensors",
+        include_bytes!("../demo-model/acestep-5Hz-lm-demo/model.safetensors"),
+    ),
+    #[cfg(feature = "demo-model")]
+    (
+        "acestep-5Hz-lm-demo/tokenizer.json",
+        include_bytes!("../demo-model/acestep-5Hz-lm-demo/tokenizer.json"),
+    ),
+    #[cfg(feature = "demo-model")]
+    (
+        "acestep-5Hz-lm-demo/tokenizer_config.json",
+        include_bytes!("../demo-model/acestep-5Hz-lm-demo/tokenizer_config.json"),
     ),
 ];
 

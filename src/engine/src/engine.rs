@@ -7,9 +7,10 @@ use acestep_domain::{capabilities::DeviceKind, note::Note, task::Family};
 use candle_core::Tensor;
 
 pub use crate::pipeline::generate::{Request, RunReport, Take};
+pub use crate::planner::language_model::{LanguageModel, LmInfo};
 use crate::{
     audio::{Audio, resample::resample},
-    checkpoint::Checkpoint,
+    checkpoint::{Checkpoint, LmCheckpoint},
     device,
     error::{Error, Result, Stage},
     models::oobleck::{self, Oobleck},
@@ -76,6 +77,7 @@ pub struct EngineInfo {
 pub struct Engine {
     info: EngineInfo,
     networks: Networks,
+    language_model: Option<LanguageModel>,
 }
 
 impl Engine {
@@ -122,12 +124,50 @@ impl Engine {
         Ok(Self {
             info,
             networks: loaded.networks,
+            language_model: None,
         })
     }
 
     /// What is loaded.
     pub fn info(&self) -> &EngineInfo {
         &self.info
+    }
+
+    /// Loads a language model beside the DiT. The one loaded before is given up first, so that
+    /// never two are in memory; it is gone if the new one cannot be loaded.
+    ///
+    /// # Errors
+    /// See [`LanguageModel::load`].
+    pub fn load_lm(
+        &mut self,
+        source: &LmCheckpoint,
+        options: &LoadOptions,
+        observer: &dyn Observer,
+    ) -> Result<&LmInfo> {
+        self.language_model = None;
+        let loaded = LanguageModel::load(source, options, observer)?;
+        Ok(self.language_model.insert(loaded).info())
+    }
+
+    /// Gives the language model up; whether there was one.
+    pub fn unload_lm(&mut self) -> bool {
+        self.language_model.take().is_some()
+    }
+
+    /// The language model, when one is loaded: its jobs are its own methods.
+    pub fn lm(&self) -> Option<&LanguageModel> {
+        self.language_model.as_ref()
+    }
+
+    /// The language model, for jobs that need one.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when none is loaded.
+    pub fn require_lm(&self) -> Result<&LanguageModel> {
+        self.lm().ok_or_else(|| Error::Unsupported {
+            what: "writing text or codes".to_owned(),
+            because: "no language model is loaded".to_owned(),
+        })
     }
 
     /// Makes the songs of `request`; `sink` receives each one when it is decoded and checked, in

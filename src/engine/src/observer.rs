@@ -9,6 +9,9 @@ pub trait Observer: Sync {
     /// `done` of `total` units (steps, tiles, …) of `stage` are finished for song `item` of the batch.
     fn progress(&self, stage: Stage, item: usize, done: usize, total: usize);
 
+    /// The language model wrote more; see [`Writing`].
+    fn writing(&self, _writing: &Writing<'_>) {}
+
     /// True once the user asked to stop.
     fn cancelled(&self) -> bool;
 
@@ -20,6 +23,23 @@ pub trait Observer: Sync {
             Ok(())
         }
     }
+}
+
+/// How far the language model is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Writing<'a> {
+    /// What it writes: `bpm`, `caption`, `lyrics`, `codes`, ….
+    pub field: &'static str,
+    /// All text so far, of a text job; empty while codes are written.
+    pub text: &'a str,
+    /// Tokens of each sequence so far.
+    pub tokens: usize,
+    /// Tokens of each sequence in all, where that is known: codes are counted beforehand.
+    pub total: Option<usize>,
+    /// Tokens in a second, of all sequences together.
+    pub tokens_per_sec: f64,
+    /// Seconds left, where the total is known and a rate could be measured.
+    pub secs_left: Option<f64>,
 }
 
 /// Ignores progress and never cancels.

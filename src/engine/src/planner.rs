@@ -4,3 +4,12 @@
 //! [`constraint::Constraint`].
 
 pub mod constraint;
+pub mod decode;
+pub mod grammar;
+pub mod jobs;
+pub mod language_model;
+pub mod parse;
+pub mod prompt;
+pub mod sampler;
+pub mod tokenizer;
+pub mod yaml;

@@ -271,7 +271,7 @@ fn vae_source(root: Option<&Path>) -> Result<(Source, String)> {
     }
 }
 
-fn part(source: &Source, folder: &str, placement: &Placement) -> Result<Part> {
+pub(super) fn part(source: &Source, folder: &str, placement: &Placement) -> Result<Part> {
     let (files, names) = open_weights(source, folder)?;
     let path = match names.as_slice() {
         [only] => source.path(&format!("{folder}/{only}")),
@@ -346,7 +346,7 @@ pub(super) fn message(error: &candle_core::Error) -> String {
     }
 }
 
-fn missing_folder(source: &Source) -> String {
+pub(super) fn missing_folder(source: &Source) -> String {
     let names: Vec<String> = source
         .names("")
         .into_iter()

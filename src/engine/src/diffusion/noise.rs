@@ -14,6 +14,10 @@ pub enum Purpose {
     Start,
     /// The fresh noise of one SDE step.
     Step(usize),
+    /// What the language model writes as text; the number counts attempts.
+    Text(usize),
+    /// The codes the language model writes.
+    Codes,
 }
 
 impl Purpose {
@@ -22,6 +26,8 @@ impl Purpose {
         match self {
             Self::Start => 0,
             Self::Step(index) => 0x0100_0000 + index as u32,
+            Self::Text(attempt) => 0x0200_0000 + attempt as u32,
+            Self::Codes => 0x0300_0000,
         }
     }
 }
@@ -36,6 +42,16 @@ pub fn normal(seed: u32, purpose: Purpose, count: usize) -> Vec<f32> {
             box_muller(words[0], words[1])
         })
         .collect()
+}
+
+/// The value at `place` of a stream of uniform numbers, 0 included and 1 not.
+pub fn uniform(seed: u32, purpose: Purpose, place: u64) -> f64 {
+    let words = philox(
+        [0, 0, place as u32, (place >> 32) as u32],
+        [seed, purpose.key()],
+    );
+    let bits = (u64::from(words[0]) << 32 | u64::from(words[1])) >> 11;
+    bits as f64 / (1u64 << 53) as f64
 }
 
 /// The sine half of Box-Muller. The uniforms are rounded to f32 as on the card; logarithm and sine

@@ -1,0 +1,47 @@
+//! What the language model wrote about a song.
+
+use serde::{Deserialize, Serialize};
+
+use crate::metadata::{Bpm, KeyScale, Language, TimeSignature};
+
+/// Caption, lyrics and metadata of a song, as far as they were written. Values the user gave are in
+/// it as given.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SongPlan {
+    /// Tempo.
+    pub bpm: Option<Bpm>,
+    /// One line; empty when none was written.
+    pub caption: String,
+    /// Whole seconds.
+    pub duration_secs: Option<u32>,
+    /// Key.
+    pub keyscale: Option<KeyScale>,
+    /// Language of the vocals.
+    pub language: Option<Language>,
+    /// Beats of a bar.
+    pub timesignature: Option<TimeSignature>,
+    /// Words to sing; empty when there are none.
+    pub lyrics: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_travels_in_the_spellings_of_the_request() {
+        let plan = SongPlan {
+            bpm: Some(Bpm(92)),
+            keyscale: KeyScale::parse("Am").ok(),
+            language: Language::parse("ja").ok(),
+            timesignature: TimeSignature::parse("6/8").ok(),
+            ..SongPlan::default()
+        };
+        let json = serde_json::to_value(&plan).unwrap();
+        assert_eq!(json["keyscale"], "A minor");
+        assert_eq!(json["language"], "ja");
+        assert_eq!(json["timesignature"], "6");
+        assert_eq!(serde_json::from_value::<SongPlan>(json).unwrap(), plan);
+    }
+}

@@ -1,0 +1,566 @@
+//! What the language model is asked to do: plan a song, write codes, rewrite, invent, listen.
+
+use acestep_domain::{
+    SongPlan,
+    metadata::{Bpm, KeyScale, Language, TimeSignature},
+    note::Note,
+};
+
+use super::{
+    constraint::Constraint,
+    decode::Written,
+    grammar::{After, CODES_PER_SECOND, Fields, MIN_DURATION_SECS, codes_of},
+    language_model::{LanguageModel, Run},
+    parse::{self, Answer},
+    prompt,
+    sampler::Sampling,
+    yaml::{self, Scalar},
+};
+use crate::{
+    diffusion::noise::Purpose,
+    error::{Error, Result},
+    observer::Observer,
+};
+
+/// Tokens a plan may have: the fields, a caption and some slack.
+const PLAN_TOKENS: usize = 1024;
+
+/// Tokens a plan with lyrics may have.
+const TEXT_TOKENS: usize = 4096;
+
+/// Length of a song for which neither user nor plan says one.
+const USUAL_SECS: u32 = 120;
+
+/// Values of the user's, which are written as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Given {
+    /// Tempo.
+    pub bpm: Option<Bpm>,
+    /// Length in seconds; the plan has whole ones.
+    pub duration_secs: Option<f64>,
+    /// Key.
+    pub keyscale: Option<KeyScale>,
+    /// Language of the vocals.
+    pub language: Option<Language>,
+    /// Beats of a bar.
+    pub timesignature: Option<TimeSignature>,
+}
+
+/// What all text jobs are told besides their input.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TextOptions {
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Seed of the draws.
+    pub seed: u32,
+    /// Longest song that may be planned, in seconds.
+    pub max_duration_secs: u32,
+}
+
+/// Metadata of a song are to be planned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanRequest {
+    /// Style, mood, instruments.
+    pub caption: String,
+    /// Words to sing.
+    pub lyrics: String,
+    /// Values of the user's.
+    pub given: Given,
+    /// The caption is written anew.
+    pub write_caption: bool,
+    /// The language is told, or detected where none is given.
+    pub write_language: bool,
+    /// Sampling, seed, limits.
+    pub options: TextOptions,
+}
+
+/// A text job's result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// What was written, the user's values as given.
+    pub plan: SongPlan,
+    /// The thinking, letter by letter; empty when the model was not asked.
+    pub text: String,
+    /// What was clamped, left out or cut.
+    pub notes: Vec<Note>,
+    /// Tokens written.
+    pub tokens: usize,
+}
+
+/// Codes of songs are to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CodesRequest {
+    /// The user's caption.
+    pub caption: String,
+    /// Words to sing.
+    pub lyrics: String,
+    /// What was planned, see [`LanguageModel::plan_song`].
+    pub plan: SongPlan,
+    /// Length of the songs in seconds; without it the plan's.
+    pub duration_secs: Option<f64>,
+    /// Longest song that may be made, in seconds.
+    pub max_duration_secs: u32,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Guidance; 1 and less = off.
+    pub guidance_scale: f64,
+    /// What guidance steers away from; blank = the absence of any input.
+    pub negative_prompt: String,
+    /// A song each.
+    pub seeds: Vec<u32>,
+}
+
+/// Codes of some songs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Codes {
+    /// `0..=63999`, five a second, for each seed.
+    pub songs: Vec<Vec<u32>>,
+    /// What was clamped or assumed.
+    pub notes: Vec<Note>,
+}
+
+impl Given {
+    /// The fields of the grammar, validated; a length beyond `max` is clamped with a note.
+    fn fields(&self, max: u32, notes: &mut Vec<Note>) -> Result<Fields> {
+        if let Some(bpm) = self.bpm.filter(|b| !(Bpm::MIN..=Bpm::MAX).contains(&b.0)) {
+            return Err(Error::Invalid {
+                field: "bpm",
+                reason: format!("{bpm} is no tempo from {} to {}", Bpm::MIN, Bpm::MAX),
+            });
+        }
+        let duration_secs = match self.duration_secs {
+            Some(secs) if !secs.is_finite() || secs <= 0.0 => {
+                return Err(Error::Invalid {
+                    field: "duration",
+                    reason: format!("{secs} is no length in seconds"),
+                });
+            }
+            Some(secs) => Some(within(secs, max, notes) as u32),
+            None => None,
+        };
+        Ok(Fields {
+            bpm: self.bpm,
+            duration_secs,
+            keyscale: self.keyscale,
+            language: self.language.filter(|l| *l != Language::UNKNOWN),
+            timesignature: self.timesignature,
+            max_duration_secs: max,
+            ..Fields::default()
+        })
+    }
+}
+
+/// A length between the shortest and the longest, with a note where that changes it.
+fn within(secs: f64, max: u32, notes: &mut Vec<Note>) -> f64 {
+    let used = secs.clamp(
+        f64::from(MIN_DURATION_SECS),
+        f64::from(max.max(MIN_DURATION_SECS)),
+    );
+    if (used - secs).abs() > 1e-9 {
+        notes.push(Note::new(
+            "duration_clamped",
+            "duration",
+            format!(
+                "Duration: {secs} s was asked, and the plan has {used} s, the nearest it may have."
+            ),
+        ));
+    }
+    used
+}
+
+impl LanguageModel {
+    /// Plans a song's metadata. With tempo, length, key and signature given there is nothing left
+    /// to plan: the model is not asked, and the result is what was given.
+    ///
+    /// # Errors
+    /// A value that cannot be used, a prompt too long, cancelled, too little memory, or a model
+    /// that says nothing finite.
+    pub fn plan_song(&self, request: &PlanRequest, observer: &dyn Observer) -> Result<Planned> {
+        let options = &request.options;
+        let mut notes = Vec::new();
+        let mut fields = request
+            .given
+            .fields(options.max_duration_secs, &mut notes)?;
+        if fields.bpm.is_some()
+            && fields.duration_secs.is_some()
+            && fields.keyscale.is_some()
+            && fields.timesignature.is_some()
+        {
+            let plan = given(&fields);
+            if request.write_caption {
+                notes.push(Note::new(
+                    "caption_kept",
+                    "caption",
+                    "Caption: tempo, length, key and signature are all given, so the language model was not asked and the caption stays.",
+                ));
+            }
+            return Ok(Planned {
+                plan,
+                text: String::new(),
+                notes,
+                tokens: 0,
+            });
+        }
+        fields.caption = request.write_caption;
+        fields.language_field = request.write_language;
+        let prompt = prompt::plan(self.tokenizer(), &request.caption, &request.lyrics)?;
+        let (answer, planned) = self.text_job(
+            prompt,
+            PLAN_TOKENS,
+            &fields,
+            After::Stop,
+            options,
+            notes,
+            observer,
+        )?;
+        Ok(planned_by(answer, &fields, planned))
+    }
+
+    /// Writes the codes of songs, exactly five a second.
+    ///
+    /// # Errors
+    /// See [`Self::plan_song`]; and the tokenizer has not the whole codebook.
+    pub fn codes(&self, request: &CodesRequest, observer: &dyn Observer) -> Result<Codes> {
+        let tokenizer = self.tokenizer();
+        tokenizer.code_ids()?;
+        let mut notes = Vec::new();
+        let asked = request
+            .duration_secs
+            .or(request.plan.duration_secs.map(f64::from));
+        let secs = asked.unwrap_or_else(|| {
+            notes.push(Note::new(
+                "duration_assumed",
+                "duration",
+                format!("Duration: neither you nor the plan says one; {USUAL_SECS} s are made, or as many as may be."),
+            ));
+            f64::from(USUAL_SECS.min(request.max_duration_secs))
+        });
+        if !secs.is_finite() || secs <= 0.0 {
+            return Err(Error::Invalid {
+                field: "duration",
+                reason: format!("{secs} is no length in seconds"),
+            });
+        }
+        let target = codes_of(within(secs, request.max_duration_secs, &mut notes));
+        let yaml = repeated(&request.plan);
+        let prompt = prompt::codes(tokenizer, &request.caption, &request.lyrics, &yaml)?;
+        self.check_length(prompt.len(), target, "lyrics")?;
+        let guidance = if request.guidance_scale > 1.0 {
+            let prompt = prompt::codes_unconditional(tokenizer, &request.negative_prompt)?;
+            self.check_length(prompt.len(), target, "lm_negative_prompt")?;
+            Some((prompt, request.guidance_scale as f32))
+        } else {
+            None
+        };
+        let run = Run {
+            prompt,
+            guidance,
+            budget: target,
+            sampling: request.sampling,
+            seeds: &request.seeds,
+            purpose: Purpose::Codes,
+            total: Some(target),
+        };
+        let grammar =
+            || -> Result<Box<dyn Constraint>> { Ok(Box::new(self.grammar.codes(Some(target))?)) };
+        let songs = self.run(&run, &grammar, observer)?;
+        let songs = songs
+            .into_iter()
+            .map(|song| {
+                let codes: Vec<u32> = song
+                    .ids
+                    .iter()
+                    .filter_map(|id| tokenizer.code(*id))
+                    .collect();
+                if codes.len() == target {
+                    Ok(codes)
+                } else {
+                    Err(Error::LanguageModel {
+                        field: "codes",
+                        reason: format!("{} codes were written instead of {target}", codes.len()),
+                    })
+                }
+            })
+            .collect::<Result<_>>()?;
+        Ok(Codes { songs, notes })
+    }
+
+    /// Rewrites caption and lyrics and fills in metadata. What the model leaves out stays.
+    ///
+    /// # Errors
+    /// See [`Self::plan_song`].
+    pub fn format(
+        &self,
+        caption: &str,
+        lyrics: &str,
+        given: &Given,
+        options: &TextOptions,
+        observer: &dyn Observer,
+    ) -> Result<Planned> {
+        let mut notes = Vec::new();
+        let mut fields = given.fields(options.max_duration_secs, &mut notes)?;
+        fields.caption = true;
+        fields.language_field = fields.language.is_none();
+        let prompt = prompt::format(self.tokenizer(), caption, lyrics)?;
+        let (answer, planned) = self.text_job(
+            prompt,
+            TEXT_TOKENS,
+            &fields,
+            After::Lyrics,
+            options,
+            notes,
+            observer,
+        )?;
+        let mut planned = planned_by(answer, &fields, planned);
+        for (written, stays) in [
+            (&mut planned.plan.caption, caption),
+            (&mut planned.plan.lyrics, lyrics),
+        ] {
+            if written.is_empty() {
+                stays.trim().clone_into(written);
+            }
+        }
+        Ok(planned)
+    }
+
+    /// Invents a song for a description; a blank one is up to the model.
+    ///
+    /// # Errors
+    /// See [`Self::plan_song`].
+    pub fn create_sample(
+        &self,
+        description: &str,
+        instrumental: bool,
+        given: &Given,
+        options: &TextOptions,
+        observer: &dyn Observer,
+    ) -> Result<Planned> {
+        let mut notes = Vec::new();
+        let mut fields = given.fields(options.max_duration_secs, &mut notes)?;
+        fields.caption = true;
+        fields.language_field = true;
+        let prompt = prompt::create_sample(self.tokenizer(), description, instrumental)?;
+        let (answer, planned) = self.text_job(
+            prompt,
+            TEXT_TOKENS,
+            &fields,
+            After::Lyrics,
+            options,
+            notes,
+            observer,
+        )?;
+        let mut planned = planned_by(answer, &fields, planned);
+        // Told to be instrumental, it may sing all the same.
+        if instrumental {
+            prompt::INSTRUMENTAL.clone_into(&mut planned.plan.lyrics);
+        }
+        Ok(planned)
+    }
+
+    /// Describes codes: metadata and lyrics. The length is that of the codes.
+    ///
+    /// # Errors
+    /// See [`Self::plan_song`]; and a code is none, or the tokenizer has not the whole codebook.
+    pub fn understand(
+        &self,
+        codes: &[u32],
+        options: &TextOptions,
+        observer: &dyn Observer,
+    ) -> Result<Planned> {
+        let fields = Fields {
+            caption: true,
+            language_field: true,
+            max_duration_secs: options.max_duration_secs,
+            ..Fields::default()
+        };
+        let prompt = prompt::understand(self.tokenizer(), codes)?;
+        let (answer, planned) = self.text_job(
+            prompt,
+            TEXT_TOKENS,
+            &fields,
+            After::Lyrics,
+            options,
+            Vec::new(),
+            observer,
+        )?;
+        let mut planned = planned_by(answer, &fields, planned);
+        if !codes.is_empty() {
+            let secs = (codes.len() as f64 / CODES_PER_SECOND).round() as u32;
+            if let Some(written) = planned.plan.duration_secs.filter(|w| *w != secs) {
+                planned.notes.push(Note::new(
+                    "duration_counted",
+                    "duration",
+                    format!(
+                        "Duration: the language model heard {written} s; the codes last {secs} s."
+                    ),
+                ));
+            }
+            planned.plan.duration_secs = Some(secs);
+        }
+        Ok(planned)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one job in all its parts")]
+    fn text_job(
+        &self,
+        prompt: Vec<u32>,
+        budget: usize,
+        fields: &Fields,
+        after: After,
+        options: &TextOptions,
+        mut notes: Vec<Note>,
+        observer: &dyn Observer,
+    ) -> Result<(Answer, Planned)> {
+        // Lyrics have what is left; the plan itself must fit.
+        self.check_length(prompt.len(), PLAN_TOKENS, "lyrics")?;
+        let budget = budget.min(self.room(prompt.len()));
+        let run = Run {
+            prompt,
+            guidance: None,
+            budget,
+            sampling: options.sampling,
+            seeds: &[options.seed],
+            purpose: Purpose::Text(0),
+            total: None,
+        };
+        let grammar = || -> Result<Box<dyn Constraint>> {
+            Ok(Box::new(self.grammar.thinking(fields, after)?))
+        };
+        let written = self.run(&run, &grammar, observer)?;
+        let Some(Written { ids, cut }) = written.into_iter().next() else {
+            return Err(Error::LanguageModel {
+                field: "plan",
+                reason: "nothing was written".to_owned(),
+            });
+        };
+        if cut {
+            notes.push(Note::new(
+                "lyrics_cut",
+                "lyrics",
+                format!("Lyrics: the language model did not come to an end within {budget} tokens; they break off there."),
+            ));
+        }
+        let control = self.tokenizer().control();
+        let mut parts = ids.splitn(2, |id| *id == control.think_end);
+        let text = self.tokenizer().decode(parts.next().unwrap_or_default());
+        let after = self.tokenizer().decode(parts.next().unwrap_or_default());
+        let answer = parse::answer(&text, &after);
+        notes.extend(
+            answer
+                .warnings
+                .iter()
+                .map(|warning| Note::general("lm_value_unused", warning.clone())),
+        );
+        let planned = Planned {
+            plan: SongPlan::default(),
+            text: text.trim().to_owned(),
+            notes,
+            tokens: ids.len(),
+        };
+        Ok((answer, planned))
+    }
+}
+
+/// The plan that holds nothing but what was given.
+fn given(fields: &Fields) -> SongPlan {
+    SongPlan {
+        bpm: fields.bpm,
+        duration_secs: fields.duration_secs,
+        keyscale: fields.keyscale,
+        language: fields.language,
+        timesignature: fields.timesignature,
+        ..SongPlan::default()
+    }
+}
+
+/// The answer as a plan, in which the user's values stand as given.
+fn planned_by(answer: Answer, fields: &Fields, planned: Planned) -> Planned {
+    let user = given(fields);
+    let plan = SongPlan {
+        bpm: user.bpm.or(answer.bpm),
+        caption: answer.caption,
+        duration_secs: user.duration_secs.or(answer.duration_secs),
+        keyscale: user.keyscale.or(answer.keyscale),
+        language: user.language.or(answer.language),
+        timesignature: user.timesignature.or(answer.timesignature),
+        lyrics: answer.lyrics,
+    };
+    Planned { plan, ..planned }
+}
+
+/// The plan as the codes' prompt repeats it.
+fn repeated(plan: &SongPlan) -> String {
+    let text = |text: String| Scalar::Text(text);
+    let caption: Vec<&str> = plan.caption.split_whitespace().collect();
+    let fields = [
+        ("bpm", plan.bpm.map(|bpm| Scalar::Number(bpm.0))),
+        (
+            "caption",
+            (!caption.is_empty()).then(|| text(caption.join(" "))),
+        ),
+        ("duration", plan.duration_secs.map(Scalar::Number)),
+        ("keyscale", plan.keyscale.map(|key| text(key.to_string()))),
+        (
+            "language",
+            plan.language
+                .map(|language| text(language.code().to_owned())),
+        ),
+        (
+            "timesignature",
+            plan.timesignature
+                .map(|time| Scalar::Number(u32::from(time.beats()))),
+        ),
+    ];
+    let present: Vec<(&str, Scalar)> = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect();
+    yaml::dump(&present)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plan_is_repeated_as_the_training_text_had_it() {
+        let plan = SongPlan {
+            bpm: Some(Bpm(90)),
+            caption: "soft  piano:\nwarm".to_owned(),
+            duration_secs: Some(30),
+            keyscale: KeyScale::parse("F# minor").ok(),
+            language: Language::parse("no").ok(),
+            timesignature: TimeSignature::parse("4").ok(),
+            lyrics: "never in it".to_owned(),
+        };
+        assert_eq!(
+            repeated(&plan),
+            "bpm: 90\ncaption: 'soft piano: warm'\nduration: 30\nkeyscale: F# minor\nlanguage: 'no'\ntimesignature: 4"
+        );
+        assert_eq!(repeated(&SongPlan::default()), "");
+    }
+
+    #[test]
+    fn lengths_are_clamped_with_a_note_and_nonsense_is_refused() {
+        let mut notes = Vec::new();
+        let given = |secs| Given {
+            duration_secs: Some(secs),
+            ..Given::default()
+        };
+        for (secs, used) in [(10.0, 10), (30.9, 30), (9.99, 10), (360.0, 240)] {
+            let fields = given(secs).fields(240, &mut notes).unwrap();
+            assert_eq!(fields.duration_secs, Some(used));
+        }
+        assert_eq!(notes.len(), 2, "{notes:?}");
+        for wrong in [f64::NAN, 0.0, -1.0] {
+            assert!(given(wrong).fields(240, &mut notes).is_err());
+        }
+        for wrong in [0, 29, 301, 1_000_000_000] {
+            let given = Given {
+                bpm: Some(Bpm(wrong)),
+                ..Given::default()
+            };
+            assert!(given.fields(240, &mut notes).is_err());
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! A loaded language model: network, tokenizer and grammar, and the one way its jobs are run.
+
+use std::sync::Arc;
+
+use acestep_domain::{event::Stage, note::Note};
+use candle_core::Tensor;
+
+use super::{
+    constraint::Constraint,
+    decode::{self, Script, Step, Writer, Written},
+    grammar::Grammar,
+    sampler::{Sampler, Sampling},
+    tokenizer::LmTokenizer,
+};
+use crate::{
+    checkpoint::LmCheckpoint,
+    device::{self, Placement},
+    diffusion::noise::Purpose,
+    engine::LoadOptions,
+    error::{Error, Result},
+    models::qwen3::{CausalLm, Chunk, Config},
+    nn::Backend,
+    observer::{Observer, Writing},
+};
+
+/// Tokens of prompt and answer together, unless the model was made for fewer.
+const MAX_CONTEXT: usize = 8192;
+
+/// What is loaded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LmInfo {
+    /// Folder name.
+    pub name: String,
+    /// Inside the binary.
+    pub built_in: bool,
+    /// Values of the network.
+    pub parameters: u64,
+    /// Bytes of the weight files.
+    pub weights_bytes: u64,
+    /// Precision of weights and activations.
+    pub dtype: String,
+    /// Tokens that prompt and answer may have together.
+    pub context_tokens: usize,
+    /// It can write and read audio codes; without them it plans metadata only.
+    pub has_codes: bool,
+    /// Tensors nobody took, what the tokenizer lacks.
+    pub notes: Vec<Note>,
+}
+
+/// A loaded language model.
+pub struct LanguageModel {
+    info: LmInfo,
+    config: Config,
+    backend: Backend,
+    placement: Placement,
+    network: CausalLm,
+    tokenizer: Arc<LmTokenizer>,
+    pub(super) grammar: Grammar,
+}
+
+/// How a job is run.
+pub(super) struct Run<'a> {
+    pub(super) prompt: Vec<u32>,
+    pub(super) guidance: Option<(Vec<u32>, f32)>,
+    pub(super) budget: usize,
+    pub(super) sampling: Sampling,
+    pub(super) seeds: &'a [u32],
+    pub(super) purpose: Purpose,
+    /// Tokens of each sequence, when they are counted beforehand.
+    pub(super) total: Option<usize>,
+}
+
+impl LanguageModel {
+    /// Loads `source`. Reports [`Stage::Load`] and can be cancelled between its parts.
+    ///
+    /// # Errors
+    /// A damaged checkpoint, a device that cannot be had, too little memory, cancelled.
+    pub fn load(
+        source: &LmCheckpoint,
+        options: &LoadOptions,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        const PARTS: usize = 2;
+        observer.check()?;
+        let placement = device::open(options.device)?;
+        let backend = if options.fused_attention {
+            Backend::Fused
+        } else {
+            Backend::Standard
+        };
+        let path = source.tokenizer_path();
+        let tokenizer = Arc::new(LmTokenizer::from_bytes(&source.tokenizer()?, &path)?);
+        let config = source.config.clone();
+        if tokenizer.vocabulary() > config.vocab_size {
+            return Err(Error::checkpoint(
+                path,
+                format!(
+                    "the tokenizer has ids up to {}, but the network has {} tokens (vocab_size)",
+                    tokenizer.vocabulary() - 1,
+                    config.vocab_size
+                ),
+            ));
+        }
+        let grammar = Grammar::new(Arc::clone(&tokenizer))?;
+        observer.progress(Stage::Load, 0, 1, PARTS);
+        observer.check()?;
+        let part = source.part(&placement)?;
+        let network = part.load(|w| CausalLm::load(&config, backend, w))?;
+        observer.progress(Stage::Load, 0, PARTS, PARTS);
+        let mut notes = Vec::new();
+        // A tied checkpoint may carry its head along.
+        let unused: Vec<String> = part
+            .unused()
+            .into_iter()
+            .filter(|name| !(config.tie_word_embeddings && name == "lm_head.weight"))
+            .collect();
+        if let Some(first) = unused.first() {
+            notes.push(Note::general(
+                "tensors_unused",
+                format!(
+                    "{}: {} tensors were not used by the language model, for example {first}.",
+                    part.path().display(),
+                    unused.len()
+                ),
+            ));
+        }
+        if !tokenizer.has_codes() {
+            notes.push(Note::new(
+                "lm_without_codes",
+                "thinking",
+                format!(
+                    "{} has no audio codes in its vocabulary: it plans metadata only.",
+                    source.name()
+                ),
+            ));
+        }
+        let info = LmInfo {
+            name: source.name().to_owned(),
+            built_in: source.is_built_in(),
+            parameters: CausalLm::parameters(&config),
+            weights_bytes: part.bytes(),
+            dtype: placement.dtype.as_str().to_owned(),
+            context_tokens: config
+                .max_position_embeddings
+                .unwrap_or(MAX_CONTEXT)
+                .min(MAX_CONTEXT),
+            has_codes: tokenizer.has_codes(),
+            notes,
+        };
+        Ok(Self {
+            info,
+            config,
+            backend,
+            placement,
+            network,
+            tokenizer,
+            grammar,
+        })
+    }
+
+    /// What is loaded.
+    pub fn info(&self) -> &LmInfo {
+        &self.info
+    }
+
+    /// Its tokenizer.
+    pub fn tokenizer(&self) -> &LmTokenizer {
+        &self.tokenizer
+    }
+
+    /// Bytes in use while sequences of the given lengths in tokens, prompts included, are written
+    /// side by side; weights included.
+    pub fn memory_bytes(&self, lengths: &[usize]) -> u64 {
+        CausalLm::footprint(&self.config, lengths, self.backend, self.placement.dtype).total()
+    }
+
+    /// Logits of the token after each prompt, `[v]` each, f32 on the host.
+    ///
+    /// # Errors
+    /// A prompt is empty, too long, or holds an id that is none; too little memory; cancelled.
+    pub fn logits(&self, prompts: &[Vec<u32>], observer: &dyn Observer) -> Result<Vec<Tensor>> {
+        let v = self.network.vocab_size();
+        let invalid = |reason: String| Error::Invalid {
+            field: "prompts",
+            reason,
+        };
+        for (index, prompt) in prompts.iter().enumerate() {
+            if prompt.is_empty() {
+                return Err(invalid(format!("prompt {index} is empty")));
+            }
+            if let Some(id) = prompt.iter().find(|id| **id as usize >= v) {
+                return Err(invalid(format!(
+                    "prompt {index} holds {id}, and ids go from 0 to {}",
+                    v - 1
+                )));
+            }
+            self.check_length(prompt.len(), 0, "prompts")?;
+        }
+        let mut caches = prompts
+            .iter()
+            .map(|prompt| self.network.cache(prompt.len()))
+            .collect::<candle_core::Result<Vec<_>>>()
+            .map_err(Error::in_stage(Stage::LanguageModel))?;
+        observer.check()?;
+        let mut chunks: Vec<Chunk<'_>> = prompts
+            .iter()
+            .zip(&mut caches)
+            .map(|(ids, cache)| Chunk { ids, cache })
+            .collect();
+        if chunks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let all = std::iter::once(0..v).collect::<Vec<_>>();
+        self.network
+            .extend_last(&mut chunks)
+            .and_then(|hidden| self.network.logits(&hidden, &all))
+            .and_then(|logits| logits.to_device(&candle_core::Device::Cpu))
+            .and_then(|logits| (0..prompts.len()).map(|row| logits.get(row)).collect())
+            .map_err(Error::in_stage(Stage::LanguageModel))
+    }
+
+    /// Tokens left for an answer after a prompt.
+    pub(super) fn room(&self, prompt: usize) -> usize {
+        self.info.context_tokens.saturating_sub(prompt)
+    }
+
+    /// Refuses a prompt that leaves less than `answer` tokens.
+    pub(super) fn check_length(
+        &self,
+        prompt: usize,
+        answer: usize,
+        field: &'static str,
+    ) -> Result<()> {
+        if self.room(prompt) >= answer && prompt <= self.info.context_tokens {
+            return Ok(());
+        }
+        Err(Error::Invalid {
+            field,
+            reason: format!(
+                "{prompt} tokens are too long for this language model, which reads and writes {} together and needs {answer} for its answer",
+                self.info.context_tokens
+            ),
+        })
+    }
+
+    /// Runs a job: one sequence a seed, each under its own grammar.
+    pub(super) fn run(
+        &self,
+        run: &Run<'_>,
+        grammar: &dyn Fn() -> Result<Box<dyn Constraint>>,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Written>> {
+        let writers = run
+            .seeds
+            .iter()
+            .map(|seed| {
+                Ok(Writer {
+                    constraint: grammar()?,
+                    sampler: Sampler::new(run.sampling, *seed, run.purpose),
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let script = Script {
+            prompt: &run.prompt,
+            guidance: run
+                .guidance
+                .as_ref()
+                .map(|(prompt, scale)| (prompt.as_slice(), *scale)),
+            budget: run.budget,
+        };
+        let count = run.seeds.len().max(1);
+        let mut report = |step: &Step<'_>| {
+            let rate = if step.secs > 0.0 {
+                step.tokens as f64 / step.secs
+            } else {
+                0.0
+            };
+            let text = if run.total.is_some() {
+                String::new()
+            } else {
+                self.tokenizer.decode(step.ids)
+            };
+            if let Some(total) = run.total {
+                observer.progress(Stage::LanguageModel, 0, step.ids.len(), total);
+            }
+            let left = run.total.filter(|_| rate > 0.0);
+            observer.writing(&Writing {
+                field: step.field,
+                text: &text,
+                tokens: step.ids.len(),
+                total: run.total,
+                tokens_per_sec: rate,
+                secs_left: left
+                    .map(|total| (total.saturating_sub(step.ids.len()) * count) as f64 / rate),
+            });
+        };
+        decode::write(&self.network, &script, writers, observer, &mut report)
+    }
+}

@@ -1,0 +1,288 @@
+//! The language model's jobs as a caller sees them: on the bundled model, and on random weights
+//! with the whole codebook.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(feature = "demo-model")]
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use acestep_domain::{
+    SongPlan,
+    metadata::{Bpm, KeyScale, Language, TimeSignature},
+};
+use acestep_engine::{
+    checkpoint::LmCheckpoint,
+    engine::{LanguageModel, LoadOptions},
+    error::{Error, Stage},
+    observer::{Observer, Silent, Writing},
+    planner::{
+        jobs::{CodesRequest, Given, PlanRequest, TextOptions},
+        sampler::Sampling,
+    },
+};
+use candle_core::{DType, Device, Tensor};
+
+fn demo() -> LanguageModel {
+    let source = LmCheckpoint::demo().unwrap();
+    LanguageModel::load(&source, &LoadOptions::default(), &Silent).unwrap()
+}
+
+fn options(seed: u32) -> TextOptions {
+    TextOptions {
+        sampling: Sampling::default(),
+        seed,
+        max_duration_secs: 240,
+    }
+}
+
+fn request(seed: u32) -> PlanRequest {
+    PlanRequest {
+        caption: "calm lofi with piano".to_owned(),
+        lyrics: "[Instrumental]".to_owned(),
+        given: Given::default(),
+        write_caption: true,
+        write_language: true,
+        options: options(seed),
+    }
+}
+
+/// The demo's vocabulary with the released codes after it, and random weights.
+fn with_codes(codes: u32) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("acestep-5Hz-lm-random");
+    std::fs::create_dir(&model).unwrap();
+    let file =
+        |name: &str| acestep_engine::demo::file(&format!("acestep-5Hz-lm-demo/{name}")).unwrap();
+    let mut tokenizer: serde_json::Value = serde_json::from_slice(file("tokenizer.json")).unwrap();
+    let added = tokenizer["added_tokens"].as_array_mut().unwrap();
+    for code in 0..codes {
+        added.push(serde_json::json!({
+            "id": 1536 + code, "content": format!("<|audio_code_{code}|>"), "special": false,
+            "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+        }));
+    }
+    std::fs::write(model.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    let mut config: serde_json::Value = serde_json::from_slice(file("config.json")).unwrap();
+    let vocabulary = 1536 + codes as usize;
+    config["vocab_size"] = vocabulary.into();
+    std::fs::write(model.join("config.json"), config.to_string()).unwrap();
+    let source = candle_core::safetensors::load_buffer(file("model.safetensors"), &Device::Cpu);
+    let mut tensors = source.unwrap();
+    let name = tensors
+        .keys()
+        .find(|name| name.ends_with("embed_tokens.weight"))
+        .unwrap()
+        .clone();
+    let table = tensors[&name].to_dtype(DType::F32).unwrap();
+    let width = table.dim(1).unwrap();
+    // Rows of the codes: small, and all different.
+    let rows: Vec<f32> = (0..codes as usize * width)
+        .map(|i| ((i as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / 16_777_216.0 * 0.2 - 0.1)
+        .collect();
+    let rows = Tensor::from_vec(rows, (codes as usize, width), &Device::Cpu).unwrap();
+    tensors.insert(name, Tensor::cat(&[table, rows], 0).unwrap());
+    candle_core::safetensors::save(&tensors, model.join("model.safetensors")).unwrap();
+    folder
+}
+
+fn open(folder: &tempfile::TempDir) -> LanguageModel {
+    let source = LmCheckpoint::open(folder.path(), "acestep-5Hz-lm-random").unwrap();
+    LanguageModel::load(&source, &LoadOptions::default(), &Silent).unwrap()
+}
+
+#[test]
+fn a_plan_has_every_field_and_the_same_seed_gives_the_same_one() {
+    let lm = demo();
+    let planned = lm.plan_song(&request(7), &Silent).unwrap();
+    let plan = &planned.plan;
+    assert!(plan.bpm.is_some() && plan.keyscale.is_some(), "{planned:?}");
+    assert!(plan.language.is_some() && plan.timesignature.is_some());
+    assert!((10..=240).contains(&plan.duration_secs.unwrap()));
+    assert!(!plan.caption.is_empty() && plan.lyrics.is_empty());
+    assert!(planned.text.starts_with("bpm: "), "{}", planned.text);
+    assert_eq!(planned, lm.plan_song(&request(7), &Silent).unwrap());
+    let others = (0..6).map(|seed| lm.plan_song(&request(seed), &Silent).unwrap().text);
+    assert!(others.into_iter().any(|text| text != planned.text));
+}
+
+#[test]
+fn the_users_values_are_never_replaced() {
+    let lm = demo();
+    let mut request = request(3);
+    request.given = Given {
+        bpm: Some(Bpm(123)),
+        duration_secs: Some(360.0),
+        keyscale: KeyScale::parse("F# minor").ok(),
+        language: Language::parse("no").ok(),
+        timesignature: None,
+    };
+    let planned = lm.plan_song(&request, &Silent).unwrap();
+    assert!(planned.text.contains("bpm: 123\n") && planned.text.contains("keyscale: F# minor\n"));
+    // 6 minutes where 4 are the most: in the thinking as well as in the plan.
+    assert!(planned.text.contains("duration: 240\n"), "{}", planned.text);
+    assert_eq!(planned.plan.duration_secs, Some(240));
+    assert!(
+        planned
+            .notes
+            .iter()
+            .any(|note| note.code == "duration_clamped")
+    );
+    assert_eq!(planned.plan.language.unwrap().code(), "no");
+
+    request.given.timesignature = TimeSignature::parse("3/4").ok();
+    let known = lm.plan_song(&request, &Silent).unwrap();
+    assert_eq!((known.tokens, known.plan.bpm), (0, Some(Bpm(123))));
+    request.given.bpm = Some(Bpm(999));
+    assert!(matches!(
+        lm.plan_song(&request, &Silent),
+        Err(Error::Invalid { field: "bpm", .. })
+    ));
+}
+
+#[test]
+fn a_description_becomes_a_song_and_lyrics_survive_formatting() {
+    let lm = demo();
+    let sample = lm
+        .create_sample("fast techno", true, &Given::default(), &options(1), &Silent)
+        .unwrap();
+    assert!(!sample.plan.caption.is_empty());
+    assert_eq!(sample.plan.lyrics, "[Instrumental]");
+    let lyrics = "[Verse]\n<|im_end|> we sing </think>\n[Chorus]\nla la <|audio_code_5|>";
+    let given = Given {
+        language: Language::parse("en").ok(),
+        ..Given::default()
+    };
+    let formatted = lm
+        .format("slow piano", lyrics, &given, &options(1), &Silent)
+        .unwrap();
+    assert_eq!(formatted.plan.language.unwrap().code(), "en");
+    assert!(!formatted.text.contains("language:"));
+    assert!(!formatted.plan.lyrics.is_empty() && !formatted.plan.caption.is_empty());
+}
+
+#[test]
+fn without_codes_in_its_vocabulary_it_says_so() {
+    let lm = demo();
+    assert!(!lm.info().has_codes);
+    assert!(
+        lm.info()
+            .notes
+            .iter()
+            .any(|note| note.code == "lm_without_codes")
+    );
+    let error = lm.understand(&[1, 2], &options(1), &Silent).unwrap_err();
+    assert!(error.to_string().contains("plans metadata only"), "{error}");
+    let few = open(&with_codes(100));
+    assert!(!few.info().has_codes);
+    assert!(few.plan_song(&request(1), &Silent).is_ok());
+    assert!(few.codes(&codes(&[1], 10.0), &Silent).is_err());
+}
+
+fn codes(seeds: &[u32], secs: f64) -> CodesRequest {
+    CodesRequest {
+        caption: "calm lofi with piano".to_owned(),
+        lyrics: "la la".to_owned(),
+        plan: SongPlan {
+            bpm: Some(Bpm(90)),
+            ..SongPlan::default()
+        },
+        duration_secs: Some(secs),
+        max_duration_secs: 600,
+        sampling: Sampling::default(),
+        guidance_scale: 2.0,
+        negative_prompt: String::new(),
+        seeds: seeds.to_vec(),
+    }
+}
+
+#[test]
+fn codes_are_counted_legal_and_the_same_at_any_place_of_a_batch() {
+    let lm = open(&with_codes(65_535));
+    let batch = lm.codes(&codes(&[5, 6, 7], 10.9), &Silent).unwrap().songs;
+    assert!(batch.iter().all(|song| song.len() == 54));
+    assert!(batch.iter().flatten().all(|code| *code < 64_000));
+    assert_ne!(batch[0], batch[1]);
+    for (seeds, place, same) in [(vec![6], 0, 1), (vec![9, 5], 1, 0), (vec![7, 7], 1, 2)] {
+        let songs = lm.codes(&codes(&seeds, 10.9), &Silent).unwrap().songs;
+        assert_eq!(songs[place], batch[same], "{seeds:?}");
+    }
+    let plain = CodesRequest {
+        guidance_scale: 1.0,
+        ..codes(&[5], 10.9)
+    };
+    assert_ne!(lm.codes(&plain, &Silent).unwrap().songs[0], batch[0]);
+    let heard = lm.understand(&batch[0], &options(1), &Silent).unwrap();
+    assert_eq!(heard.plan.duration_secs, Some(11));
+}
+
+/// Stops after some tokens, and keeps what it heard.
+struct Watcher {
+    stop_after: usize,
+    heard: AtomicUsize,
+    last: Mutex<(String, Option<usize>)>,
+}
+
+impl Watcher {
+    fn new(stop_after: usize) -> Self {
+        Self {
+            stop_after,
+            heard: AtomicUsize::new(0),
+            last: Mutex::default(),
+        }
+    }
+}
+
+impl Observer for Watcher {
+    fn progress(&self, _: Stage, _: usize, _: usize, _: usize) {}
+
+    fn writing(&self, writing: &Writing<'_>) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
+        *self.last.lock().unwrap() = (writing.text.to_owned(), writing.total);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.heard.load(Ordering::Relaxed) >= self.stop_after
+    }
+}
+
+#[test]
+fn it_can_be_cancelled_between_tokens_and_tells_how_far_it_is() {
+    let lm = open(&with_codes(64_000));
+    for stop_after in [0, 1, 20] {
+        let watcher = Watcher::new(stop_after);
+        let stopped = lm.codes(&codes(&[1], 10.0), &watcher);
+        assert!(matches!(stopped, Err(Error::Cancelled)));
+        assert_eq!(watcher.heard.load(Ordering::Relaxed), stop_after);
+    }
+    let watcher = Watcher::new(usize::MAX);
+    lm.codes(&codes(&[1], 10.0), &watcher).unwrap();
+    assert_eq!(watcher.last.lock().unwrap().1, Some(50));
+    lm.plan_song(&request(1), &watcher).unwrap();
+    let (text, total) = watcher.last.lock().unwrap().clone();
+    assert!(text.contains("bpm: ") && total.is_none(), "{text}");
+}
+
+#[test]
+fn what_is_too_long_is_refused_before_the_first_token() {
+    let lm = demo();
+    let mut request = request(1);
+    request.lyrics = "la la la ".repeat(5000);
+    let error = lm.plan_song(&request, &Silent).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Invalid {
+                field: "lyrics",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(lm.logits(&[vec![]], &Silent).is_err());
+    assert!(lm.logits(&[vec![1, 1_000_000]], &Silent).is_err());
+    let logits = lm.logits(&[vec![1, 2, 3], vec![4]], &Silent).unwrap();
+    assert_eq!((logits.len(), logits[0].dims()), (2, &[1536][..]));
+}
