@@ -1,4 +1,4 @@
-//! What an answer may look like, token by token (planner.md 4.8).
+//! What an answer may look like, token by token.
 //!
 //! ```text
 //! <think>\nbpm: N\ncaption: TEXT\nduration: N\nkeyscale: K\nlanguage: L\ntimesignature: T\n</think>

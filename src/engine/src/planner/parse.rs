@@ -1,4 +1,4 @@
-//! An answer read back: the plan inside `<think>`, the lyrics after it (planner.md 6).
+//! An answer read back: the plan inside `<think>`, the lyrics after it.
 //!
 //! Lenient, since a run without constraints may write anything: what cannot be used is left out
 //! with a warning.

@@ -1,4 +1,4 @@
-//! Prompts: Qwen's chat frame round an instruction and what the user gave (planner.md 2).
+//! Prompts: Qwen's chat frame round an instruction and what the user gave.
 //!
 //! Control tokens go in by id and user text is encoded as letters, so no lyric can end a turn. All
 //! text between two control tokens is encoded as one span, as in training.
