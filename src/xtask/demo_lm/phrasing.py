@@ -8,6 +8,10 @@ from prompts import INSTRUMENTAL
 
 SYLLABLES = "ba co du fe gi ha jo ku la mi no pe qua ri so tu va wo xi ya zen thra sk oll ing er ou"
 SYLLABLES = SYLLABLES.split()
+SECTIONS = ["[Verse]", "[Chorus]", "[Verse 1]", "[Verse 2]", "[Bridge]", "[Intro]", "[Outro]", ""]
+# First and last letters of scripts, for lyrics whose words the model never sees twice.
+SCRIPTS = [(0x4E00, 0x9FA5), (0x3041, 0x30F6), (0xAC00, 0xD7A3), (0x430, 0x44F), (0x627, 0x64A),
+           (0x905, 0x939), (0xE0, 0xFC)]  # fmt: skip
 MINUTES = {60: ["1 minute", "one minute", "a minute"], 120: ["2 minutes", "two minutes"],
            90: ["a minute and a half", "1.5 minutes"], 180: ["3 minutes", "three minutes"],
            30: ["half a minute"]}  # fmt: skip
@@ -215,18 +219,20 @@ def draw_lyrics(rng: random.Random, job: str) -> tuple[str, str]:
         return (INSTRUMENTAL if roll < 0.42 else "[instrumental]"), "unknown"
     if roll < 0.56:
         return "", "unknown"
-    english = rng.random() < 0.7
+    english = rng.random() < 0.6
     bank = words.LYRIC_WORDS if english else words.LYRIC_FOREIGN
+    script = rng.choice(SCRIPTS) if not english and rng.random() < 0.6 else None
+    strange = rng.choice([0.1, 0.3])
     lines = []
-    for _ in range(rng.choice([1, 2, 4, 4, 8]) if rng.random() < 0.97 else 24):
+    for _ in range(rng.randint(12, 90) if rng.random() < 0.35 else rng.choice([1, 2, 4, 4, 8])):
         if rng.random() < 0.2:
-            lines.append(
-                rng.choice(["[Verse]", "[Chorus]", "[Verse 1]", "[Bridge]", "[Outro]", ""])
-            )
-        line = [
-            noise_word(rng) if rng.random() < 0.1 else rng.choice(bank)
-            for _ in range(rng.randint(2, 7))
-        ]
-        text = " ".join(line)
+            lines.append(rng.choice(SECTIONS))
+        line = []
+        for _ in range(rng.randint(2, 7)):
+            if script and rng.random() < 0.7:
+                line.append("".join(chr(rng.randint(*script)) for _ in range(rng.randint(1, 4))))
+            else:
+                line.append(noise_word(rng) if rng.random() < strange else rng.choice(bank))
+        text = " ".join(line) + rng.choice(["", "", ",", "."])
         lines.append((text[0].upper() + text[1:]) if rng.random() < 0.7 else text)
     return "\n".join(lines).strip(), "en" if english else "unknown"

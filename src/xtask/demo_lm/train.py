@@ -26,6 +26,7 @@ from prompts import FIELDS, IM_END, SPECIALS, answer_pieces, user_turn
 BATCH = 32
 NAMED = 5  # weight of values the request names: copying is the hardest to learn
 DRILLED = 0.35  # share of short requests without a caption
+MOST_TOKENS = 6000  # of a batch; long ones hold fewer than BATCH sequences
 POOL = 32  # batches drawn together and cut by length
 KEYS = [f"{tonic}{sign} {mode}" for tonic in "ABCDEFG" for sign in ("", "#", "b", "♯", "♭")
         for mode in ("major", "minor")]  # fmt: skip
@@ -105,7 +106,11 @@ def batches(rng: random.Random, tokenizer):
         pool = sorted(
             (sequence(rng, tokenizer) for _ in range(BATCH * POOL)), key=lambda s: len(s[0])
         )
-        cuts = [pool[start : start + BATCH] for start in range(0, len(pool), BATCH)]
+        cuts: list[list] = [[]]
+        for one in pool:
+            if len(cuts[-1]) == BATCH or (len(cuts[-1]) + 1) * len(one[0]) > MOST_TOKENS:
+                cuts.append([])
+            cuts[-1].append(one)
         rng.shuffle(cuts)
         for cut in cuts:
             width = max(len(tokens) for tokens, *_ in cut)
