@@ -4,6 +4,7 @@
 mod files;
 mod generate;
 mod inspect;
+mod lm;
 mod machine;
 pub(crate) mod output;
 mod plan;
@@ -43,6 +44,11 @@ enum Command {
     Plan(Box<plan::PlanArgs>),
     /// Tell what is in a checkpoint folder and what is wrong with it
     Inspect(inspect::InspectArgs),
+    /// Let the language model plan a song: caption, tempo, key, length, lyrics
+    PlanSong(lm::PlanSongArgs),
+    /// The language model alone
+    #[command(subcommand)]
+    Lm(lm::LmCommand),
     /// The autoencoder alone
     #[command(subcommand)]
     Vae(vae::VaeCommand),
@@ -64,6 +70,8 @@ pub fn main() -> ExitCode {
         Some(Command::Generate(args)) => generate::run(&args, &environment),
         Some(Command::Plan(args)) => plan::run(&args, &environment),
         Some(Command::Inspect(args)) => inspect::run(&args),
+        Some(Command::PlanSong(args)) => lm::plan_song(&args, &environment),
+        Some(Command::Lm(command)) => lm::run(&command),
         Some(Command::Vae(command)) => vae::run(&command),
     }
 }

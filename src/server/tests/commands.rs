@@ -456,3 +456,67 @@ fn a_taken_port_is_told_before_anything_is_opened() {
     assert!(stderr(&output).contains("--port 0"));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn the_language_model_plans_a_song_from_a_description_and_keeps_what_is_given() {
+    let folder = TempDir::new().unwrap();
+    let invented = run(
+        folder.path(),
+        &[
+            "plan-song",
+            "--description",
+            "a slow waltz with flute, 96 bpm",
+            "--json",
+        ],
+        "",
+    );
+    let invented = json_of(&invented);
+    assert_eq!(invented["plan"]["bpm"], 96);
+    assert_eq!(invented["plan"]["timesignature"], "3");
+    assert!(
+        invented["plan"]["caption"]
+            .as_str()
+            .unwrap()
+            .contains("waltz")
+    );
+
+    let given = json!({ "caption": "house with drums", "bpm": 111, "keyscale": "F# minor", "duration": 400 });
+    let kept = run(
+        folder.path(),
+        &["plan-song", "--params", "-", "--json"],
+        &given.to_string(),
+    );
+    let kept = json_of(&kept);
+    assert_eq!(kept["plan"]["bpm"], 111);
+    assert_eq!(kept["plan"]["keyscale"], "F# minor");
+    // More than the tier allows is clamped and said.
+    assert_eq!(kept["plan"]["duration_secs"], 180);
+    assert!(kept["notes"].to_string().contains("duration"), "{kept}");
+}
+
+#[test]
+fn logits_of_the_language_model_are_written_for_each_prompt() {
+    let folder = TempDir::new().unwrap();
+    let words = ["lm", "logits", "--params", "-", "--output", "l.safetensors"];
+    let done = run(folder.path(), &words, r#"{"prompts": [[1, 2, 3], [4]]}"#);
+    assert!(done.status.success(), "{}", stderr(&done));
+    let tensors = safetensors::load(folder.path().join("l.safetensors"), &Device::Cpu).unwrap();
+    assert_eq!(tensors.len(), 2);
+    let first = &tensors["logits.0"];
+    assert_eq!(first.dims(), tensors["logits.1"].dims());
+    assert!(first.elem_count() > 1000);
+
+    for wrong in [
+        r#"{"prompts": [[999999999]]}"#,
+        r#"{"prompts": [[]]}"#,
+        "[1]",
+    ] {
+        let refused = run(folder.path(), &words, wrong);
+        assert!(!refused.status.success(), "{wrong}");
+        assert!(
+            stderr(&refused).starts_with("error:"),
+            "{}",
+            stderr(&refused)
+        );
+    }
+}
