@@ -25,6 +25,8 @@ use crate::{env::Environment, telemetry};
     name = "acestep",
     version,
     args_conflicts_with_subcommands = true,
+    // Launchers put what the user adds last, and the last one wins.
+    args_override_self = true,
     after_help = "Without a command the studio starts (`acestep serve`)."
 )]
 struct Cli {
@@ -37,6 +39,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start the studio: the page and the API
+    #[command(args_override_self = true)]
     Serve(Box<serve::ServeArgs>),
     /// Make songs without a server
     Generate(Box<generate::GenerateArgs>),

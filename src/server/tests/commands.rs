@@ -520,3 +520,16 @@ fn logits_of_the_language_model_are_written_for_each_prompt() {
         );
     }
 }
+
+#[test]
+fn a_flag_added_to_a_launcher_wins_over_the_launchers_own() {
+    let folder = TempDir::new().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for serve in [&[][..], &["serve"]] {
+        let words = [serve, &["--port", "7860", "--no-browser", "--port", &port]].concat();
+        let refused = run(folder.path(), &words, "");
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(stderr(&refused).contains(&port), "{}", stderr(&refused));
+    }
+}
