@@ -251,13 +251,12 @@ fn Action() -> impl IntoView {
     let store = StudioStore::expect();
     let path = use_location().pathname;
     let ready = Memo::new(move |_| store.is_ready());
-    let at_start = Memo::new(move |_| store.status.with(|status| !status.shows_panel()));
+    let off_page = Memo::new(move |_| store.status.with(|status| !status.shows_panel()));
     let fixed = Memo::new(move |_| store.status.with(|status| status.service_mode));
     let link = move || match path.get().as_str() {
         SERVICE => None,
         _ if fixed.get() => None,
-        _ if ready.get() => Some((SERVICE, t_string!(i18n, frame.reconfigure))),
-        _ if at_start.get() => Some((SERVICE, t_string!(i18n, frame.reconfigure))),
+        _ if ready.get() || off_page.get() => Some((SERVICE, t_string!(i18n, frame.reconfigure))),
         here if here.starts_with(LIBRARY) => Some((GENERATE, t_string!(i18n, frame.start))),
         _ => None,
     };

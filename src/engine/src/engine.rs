@@ -44,6 +44,17 @@ impl Default for LoadOptions {
     }
 }
 
+impl LoadOptions {
+    /// How the networks compute attention.
+    pub(crate) fn backend(&self) -> Backend {
+        if self.fused_attention {
+            Backend::Fused
+        } else {
+            Backend::Standard
+        }
+    }
+}
+
 /// What is loaded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EngineInfo {
@@ -92,7 +103,7 @@ impl Engine {
         observer: &dyn Observer,
     ) -> Result<Self> {
         let placement = device::open(options.device)?;
-        let backend = backend(options.fused_attention);
+        let backend = options.backend();
         let loaded = Networks::load(source, placement, backend, observer)?;
         let mut notes = loaded.notes;
         if options.compile {
@@ -261,14 +272,6 @@ impl Vae {
         observer: &dyn Observer,
     ) -> Result<(Vec<Audio>, Vec<Note>)> {
         decode(&self.network, latents, tiles, observer)
-    }
-}
-
-fn backend(fused_attention: bool) -> Backend {
-    if fused_attention {
-        Backend::Fused
-    } else {
-        Backend::Standard
     }
 }
 

@@ -2,12 +2,14 @@
 
 use acestep_domain::{
     Note,
-    generation::{GenerationParams, InferMethod, clamp::minutes},
+    generation::{
+        GenerationParams, InferMethod,
+        clamp::{is_instrumental, minutes},
+    },
     library::Song,
 };
 use leptos::prelude::*;
 
-use super::song::is_instrumental;
 use crate::{
     api::form::Restore,
     components::{copy_button::CopyButton, icon::Icon},

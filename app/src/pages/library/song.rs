@@ -1,7 +1,7 @@
 //! One song: sound, figures, words, settings.
 
 use acestep_domain::{
-    GenerationParams,
+    generation::clamp::is_instrumental,
     library::{Report, Song},
     task::TaskType,
 };
@@ -180,12 +180,6 @@ fn decibels(level: f32) -> String {
     let db = 20.0 * level.log10();
     // A true minus sign, as wide as the figures.
     format!("{db:.1} dB").replace('-', "−")
-}
-
-/// Nothing is sung: said so, no words, or the mark that stands for none.
-pub fn is_instrumental(params: &GenerationParams) -> bool {
-    let lyrics = params.lyrics.trim();
-    params.instrumental || lyrics.is_empty() || lyrics.eq_ignore_ascii_case("[instrumental]")
 }
 
 /// Caption and lyrics.

@@ -135,6 +135,14 @@ pub fn clamp(mut params: GenerationParams, bounds: Bounds) -> Result<Clamped, Us
     Ok(Clamped { params, notes })
 }
 
+/// The lyrics that mean "no vocals", as the models were trained with them.
+pub const INSTRUMENTAL: &str = "[Instrumental]";
+
+/// Nothing is sung: said so, no words, or the mark that stands for none.
+pub fn is_instrumental(params: &GenerationParams) -> bool {
+    params.instrumental || params.lyrics.trim().is_empty() || is_instrumental_tag(&params.lyrics)
+}
+
 /// True for the lyrics that mean "no vocals".
 pub fn is_instrumental_tag(lyrics: &str) -> bool {
     ["[instrumental]", "[inst]"]

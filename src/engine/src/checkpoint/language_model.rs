@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     config,
-    layout::{Part, missing_folder, part},
+    layout::{Part, check_name, missing_folder, part},
     source::Source,
 };
 use crate::{
@@ -30,14 +30,7 @@ impl LmCheckpoint {
     /// # Errors
     /// The folder, its config or a key is missing, or the config is impossible.
     pub fn open(root: &Path, name: &str) -> Result<Self> {
-        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', ':']) {
-            return Err(Error::Invalid {
-                field: "lm_model_path",
-                reason: format!(
-                    "`{name}` is not the name of a folder, for example acestep-5Hz-lm-1.7B"
-                ),
-            });
-        }
+        check_name("lm_model_path", name, "acestep-5Hz-lm-1.7B")?;
         let source = Source::Folder(root.to_path_buf());
         if name == demo::LM_NAME && demo::BUNDLED && !source.has_folder(name) {
             return Self::demo();

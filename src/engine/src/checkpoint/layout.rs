@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use acestep_domain::{event::Stage, task::Family};
+use acestep_domain::{event::Stage, note::Note, task::Family};
 use candle_core::{Device, Tensor};
 use serde::de::DeserializeOwned;
 
@@ -57,17 +57,7 @@ impl Checkpoint {
     /// # Errors
     /// A folder, file or key is missing, or a config is impossible.
     pub fn open(root: &Path, config_path: &str) -> Result<Self> {
-        if config_path.is_empty()
-            || config_path.starts_with('.')
-            || config_path.contains(['/', '\\', ':'])
-        {
-            return Err(Error::Invalid {
-                field: "config_path",
-                reason: format!(
-                    "`{config_path}` is not the name of a folder, for example acestep-v15-turbo"
-                ),
-            });
-        }
+        check_name("config_path", config_path, "acestep-v15-turbo")?;
         let source = Source::Folder(root.to_path_buf());
         if config_path == demo::NAME && demo::BUNDLED && !source.has_folder(config_path) {
             return Self::demo();
@@ -315,6 +305,25 @@ impl Part {
         self.weights.unused()
     }
 
+    /// A note about tensors that `reader` did not take and that are not `expected` to be left.
+    pub(crate) fn unused_note(
+        &self,
+        reader: &str,
+        expected: impl Fn(&str) -> bool,
+    ) -> Option<Note> {
+        let mut unused = self.unused();
+        unused.retain(|name| !expected(name));
+        let first = unused.first()?;
+        Some(Note::general(
+            "tensors_unused",
+            format!(
+                "{}: {} tensors were not used by {reader}, for example {first}.",
+                self.path.display(),
+                unused.len()
+            ),
+        ))
+    }
+
     /// The file, or the folder when there are several.
     pub fn path(&self) -> &Path {
         &self.path
@@ -344,6 +353,17 @@ pub(super) fn message(error: &candle_core::Error) -> String {
         candle_core::Error::WithBacktrace { inner, .. } => message(inner),
         other => other.to_string(),
     }
+}
+
+/// Refuses what is a path, or nothing, where the name of a folder is meant.
+pub(super) fn check_name(field: &'static str, name: &str, example: &str) -> Result<()> {
+    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', ':']) {
+        return Err(Error::Invalid {
+            field,
+            reason: format!("`{name}` is not the name of a folder, for example {example}"),
+        });
+    }
+    Ok(())
 }
 
 pub(super) fn missing_folder(source: &Source) -> String {

@@ -4,7 +4,7 @@ use acestep_domain::{event::Stage, note::Note, task::Family};
 use candle_core::Tensor;
 
 use crate::{
-    checkpoint::{Checkpoint, Module, Part},
+    checkpoint::{Checkpoint, Module},
     device::Placement,
     error::{Error, Result},
     models::{
@@ -46,6 +46,9 @@ pub(crate) struct Loaded {
 /// Prefixes of the DiT file that text2music does not read; the tasks on audio will.
 const LATER: [&str; 2] = ["tokenizer.", "detokenizer."];
 
+/// Who may take a tensor of these checkpoints.
+const ANY: &str = "any network";
+
 /// Modules, for progress.
 const MODULES: usize = 5;
 
@@ -86,19 +89,21 @@ impl Networks {
         let mut notes = Vec::new();
         let text_part = checkpoint.part(Module::TextEncoder, &placement)?;
         let text_encoder = text_part.load(|w| Qwen3::load(&checkpoint.text_encoder, backend, w))?;
-        note_unused(&text_part, &[], &mut notes);
+        notes.extend(text_part.unused_note(ANY, |_| false));
         step()?;
 
         let dit_part = checkpoint.part(Module::Dit, &placement)?;
         let condition_encoder = dit_part.load(|w| ConditionEncoder::load(&config, backend, w))?;
         step()?;
         let dit = dit_part.load(|w| Dit::load(&config, backend, &w.pp("decoder")))?;
-        note_unused(&dit_part, &LATER, &mut notes);
+        notes.extend(dit_part.unused_note(ANY, |name| {
+            LATER.iter().any(|prefix| name.starts_with(prefix))
+        }));
         step()?;
 
         let vae_part = checkpoint.part(Module::Vae, &placement)?;
         let vae = vae_part.load(|w| Oobleck::load(&vae_config, w))?;
-        note_unused(&vae_part, &[], &mut notes);
+        notes.extend(vae_part.unused_note(ANY, |_| false));
         step()?;
 
         let parameters = Qwen3::parameters(&checkpoint.text_encoder)
@@ -145,23 +150,4 @@ fn oobleck_parameters(config: &oobleck::Config) -> u64 {
     let dtype = candle_core::DType::U8;
     oobleck::decoder_footprint(config, 1, dtype, true).weights
         + oobleck::encoder_footprint(config, 1, dtype, true).weights
-}
-
-fn note_unused(part: &Part, known: &[&str], notes: &mut Vec<Note>) {
-    let unused: Vec<String> = part
-        .unused()
-        .into_iter()
-        .filter(|name| !known.iter().any(|prefix| name.starts_with(prefix)))
-        .collect();
-    let Some(first) = unused.first() else {
-        return;
-    };
-    notes.push(Note::general(
-        "tensors_unused",
-        format!(
-            "{}: {} tensors were not used by any network, for example {first}.",
-            part.path().display(),
-            unused.len()
-        ),
-    ));
 }

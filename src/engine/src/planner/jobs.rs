@@ -2,12 +2,12 @@
 
 use acestep_domain::{
     SongPlan,
+    generation::clamp::INSTRUMENTAL,
     metadata::{Bpm, KeyScale, Language, TimeSignature},
     note::Note,
 };
 
 use super::{
-    constraint::Constraint,
     decode::Written,
     grammar::{After, CODES_PER_SECOND, Fields, MIN_DURATION_SECS, codes_of},
     language_model::{LanguageModel, Run},
@@ -128,16 +128,11 @@ impl Given {
                 reason: format!("{bpm} is no tempo from {} to {}", Bpm::MIN, Bpm::MAX),
             });
         }
-        let duration_secs = match self.duration_secs {
-            Some(secs) if !secs.is_finite() || secs <= 0.0 => {
-                return Err(Error::Invalid {
-                    field: "duration",
-                    reason: format!("{secs} is no length in seconds"),
-                });
-            }
-            Some(secs) => Some(within(secs, max, notes) as u32),
-            None => None,
-        };
+        let duration_secs = self
+            .duration_secs
+            .map(|secs| within(secs, max, notes))
+            .transpose()?
+            .map(|secs| secs as u32);
         Ok(Fields {
             bpm: self.bpm,
             duration_secs,
@@ -151,7 +146,13 @@ impl Given {
 }
 
 /// A length between the shortest and the longest, with a note where that changes it.
-fn within(secs: f64, max: u32, notes: &mut Vec<Note>) -> f64 {
+fn within(secs: f64, max: u32, notes: &mut Vec<Note>) -> Result<f64> {
+    if !secs.is_finite() || secs <= 0.0 {
+        return Err(Error::Invalid {
+            field: "duration",
+            reason: format!("{secs} is no length in seconds"),
+        });
+    }
     let used = secs.clamp(
         f64::from(MIN_DURATION_SECS),
         f64::from(max.max(MIN_DURATION_SECS)),
@@ -165,7 +166,7 @@ fn within(secs: f64, max: u32, notes: &mut Vec<Note>) -> f64 {
             ),
         ));
     }
-    used
+    Ok(used)
 }
 
 impl LanguageModel {
@@ -204,16 +205,7 @@ impl LanguageModel {
         fields.caption = request.write_caption;
         fields.language_field = request.write_language;
         let prompt = prompt::plan(self.tokenizer(), &request.caption, &request.lyrics)?;
-        let (answer, planned) = self.text_job(
-            prompt,
-            PLAN_TOKENS,
-            &fields,
-            After::Stop,
-            options,
-            notes,
-            observer,
-        )?;
-        Ok(planned_by(answer, &fields, planned))
+        self.text_job(prompt, &fields, After::Stop, options, notes, observer)
     }
 
     /// Writes the codes of songs, exactly five a second.
@@ -235,13 +227,7 @@ impl LanguageModel {
             ));
             f64::from(USUAL_SECS.min(request.max_duration_secs))
         });
-        if !secs.is_finite() || secs <= 0.0 {
-            return Err(Error::Invalid {
-                field: "duration",
-                reason: format!("{secs} is no length in seconds"),
-            });
-        }
-        let target = codes_of(within(secs, request.max_duration_secs, &mut notes));
+        let target = codes_of(within(secs, request.max_duration_secs, &mut notes)?);
         let yaml = repeated(&request.plan);
         let prompt = prompt::codes(tokenizer, &request.caption, &request.lyrics, &yaml)?;
         self.check_length(prompt.len(), target, "lyrics")?;
@@ -260,10 +246,9 @@ impl LanguageModel {
             seeds: &request.seeds,
             purpose: Purpose::Codes,
             total: Some(target),
+            grammar: self.grammar.codes(Some(target))?,
         };
-        let grammar =
-            || -> Result<Box<dyn Constraint>> { Ok(Box::new(self.grammar.codes(Some(target))?)) };
-        let songs = self.run(&run, &grammar, observer)?;
+        let songs = self.run(&run, observer)?;
         let songs = songs
             .into_iter()
             .map(|song| {
@@ -302,16 +287,8 @@ impl LanguageModel {
         fields.caption = true;
         fields.language_field = fields.language.is_none();
         let prompt = prompt::format(self.tokenizer(), caption, lyrics)?;
-        let (answer, planned) = self.text_job(
-            prompt,
-            TEXT_TOKENS,
-            &fields,
-            After::Lyrics,
-            options,
-            notes,
-            observer,
-        )?;
-        let mut planned = planned_by(answer, &fields, planned);
+        let mut planned =
+            self.text_job(prompt, &fields, After::Lyrics, options, notes, observer)?;
         for (written, stays) in [
             (&mut planned.plan.caption, caption),
             (&mut planned.plan.lyrics, lyrics),
@@ -340,19 +317,11 @@ impl LanguageModel {
         fields.caption = true;
         fields.language_field = true;
         let prompt = prompt::create_sample(self.tokenizer(), description, instrumental)?;
-        let (answer, planned) = self.text_job(
-            prompt,
-            TEXT_TOKENS,
-            &fields,
-            After::Lyrics,
-            options,
-            notes,
-            observer,
-        )?;
-        let mut planned = planned_by(answer, &fields, planned);
+        let mut planned =
+            self.text_job(prompt, &fields, After::Lyrics, options, notes, observer)?;
         // Told to be instrumental, it may sing all the same.
         if instrumental {
-            prompt::INSTRUMENTAL.clone_into(&mut planned.plan.lyrics);
+            INSTRUMENTAL.clone_into(&mut planned.plan.lyrics);
         }
         Ok(planned)
     }
@@ -374,16 +343,14 @@ impl LanguageModel {
             ..Fields::default()
         };
         let prompt = prompt::understand(self.tokenizer(), codes)?;
-        let (answer, planned) = self.text_job(
+        let mut planned = self.text_job(
             prompt,
-            TEXT_TOKENS,
             &fields,
             After::Lyrics,
             options,
             Vec::new(),
             observer,
         )?;
-        let mut planned = planned_by(answer, &fields, planned);
         if !codes.is_empty() {
             let secs = (codes.len() as f64 / CODES_PER_SECOND).round() as u32;
             if let Some(written) = planned.plan.duration_secs.filter(|w| *w != secs) {
@@ -400,20 +367,24 @@ impl LanguageModel {
         Ok(planned)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one job in all its parts")]
+    /// The job that all text jobs are: one sequence under `fields`, read back; the user's values
+    /// stand as given.
     fn text_job(
         &self,
         prompt: Vec<u32>,
-        budget: usize,
         fields: &Fields,
         after: After,
         options: &TextOptions,
         mut notes: Vec<Note>,
         observer: &dyn Observer,
-    ) -> Result<(Answer, Planned)> {
+    ) -> Result<Planned> {
         // Lyrics have what is left; the plan itself must fit.
         self.check_length(prompt.len(), PLAN_TOKENS, "lyrics")?;
-        let budget = budget.min(self.room(prompt.len()));
+        let budget = match after {
+            After::Stop => PLAN_TOKENS,
+            After::Lyrics => TEXT_TOKENS,
+        }
+        .min(self.room(prompt.len()));
         let run = Run {
             prompt,
             guidance: None,
@@ -422,11 +393,9 @@ impl LanguageModel {
             seeds: &[options.seed],
             purpose: Purpose::Text(0),
             total: None,
+            grammar: self.grammar.thinking(fields, after)?,
         };
-        let grammar = || -> Result<Box<dyn Constraint>> {
-            Ok(Box::new(self.grammar.thinking(fields, after)?))
-        };
-        let written = self.run(&run, &grammar, observer)?;
+        let written = self.run(&run, observer)?;
         let Some(Written { ids, cut }) = written.into_iter().next() else {
             return Err(Error::LanguageModel {
                 field: "plan",
@@ -444,20 +413,26 @@ impl LanguageModel {
         let mut parts = ids.splitn(2, |id| *id == control.think_end);
         let text = self.tokenizer().decode(parts.next().unwrap_or_default());
         let after = self.tokenizer().decode(parts.next().unwrap_or_default());
-        let answer = parse::answer(&text, &after);
+        let Answer { plan, warnings } = parse::answer(&text, &after);
         notes.extend(
-            answer
-                .warnings
-                .iter()
-                .map(|warning| Note::general("lm_value_unused", warning.clone())),
+            warnings
+                .into_iter()
+                .map(|warning| Note::general("lm_value_unused", warning)),
         );
-        let planned = Planned {
-            plan: SongPlan::default(),
+        let user = given(fields);
+        Ok(Planned {
+            plan: SongPlan {
+                bpm: user.bpm.or(plan.bpm),
+                duration_secs: user.duration_secs.or(plan.duration_secs),
+                keyscale: user.keyscale.or(plan.keyscale),
+                language: user.language.or(plan.language),
+                timesignature: user.timesignature.or(plan.timesignature),
+                ..plan
+            },
             text: text.trim().to_owned(),
             notes,
             tokens: ids.len(),
-        };
-        Ok((answer, planned))
+        })
     }
 }
 
@@ -471,21 +446,6 @@ fn given(fields: &Fields) -> SongPlan {
         timesignature: fields.timesignature,
         ..SongPlan::default()
     }
-}
-
-/// The answer as a plan, in which the user's values stand as given.
-fn planned_by(answer: Answer, fields: &Fields, planned: Planned) -> Planned {
-    let user = given(fields);
-    let plan = SongPlan {
-        bpm: user.bpm.or(answer.bpm),
-        caption: answer.caption,
-        duration_secs: user.duration_secs.or(answer.duration_secs),
-        keyscale: user.keyscale.or(answer.keyscale),
-        language: user.language.or(answer.language),
-        timesignature: user.timesignature.or(answer.timesignature),
-        lyrics: answer.lyrics,
-    };
-    Planned { plan, ..planned }
 }
 
 /// The plan as the codes' prompt repeats it.

@@ -6,9 +6,8 @@ use acestep_domain::{event::Stage, note::Note};
 use candle_core::Tensor;
 
 use super::{
-    constraint::Constraint,
     decode::{self, Script, Step, Writer, Written},
-    grammar::Grammar,
+    grammar::{Grammar, automaton::Automaton},
     sampler::{Sampler, Sampling},
     tokenizer::LmTokenizer,
 };
@@ -68,6 +67,8 @@ pub(super) struct Run<'a> {
     pub(super) purpose: Purpose,
     /// Tokens of each sequence, when they are counted beforehand.
     pub(super) total: Option<usize>,
+    /// What each sequence may write; each gets its own.
+    pub(super) grammar: Automaton,
 }
 
 impl LanguageModel {
@@ -83,11 +84,7 @@ impl LanguageModel {
         const PARTS: usize = 2;
         observer.check()?;
         let placement = device::open(options.device)?;
-        let backend = if options.fused_attention {
-            Backend::Fused
-        } else {
-            Backend::Standard
-        };
+        let backend = options.backend();
         let path = source.tokenizer_path();
         let tokenizer = Arc::new(LmTokenizer::from_bytes(&source.tokenizer()?, &path)?);
         let config = source.config.clone();
@@ -107,23 +104,13 @@ impl LanguageModel {
         let part = source.part(&placement)?;
         let network = part.load(|w| CausalLm::load(&config, backend, w))?;
         observer.progress(Stage::Load, 0, PARTS, PARTS);
-        let mut notes = Vec::new();
         // A tied checkpoint may carry its head along.
-        let unused: Vec<String> = part
-            .unused()
+        let mut notes: Vec<Note> = part
+            .unused_note("the language model", |name| {
+                config.tie_word_embeddings && name == "lm_head.weight"
+            })
             .into_iter()
-            .filter(|name| !(config.tie_word_embeddings && name == "lm_head.weight"))
             .collect();
-        if let Some(first) = unused.first() {
-            notes.push(Note::general(
-                "tensors_unused",
-                format!(
-                    "{}: {} tensors were not used by the language model, for example {first}.",
-                    part.path().display(),
-                    unused.len()
-                ),
-            ));
-        }
         if !tokenizer.has_codes() {
             notes.push(Note::new(
                 "lm_without_codes",
@@ -244,22 +231,15 @@ impl LanguageModel {
     }
 
     /// Runs a job: one sequence a seed, each under its own grammar.
-    pub(super) fn run(
-        &self,
-        run: &Run<'_>,
-        grammar: &dyn Fn() -> Result<Box<dyn Constraint>>,
-        observer: &dyn Observer,
-    ) -> Result<Vec<Written>> {
+    pub(super) fn run(&self, run: &Run<'_>, observer: &dyn Observer) -> Result<Vec<Written>> {
         let writers = run
             .seeds
             .iter()
-            .map(|seed| {
-                Ok(Writer {
-                    constraint: grammar()?,
-                    sampler: Sampler::new(run.sampling, *seed, run.purpose),
-                })
+            .map(|seed| Writer {
+                constraint: Box::new(run.grammar.clone()),
+                sampler: Sampler::new(run.sampling, *seed, run.purpose),
             })
-            .collect::<Result<Vec<_>>>()?;
+            .collect();
         let script = Script {
             prompt: &run.prompt,
             guidance: run

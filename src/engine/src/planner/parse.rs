@@ -3,48 +3,18 @@
 //! Lenient, since a run without constraints may write anything: what cannot be used is left out
 //! with a warning.
 
-use acestep_domain::metadata::{Bpm, KeyScale, Language, TimeSignature};
+use acestep_domain::{
+    SongPlan,
+    metadata::{Bpm, KeyScale, Language, TimeSignature},
+};
 
 /// What an answer says.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Answer {
-    /// Tempo.
-    pub bpm: Option<Bpm>,
-    /// One line; empty when there is none.
-    pub caption: String,
-    /// Whole seconds, 10 to 600.
-    pub duration_secs: Option<u32>,
-    /// Key.
-    pub keyscale: Option<KeyScale>,
-    /// Language of the vocals.
-    pub language: Option<Language>,
-    /// Beats of a bar.
-    pub timesignature: Option<TimeSignature>,
-    /// Words to sing; empty when there are none.
-    pub lyrics: String,
+    /// What was understood.
+    pub plan: SongPlan,
     /// What was written and cannot be used, a sentence each.
     pub warnings: Vec<String>,
-}
-
-impl Answer {
-    /// Whether any field was understood.
-    pub fn is_empty(&self) -> bool {
-        let Self {
-            bpm,
-            caption,
-            duration_secs,
-            keyscale,
-            language,
-            timesignature,
-            ..
-        } = self;
-        bpm.is_none()
-            && caption.is_empty()
-            && duration_secs.is_none()
-            && keyscale.is_none()
-            && language.is_none()
-            && timesignature.is_none()
-    }
 }
 
 /// Reads `text`, an answer with its control tokens spelt out.
@@ -57,49 +27,48 @@ pub fn plan(text: &str) -> Answer {
 /// Reads an answer taken apart by its control tokens: what is thought, and what follows. Names of
 /// control tokens in either are letters.
 pub fn answer(thought: &str, after: &str) -> Answer {
-    let mut answer = Answer {
+    let mut plan = SongPlan {
         lyrics: lyrics(after),
-        ..Answer::default()
+        ..SongPlan::default()
     };
+    let mut warnings = Vec::new();
     for (key, lines) in fields(thought) {
         let value = unquoted(&lines.join(" "));
         if value.is_empty() || value.eq_ignore_ascii_case("n/a") {
             continue;
         }
         let mut wrong = |what: &str| {
-            answer
-                .warnings
-                .push(format!("The language model wrote {key} {value:?}, {what}."));
+            warnings.push(format!("The language model wrote {key} {value:?}, {what}."));
         };
         match key.as_str() {
             "bpm" => match Bpm::parse(&value) {
-                Ok(bpm) if (Bpm::MIN..=Bpm::MAX).contains(&bpm.0) => answer.bpm = Some(bpm),
+                Ok(bpm) if (Bpm::MIN..=Bpm::MAX).contains(&bpm.0) => plan.bpm = Some(bpm),
                 _ => wrong("which is no tempo from 30 to 300"),
             },
-            "caption" => answer.caption = value,
+            "caption" => plan.caption = value,
             "duration" => match value.parse::<f64>() {
                 Ok(secs) if (10.0..601.0).contains(&secs) => {
-                    answer.duration_secs = Some(secs.min(600.0) as u32);
+                    plan.duration_secs = Some(secs.min(600.0) as u32);
                 }
                 _ => wrong("which is no length from 10 to 600 seconds"),
             },
             "keyscale" => match KeyScale::parse(&value) {
-                Ok(key) => answer.keyscale = Some(key),
+                Ok(key) => plan.keyscale = Some(key),
                 Err(_) => wrong("which is no key"),
             },
             "language" => match Language::parse(&value) {
-                Ok(language) => answer.language = Some(language),
+                Ok(language) => plan.language = Some(language),
                 Err(_) => wrong("which is no language the models know"),
             },
             "timesignature" => match TimeSignature::parse(&value) {
-                Ok(time) => answer.timesignature = Some(time),
+                Ok(time) => plan.timesignature = Some(time),
                 Err(_) => wrong("which is no time signature of 2, 3, 4 or 6 beats"),
             },
             // Genres and whatever else a fine-tune may write are of no use here.
             _ => {}
         }
     }
-    answer
+    Answer { plan, warnings }
 }
 
 /// The text between `<think>` and `</think>`, or up to where it breaks off.
@@ -230,13 +199,13 @@ mod tests {
             "<think>\nbpm: 92\ncaption: 'It''s warm:\n  soft piano'\nduration: 120.5\nkeyscale: B♭ minor\n\
              language: en\ntimesignature: 4/4\n</think>\n\n# Lyric\n[Verse]\nla la\n<|im_end|>",
         );
-        assert_eq!(answer.bpm, Some(Bpm(92)));
-        assert_eq!(answer.caption, "It's warm: soft piano");
-        assert_eq!(answer.duration_secs, Some(120));
-        assert_eq!(answer.keyscale, KeyScale::parse("Bb minor").ok());
-        assert_eq!(answer.language, Language::parse("en").ok());
-        assert_eq!(answer.timesignature, TimeSignature::parse("4").ok());
-        assert_eq!(answer.lyrics, "[Verse]\nla la");
+        assert_eq!(answer.plan.bpm, Some(Bpm(92)));
+        assert_eq!(answer.plan.caption, "It's warm: soft piano");
+        assert_eq!(answer.plan.duration_secs, Some(120));
+        assert_eq!(answer.plan.keyscale, KeyScale::parse("Bb minor").ok());
+        assert_eq!(answer.plan.language, Language::parse("en").ok());
+        assert_eq!(answer.plan.timesignature, TimeSignature::parse("4").ok());
+        assert_eq!(answer.plan.lyrics, "[Verse]\nla la");
         assert_eq!(answer.warnings, Vec::<String>::new());
     }
 
@@ -246,22 +215,22 @@ mod tests {
             "bpm: fast\nduration: 9.99\nkeyscale: H major\nlanguage: xx\ntimesignature: 5\n<odd>\ngenres: x\n\
              stray line\nbpm: N/A",
         );
-        assert!(answer.is_empty());
+        assert_eq!(answer.plan, SongPlan::default());
         assert_eq!(answer.warnings.len(), 4, "{:?}", answer.warnings);
         assert!(answer.warnings[0].contains("duration \"9.99\""));
-        assert!(plan("").is_empty());
+        assert_eq!(plan(""), Answer::default());
     }
 
     #[test]
     fn a_plan_that_breaks_off_gives_what_stands_before() {
         let answer = plan("<think>\nbpm: 100\ncaption: warm");
         assert_eq!(
-            (answer.bpm, answer.caption.as_str()),
+            (answer.plan.bpm, answer.plan.caption.as_str()),
             (Some(Bpm(100)), "warm")
         );
-        assert_eq!(answer.lyrics, "");
+        assert_eq!(answer.plan.lyrics, "");
         let codes = plan("bpm: 100\n<|audio_code_5|>duration: 30");
-        assert_eq!(codes.duration_secs, None);
+        assert_eq!(codes.plan.duration_secs, None);
     }
 
     #[test]
@@ -274,7 +243,7 @@ mod tests {
             "",
         ] {
             let answer = plan(&format!("<think>\n</think>\n\n{head}[Chorus]\nhey"));
-            assert_eq!(answer.lyrics, "[Chorus]\nhey", "{head:?}");
+            assert_eq!(answer.plan.lyrics, "[Chorus]\nhey", "{head:?}");
         }
     }
 

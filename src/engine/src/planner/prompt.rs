@@ -3,6 +3,8 @@
 //! Control tokens go in by id and user text is encoded as letters, so no lyric can end a turn. All
 //! text between two control tokens is encoded as one span, as in training.
 
+use acestep_domain::generation::clamp::INSTRUMENTAL;
+
 use super::tokenizer::LmTokenizer;
 use crate::error::Result;
 
@@ -39,9 +41,6 @@ impl Job {
 
 /// Stands for no input at all; also the unconditional prompt of guidance.
 pub const NO_INPUT: &str = "NO USER INPUT";
-
-/// Lyrics that mean "nothing is sung".
-pub const INSTRUMENTAL: &str = "[Instrumental]";
 
 /// The prompt of the plan: metadata first.
 ///

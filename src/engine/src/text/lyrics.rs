@@ -1,15 +1,12 @@
 //! The prompt of the lyric encoder, read through the text encoder's embedding table alone
 //! (engine.md 2.3).
 
-use acestep_domain::generation::GenerationParams;
+use acestep_domain::generation::{GenerationParams, clamp::INSTRUMENTAL};
 
 use super::Prompt;
 
 /// Longest prompt in tokens, end token included.
 pub const MAX_TOKENS: usize = 2048;
-
-/// The lyric text that means "no vocals".
-const INSTRUMENTAL: &str = "[Instrumental]";
 
 /// The lyric prompt of `params`.
 pub fn prompt(params: &GenerationParams) -> Prompt {

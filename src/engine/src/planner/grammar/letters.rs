@@ -1,5 +1,7 @@
 //! Classes of text tokens by their bytes: what may stand where in a caption and in lyrics.
 
+use std::sync::Arc;
+
 use crate::{
     error::Result,
     planner::{constraint::TokenSet, tokenizer::LmTokenizer},
@@ -7,8 +9,7 @@ use crate::{
 
 /// Sets of tokens of one tokenizer.
 pub struct Letters {
-    /// Bytes of every text token, empty for others.
-    bytes: Vec<Box<[u8]>>,
+    tokenizer: Arc<LmTokenizer>,
     /// Token of a line break alone.
     pub newline: u32,
     /// Ends the model's turn.
@@ -68,14 +69,12 @@ impl Letters {
     ///
     /// # Errors
     /// The tokenizer has no token for a line break.
-    pub fn new(tokenizer: &LmTokenizer) -> Result<Self> {
+    pub fn new(tokenizer: &Arc<LmTokenizer>) -> Result<Self> {
         let vocabulary = tokenizer.vocabulary();
         let empty = || TokenSet::new(vocabulary);
         let control = tokenizer.control();
         let mut letters = Self {
-            bytes: (0..vocabulary as u32)
-                .map(|id| tokenizer.bytes(id).into())
-                .collect(),
+            tokenizer: Arc::clone(tokenizer),
             newline: tokenizer.single("\n")?,
             turn_end: control.turn_end,
             inside: empty(),
@@ -131,6 +130,6 @@ impl Letters {
 
     /// Bytes of a token.
     pub fn bytes(&self, id: u32) -> &[u8] {
-        self.bytes.get(id as usize).map_or(&[], |bytes| bytes)
+        self.tokenizer.bytes(id)
     }
 }

@@ -330,7 +330,7 @@ fn a_caption_without_end_is_ended() {
             }
         });
         let text = spelt(&tokenizer, &answer);
-        let plan = parse::plan(&text);
+        let parse::Answer { plan, .. } = parse::plan(&text);
         assert!(answer.len() < MAX_TOKENS, "{}", answer.len());
         assert!(plan.bpm.is_some() && plan.timesignature.is_some(), "{text}");
     }
@@ -464,8 +464,8 @@ proptest! {
         prop_assert!(std::str::from_utf8(
             &ids.iter().flat_map(|id| grammar.tokenizer().bytes(*id)).copied().collect::<Vec<_>>()
         ).is_ok());
-        let plan = parse::plan(&text);
-        prop_assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+        let parse::Answer { plan, warnings } = parse::plan(&text);
+        prop_assert!(warnings.is_empty(), "{:?}", warnings);
         prop_assert_eq!(plan.bpm.map(|bpm| bpm.0).is_some(), true);
         if let Some(bpm) = bpm {
             prop_assert_eq!(plan.bpm, Some(Bpm(bpm)));
