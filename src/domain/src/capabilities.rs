@@ -80,8 +80,11 @@ pub struct LmEntry {
     pub size: LmSize,
     /// Bytes on disk, 0 when not installed.
     pub size_bytes: u64,
-    /// In the checkpoints folder.
+    /// In the checkpoints folder, or inside the binary.
     pub installed: bool,
-    /// Allowed by the tier.
+    /// Inside the binary.
+    #[serde(default)]
+    pub built_in: bool,
+    /// Allowed by the tier; the built-in one is small enough for all.
     pub within_tier: bool,
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::UserError, job::JobState, note::Note};
+use crate::{error::UserError, job::JobState, note::Note, song_plan::SongPlan};
 
 /// The stages of a run, in their fixed order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -62,6 +62,22 @@ pub struct Progress {
     pub fraction: f32,
     /// Seconds left for the whole job, when it can be told.
     pub eta_secs: Option<f32>,
+    /// What the language model is writing, while it is its turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writing: Option<Writing>,
+}
+
+/// What the language model is writing.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Writing {
+    /// `bpm`, `caption`, `lyrics`, `codes`, ….
+    pub field: String,
+    /// All text so far; empty while codes are written.
+    pub text: String,
+    /// Tokens of each sequence so far.
+    pub tokens: usize,
+    /// Tokens in a second, of all sequences together.
+    pub tokens_per_sec: f32,
 }
 
 /// One entry of a job's log.
@@ -89,6 +105,11 @@ pub enum EventKind {
     Note {
         /// The note.
         note: Note,
+    },
+    /// The language model has written a plan.
+    Plan {
+        /// Caption, lyrics and metadata, the user's values as given.
+        plan: SongPlan,
     },
     /// A song of the batch is safe on disk.
     Song {

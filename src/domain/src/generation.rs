@@ -134,6 +134,32 @@ impl Default for GenerationParams {
     }
 }
 
+impl GenerationParams {
+    /// Whether the task leaves anything to a language model: a cover or repaint takes caption and
+    /// words as they are.
+    const fn task_uses_lm(&self) -> bool {
+        !matches!(
+            self.task_type,
+            TaskType::Cover | TaskType::Repaint | TaskType::Extract
+        )
+    }
+
+    /// A loaded language model plans metadata first (planner.md 3.3): some of tempo, length, key and
+    /// signature are open, and it is asked to fill them.
+    pub fn lm_plans(&self) -> bool {
+        let open = self.bpm.is_none()
+            || self.duration_secs.is_none()
+            || self.keyscale.is_none()
+            || self.timesignature.is_none();
+        self.task_uses_lm() && self.use_cot_metas && open
+    }
+
+    /// A loaded language model writes the audio codes; given ones are used as they are.
+    pub fn lm_writes_codes(&self) -> bool {
+        self.task_uses_lm() && self.thinking && self.audio_codes.trim().is_empty()
+    }
+}
+
 impl AudioFormat {
     /// All formats.
     pub const ALL: [Self; 5] = [Self::Mp3, Self::Flac, Self::Wav, Self::Wav24, Self::Wav32];

@@ -2,10 +2,62 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::UserError, event::Progress, generation::GenerationParams, note::Note};
+use crate::{
+    error::UserError, event::Progress, generation::GenerationParams, note::Note,
+    song_plan::SongPlan,
+};
 
 /// Opaque and global (UUID v7 text); made by studio.
 pub type JobId = String;
+
+/// What a job makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Songs.
+    #[default]
+    Generate,
+    /// By the language model alone: caption and lyrics written anew, metadata filled in.
+    Format,
+    /// By the language model alone: a whole song on paper for a description, which is the caption.
+    Sample,
+    /// By the language model: metadata and lyrics of audio codes or of a song.
+    Understand,
+    /// Audio codes of a song.
+    Encode,
+}
+
+impl JobKind {
+    /// All kinds.
+    pub const ALL: [Self; 5] = [
+        Self::Generate,
+        Self::Format,
+        Self::Sample,
+        Self::Understand,
+        Self::Encode,
+    ];
+
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Generate => "generate",
+            Self::Format => "format",
+            Self::Sample => "sample",
+            Self::Understand => "understand",
+            Self::Encode => "encode",
+        }
+    }
+
+    /// Nothing can be made of this kind without a language model.
+    pub const fn needs_lm(self) -> bool {
+        matches!(self, Self::Format | Self::Sample | Self::Understand)
+    }
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
 
 /// The life of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -77,6 +129,9 @@ impl JobState {
 pub struct Job {
     /// Its id.
     pub id: JobId,
+    /// What it makes.
+    #[serde(default)]
+    pub kind: JobKind,
     /// Its state.
     pub state: JobState,
     /// When it was submitted, RFC 3339.
@@ -91,6 +146,15 @@ pub struct Job {
     pub notes: Vec<Note>,
     /// The last progress, while running.
     pub progress: Option<Progress>,
+    /// What the language model wrote; absent until it has.
+    #[serde(default)]
+    pub plan: Option<SongPlan>,
+    /// The library's song that is listened to, of the kinds that listen.
+    #[serde(default)]
+    pub source_song_id: Option<String>,
+    /// Codes that were heard in it, as text; empty without.
+    #[serde(default)]
+    pub audio_codes: String,
     /// Songs finished so far, by place in the batch.
     pub song_ids: Vec<String>,
     /// Why it failed.

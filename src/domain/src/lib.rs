@@ -1,9 +1,10 @@
 //! The vocabulary of the studio, shared by browser, server and engine.
 //!
 //! No clock, file, thread or randomness; builds for wasm. Bottom to top:
-//! [`metadata`] (musical values) → [`task`], [`tier`], [`param`] → [`generation`], [`defaults`] →
+//! [`metadata`] (musical values), [`audio_codes`] → [`task`], [`tier`], [`param`] → [`generation`], [`defaults`] →
 //! [`capabilities`], [`service`] → [`plan`], [`event`], [`job`], [`library`], [`examples`], [`song_plan`].
 
+pub mod audio_codes;
 pub mod capabilities;
 pub mod defaults;
 pub mod error;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{generation::GenerationParams, note::Note};
+use crate::{generation::GenerationParams, note::Note, song_plan::SongPlan};
 
 /// A song that is safe on disk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,12 @@ pub struct Song {
     pub seed: u32,
     /// Parameters as used, with this song's seed.
     pub params: GenerationParams,
+    /// What the language model wrote for it, beside what was asked in `params`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<SongPlan>,
+    /// The audio codes the language model wrote for it, as text; empty without.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub audio_codes: String,
     /// Model and program that made it.
     pub provenance: Provenance,
     /// What is heard, in figures.
@@ -50,6 +56,9 @@ pub struct Provenance {
     pub app_version: String,
     /// DiT folder name.
     pub model: String,
+    /// Language model that took part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lm: Option<String>,
     /// Device, for example `cpu`.
     pub device: String,
     /// Number format of the weights in use.
@@ -67,6 +76,9 @@ pub struct Report {
     pub rms: f32,
     /// Gain applied to the network's output.
     pub gain: f32,
+    /// Seconds the language model wrote (the whole batch).
+    #[serde(default)]
+    pub language_model_secs: f32,
     /// Seconds spent on text and conditions.
     pub prepare_secs: f32,
     /// Seconds spent in the diffusion loop (the whole batch).

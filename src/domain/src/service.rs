@@ -131,6 +131,25 @@ pub struct LoadedModel {
     pub attention: String,
 }
 
+/// The loaded language model, as the page and the API need it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadedLm {
+    /// Folder name.
+    pub name: String,
+    /// Built into the binary.
+    pub built_in: bool,
+    /// Parameters of the network.
+    pub parameters: u64,
+    /// Bytes of its weights in memory.
+    pub weights_bytes: u64,
+    /// Number format in use, for example `f32`.
+    pub dtype: String,
+    /// Tokens that a prompt and its answer may have together.
+    pub context_tokens: usize,
+    /// It can write audio codes and the loaded DiT can use them; else metadata and text only.
+    pub has_codes: bool,
+}
+
 /// Everything a client needs to draw the service.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ServiceStatus {
@@ -152,6 +171,9 @@ pub struct ServiceStatus {
     pub limits: Option<Limits>,
     /// A language model is loaded.
     pub lm_loaded: bool,
+    /// The loaded language model.
+    #[serde(default)]
+    pub lm: Option<LoadedLm>,
     /// What this machine can do.
     pub capabilities: Capabilities,
     /// DiT checkpoints that can be chosen.
@@ -261,7 +283,12 @@ pub fn resolve(
     let mut notes = Vec::new();
     let config_path = resolve_model(requested, installed, &mut notes);
     let device = resolve_device(requested.device, machine, &mut notes);
-    let (init_llm, lm_model_path) = resolve_lm(requested, machine.tier, installed, &mut notes);
+    let with_demo = installed
+        .models
+        .iter()
+        .any(|model| model.built_in && model.name == config_path);
+    let (init_llm, lm_model_path) =
+        resolve_lm(requested, machine.tier, with_demo, installed, &mut notes);
     let defaults = switch_defaults(machine.vram);
     let mut switch = |field: &str,
                       name: &str,
@@ -449,10 +476,12 @@ fn resolve_device(
     machine.device
 }
 
-/// Whether a language model is wanted, and which. The tier's recommendation is its largest size that is installed.
+/// Whether a language model is wanted, and which: the one that is named; with the built-in DiT the
+/// built-in one, which speaks its language; else the largest of the tier's sizes that is installed.
 fn resolve_lm(
     requested: &ServiceConfig,
     tier: GpuTier,
+    with_demo: bool,
     installed: Installed<'_>,
     notes: &mut Vec<Note>,
 ) -> (bool, Option<String>) {
@@ -478,20 +507,29 @@ fn resolve_lm(
     let name = if let Some(name) = named {
         name.to_owned()
     } else {
-        let best = installed
-            .lms
-            .iter()
-            .filter(|lm| lm.installed && row.lm_sizes.contains(&lm.size))
-            .max_by_key(|lm| lm.size);
-        let smallest = || {
+        let released = || {
             installed
                 .lms
                 .iter()
-                .filter(|lm| lm.installed)
-                .min_by_key(|lm| lm.size)
+                .filter(|lm| lm.installed && !lm.built_in)
         };
-        let Some(lm) = best.or_else(smallest) else {
-            if requested.init_llm == Some(true) {
+        let built_in = || installed.lms.iter().find(|lm| lm.built_in);
+        let best = || {
+            released()
+                .filter(|lm| row.lm_sizes.contains(&lm.size))
+                .max_by_key(|lm| lm.size)
+        };
+        let asked = requested.init_llm == Some(true);
+        let found = if with_demo {
+            built_in().or_else(best)
+        } else {
+            best()
+        };
+        let found = found
+            .or_else(|| released().filter(|_| asked).min_by_key(|lm| lm.size))
+            .or_else(|| built_in().filter(|_| asked));
+        let Some(lm) = found else {
+            if asked {
                 notes.push(Note::new(
                     "lm_missing",
                     "init_llm",
@@ -500,10 +538,21 @@ fn resolve_lm(
             }
             return (false, None);
         };
+        if lm.built_in && !with_demo {
+            notes.push(Note::new(
+                "lm_is_small",
+                "lm_model_path",
+                format!("Language model: no released one is in the checkpoints folder, so {} is used; it knows only the music of the built-in model.", lm.name),
+            ));
+        }
         lm.name.clone()
     };
     let size = LmSize::from_name(&name);
-    if !row.lm_sizes.contains(&size) {
+    let built_in = installed
+        .lms
+        .iter()
+        .any(|lm| lm.built_in && lm.name == name);
+    if !built_in && !row.lm_sizes.contains(&size) {
         let allowed: Vec<&str> = row.lm_sizes.iter().map(|size| size.as_str()).collect();
         let allowed = if allowed.is_empty() {
             "none".to_owned()

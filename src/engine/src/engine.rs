@@ -7,6 +7,7 @@ use acestep_domain::{capabilities::DeviceKind, note::Note, task::Family};
 use candle_core::Tensor;
 
 pub use crate::pipeline::generate::{Request, RunReport, Take};
+pub use crate::pipeline::thinking::{Thinking, Thought};
 pub use crate::planner::language_model::{LanguageModel, LmInfo};
 use crate::{
     audio::{Audio, resample::resample},
@@ -19,9 +20,13 @@ use crate::{
     pipeline::{
         generate::{self, Sink},
         networks::Networks,
+        thinking,
         vae_tiles::{TileOptions, decode_tiled, encode_tiled},
     },
 };
+
+/// Sound whose loudest sample is below this is taken for silence (-80 dBFS).
+const SILENT_PEAK: f32 = 1e-4;
 
 /// How a checkpoint is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,6 +184,42 @@ impl Engine {
             what: "writing text or codes".to_owned(),
             because: "no language model is loaded".to_owned(),
         })
+    }
+
+    /// Asks the loaded language model, if there is one, for what `thinking` leaves to it; see
+    /// [`Thought`].
+    ///
+    /// # Errors
+    /// See [`LanguageModel::plan_song`] and [`LanguageModel::codes`].
+    pub fn think(&self, thinking: Thinking<'_>, observer: &dyn Observer) -> Result<Thought> {
+        thinking::think(self.lm(), self.networks.has_audio_codes, thinking, observer)
+    }
+
+    /// Whether codes can drive the loaded checkpoint.
+    pub fn has_audio_codes(&self) -> bool {
+        self.networks.has_audio_codes
+    }
+
+    /// Sound to audio codes, five a second.
+    ///
+    /// # Errors
+    /// A checkpoint without networks for codes, silence, and see [`Vae::encode`].
+    pub fn audio_codes(
+        &mut self,
+        audio: &Audio,
+        observer: &dyn Observer,
+    ) -> Result<(Vec<u32>, Vec<Note>)> {
+        self.networks.audio_codes()?;
+        if audio.peak() < SILENT_PEAK {
+            return Err(Error::Silent {
+                rms: audio.rms(),
+                peak: audio.peak(),
+            });
+        }
+        let (latents, notes) = self.vae_encode(audio, TileOptions::default(), observer)?;
+        let silence = self.networks.silence.clone();
+        let codes = self.networks.audio_codes()?.codes(&latents, &silence)?;
+        Ok((codes, notes))
     }
 
     /// Makes the songs of `request`; `sink` receives each one when it is decoded and checked, in

@@ -1,6 +1,8 @@
 //! How a running stage talks to its caller: progress out, cancellation in.
 //! Seen by the loops (denoise, tiles, tokens) and the pipeline, never by a model.
 
+use acestep_domain::SongPlan;
+
 use crate::error::{Error, Result, Stage};
 
 /// Receives progress and answers whether the run was cancelled.
@@ -11,6 +13,9 @@ pub trait Observer: Sync {
 
     /// The language model wrote more; see [`Writing`].
     fn writing(&self, _writing: &Writing<'_>) {}
+
+    /// The language model has written a plan.
+    fn planned(&self, _plan: &SongPlan) {}
 
     /// True once the user asked to stop.
     fn cancelled(&self) -> bool;

@@ -1,6 +1,9 @@
 //! The fixed order of stages. The loops here see the [`Observer`](crate::observer::Observer):
 //! progress goes out and the cancel token is looked at between their units.
 
+pub(crate) mod audio_codes;
 pub mod generate;
 pub(crate) mod networks;
+mod prepared;
+pub mod thinking;
 pub mod vae_tiles;

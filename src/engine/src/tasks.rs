@@ -23,6 +23,17 @@ pub struct Conditioning {
     pub named_secs: Option<f64>,
     /// Fields that do nothing here.
     pub notes: Vec<Note>,
+    /// What the run goes on with.
+    pub then: Option<Then>,
+}
+
+/// A change of conditioning in mid-run (engine.md 6.6): after `floor(steps * after_share)` steps.
+#[derive(Debug, Clone)]
+pub struct Then {
+    /// Share of the steps before it, 0 to 1.
+    pub after_share: f64,
+    /// What comes then.
+    pub conditioning: Box<Conditioning>,
 }
 
 /// What a task may draw on.
@@ -32,6 +43,8 @@ pub struct Sources<'a> {
     pub silence: &'a Tensor,
     /// Channels of the mask.
     pub mask_channels: usize,
+    /// Latents of audio codes, `[1, t, c]`, f32, on the host.
+    pub hints: Option<&'a Tensor>,
 }
 
 /// The conditioning of a request of `frames` latent frames.

@@ -37,6 +37,7 @@ fn song(caption: &str, bpm: u32, key: &str, beats: &str, secs: f64, seed: u32) -
         params,
         seeds: vec![seed],
         noise: None,
+        codes: Vec::new(),
         keep_latents: false,
         raw_level: true,
     };

@@ -33,6 +33,7 @@ fn songs(engine: &mut Engine, seeds: &[u32], infer_method: InferMethod) -> Vec<u
         },
         seeds: seeds.to_vec(),
         noise: None,
+        codes: Vec::new(),
         keep_latents: false,
         raw_level: false,
     };

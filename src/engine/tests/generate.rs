@@ -62,6 +62,7 @@ fn request(duration_secs: f64, seeds: &[u32]) -> Request {
         },
         seeds: seeds.to_vec(),
         noise: None,
+        codes: Vec::new(),
         keep_latents: true,
         raw_level: false,
     }

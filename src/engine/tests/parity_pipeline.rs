@@ -100,6 +100,7 @@ fn run(engine: &mut Engine, case: &Case, item: usize, noise: &Tensor) -> Take {
         params: case.params(&case.items[item]),
         seeds: vec![0],
         noise: Some(noise.i(item..=item).unwrap()),
+        codes: Vec::new(),
         keep_latents: true,
         raw_level: true,
     };

@@ -2,6 +2,7 @@
 
 use super::GenerationParams;
 use crate::{
+    audio_codes,
     defaults::AUTO_DURATION_SECS,
     error::UserError,
     metadata::Bpm,
@@ -27,7 +28,7 @@ pub struct Bounds {
 /// A request inside the limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clamped {
-    /// The parameters as used; the length is settled.
+    /// The parameters as used. The length is settled, unless a loaded language model plans it.
     pub params: GenerationParams,
     /// One note for every change.
     pub notes: Vec<Note>,
@@ -122,6 +123,10 @@ pub fn clamp(mut params: GenerationParams, bounds: Bounds) -> Result<Clamped, Us
             "Lyrics: instrumental is on, so the lyrics are kept but not sung.",
         ));
     }
+    let codes = audio_codes::parse(&params.audio_codes)?;
+    if !codes.is_empty() && params.task_type == TaskType::Text2music {
+        settle_codes(&mut params, codes.len(), bounds, &mut notes)?;
+    }
     if params.caption.trim().is_empty()
         && params.lyrics.trim().is_empty()
         && params.task_type == TaskType::Text2music
@@ -173,6 +178,7 @@ fn clamp_length_and_batch(params: &mut GenerationParams, bounds: Bounds, notes: 
     .limits();
     let (min_secs, _) = range_of("duration");
     match params.duration_secs {
+        None if bounds.lm_loaded && params.lm_plans() => {}
         None => {
             params.duration_secs = Some(AUTO_DURATION_SECS.min(max_secs));
             notes.push(Note::new(
@@ -234,6 +240,43 @@ fn clamp_length_and_batch(params: &mut GenerationParams, bounds: Bounds, notes: 
         ));
         params.seeds.truncate(params.batch_size);
     }
+}
+
+/// Codes say how long a song is; what else says so gives way.
+fn settle_codes(
+    params: &mut GenerationParams,
+    count: usize,
+    bounds: Bounds,
+    notes: &mut Vec<Note>,
+) -> Result<(), UserError> {
+    let secs = audio_codes::secs(count);
+    let (max_secs, _) = bounds.limits();
+    if secs > max_secs {
+        return Err(UserError::invalid(
+            "audio_codes",
+            format!(
+                "Audio codes: {count} codes are {} of music, over {}, {}.",
+                minutes(secs),
+                minutes(max_secs),
+                bounds.why()
+            ),
+            "Give fewer codes.",
+        ));
+    }
+    notes.retain(|note| note.code != "duration_auto");
+    if params
+        .duration_secs
+        .is_some_and(|asked| (asked - secs).abs() > 0.05)
+        && !notes.iter().any(|note| note.code == "duration_by_codes")
+    {
+        notes.push(Note::new(
+            "duration_by_codes",
+            "duration",
+            format!("Length: {count} audio codes make {}.", minutes(secs)),
+        ));
+    }
+    params.duration_secs = Some(secs);
+    Ok(())
 }
 
 fn clamp_sampler(params: &mut GenerationParams, family: Family, notes: &mut Vec<Note>) {
@@ -421,6 +464,45 @@ mod tests {
                 .iter()
                 .any(|note| note.code == "duration_auto")
         );
+    }
+
+    #[test]
+    fn auto_length_is_left_to_a_language_model_that_plans() {
+        let auto = GenerationParams {
+            caption: "x".into(),
+            ..GenerationParams::default()
+        };
+        let with_lm = bounds(GpuTier::Tier4, true);
+        let clamped = clamp(auto.clone(), with_lm).unwrap();
+        assert_eq!(
+            (clamped.params.duration_secs, clamped.notes),
+            (None, vec![])
+        );
+        let silent = GenerationParams {
+            use_cot_metas: false,
+            ..auto
+        };
+        assert_eq!(
+            clamp(silent, with_lm).unwrap().params.duration_secs,
+            Some(60.0)
+        );
+    }
+
+    #[test]
+    fn codes_decide_the_length_and_too_many_are_refused() {
+        let with = |codes: usize| GenerationParams {
+            audio_codes: audio_codes::to_text(&vec![7; codes]),
+            ..asked(30.0, 1)
+        };
+        let tier = bounds(GpuTier::Tier4, false);
+        let clamped = clamp(with(60), tier).unwrap();
+        assert_eq!(clamped.params.duration_secs, Some(12.0));
+        assert_eq!(clamped.notes[0].code, "duration_by_codes");
+        let error = clamp(with(1801), tier).unwrap_err();
+        assert_eq!(error.field.as_deref(), Some("audio_codes"));
+        let mut wrong = with(1);
+        wrong.audio_codes.push('x');
+        assert!(clamp(wrong, tier).is_err());
     }
 
     #[test]

@@ -38,7 +38,16 @@ fn lm(size: LmSize) -> LmEntry {
         size,
         size_bytes: 1,
         installed: true,
+        built_in: false,
         within_tier: true,
+    }
+}
+
+fn built_in_lm() -> LmEntry {
+    LmEntry {
+        name: "acestep-5Hz-lm-demo".into(),
+        built_in: true,
+        ..lm(LmSize::Small)
     }
 }
 
@@ -182,4 +191,41 @@ fn a_damaged_checkpoint_is_named_when_another_takes_its_place() {
         .find(|note| note.code == "model_damaged")
         .expect("a note");
     assert!(note.message.contains(DEFAULT_MODEL) && note.message.contains("cut short"));
+}
+
+#[test]
+fn the_built_in_lm_goes_with_the_built_in_model_and_needs_no_consent() {
+    let models = [model(DEMO_MODEL, 1), model(DEFAULT_MODEL, 1)];
+    let lms = [built_in_lm(), lm(LmSize::Small)];
+    let with = |name: &str, init_llm| ServiceConfig {
+        config_path: Some(name.into()),
+        init_llm,
+        ..ServiceConfig::default()
+    };
+    let demo = with(DEMO_MODEL, Some(true));
+    let (resolved, notes) = run(&demo, 0.0, &models, &lms);
+    assert_eq!(
+        resolved.lm_model_path.as_deref(),
+        Some("acestep-5Hz-lm-demo")
+    );
+    assert_eq!(notes, [""; 0]);
+    let auto = with(DEMO_MODEL, None);
+    assert!(
+        !run(&auto, 6.0, &models, &lms).0.init_llm,
+        "small cards keep their memory"
+    );
+    assert!(run(&auto, 12.0, &models, &lms).0.init_llm);
+    // The released model has words of its own.
+    let turbo = with(DEFAULT_MODEL, Some(true));
+    let (resolved, _) = run(&turbo, 8.0, &models, &lms);
+    assert_eq!(resolved.lm_model_path, Some(LmSize::Small.folder()));
+    let only_built_in = &lms[..1];
+    let (resolved, notes) = run(&turbo, 8.0, &models, only_built_in);
+    assert!(resolved.init_llm);
+    assert_eq!(notes, ["lm_is_small"]);
+    assert!(
+        !run(&with(DEFAULT_MODEL, None), 24.0, &models, only_built_in)
+            .0
+            .init_llm
+    );
 }

@@ -7,27 +7,25 @@
 
 use std::time::Instant;
 
-use acestep_domain::{GenerationParams, event::Stage, library::Report, note::Note, task::Family};
+use acestep_domain::{GenerationParams, event::Stage, library::Report, note::Note};
 use candle_core::{DType, Device, Tensor};
 
 use super::{
     networks::Networks,
+    prepared::Prepared,
     vae_tiles::{TileOptions, decode_tiled},
 };
 use crate::{
     audio::{Audio, loudness},
     diffusion::{
-        denoise::{Branch, Network, Run, denoise},
-        guidance::Guidance,
+        denoise::{Run, denoise},
         noise::{Purpose, normal},
         schedule::Schedule,
         solver::solver,
     },
     error::{Error, Result},
-    models::dit::{Condition, Context, Dit, Times},
     observer::Observer,
-    tasks::{self, Conditioning, Lengths, Sources},
-    text::{caption, lyrics},
+    tasks::{self, Lengths, Sources},
 };
 
 /// What is asked of one run.
@@ -37,6 +35,9 @@ pub struct Request {
     pub params: GenerationParams,
     /// One for each song.
     pub seeds: Vec<u32>,
+    /// Audio codes of each song, as a language model wrote them; empty where there are none. Codes in
+    /// `params` are every song's and come before these.
+    pub codes: Vec<Vec<u32>>,
     /// State at the first timestep in place of seeded noise, `[b, t, c]`, f32. Its `t` decides the
     /// length: nothing is padded or cut.
     pub noise: Option<Tensor>,
@@ -93,20 +94,28 @@ pub(crate) fn generate(
     };
     let lengths = lengths(networks, request)?;
     let noise = given_noise(networks, request)?;
-    let conditioning = tasks::conditioning(
-        params,
-        Sources {
+    let codes = codes_of(request)?;
+    let mut conditionings = Vec::with_capacity(codes.len());
+    for codes in &codes {
+        let hints = match codes.as_slice() {
+            [] => None,
+            codes => Some(networks.audio_codes()?.hints(codes)?),
+        };
+        let sources = Sources {
             silence: &networks.silence,
             mask_channels: networks.config.context_channels()
                 - networks.config.audio_acoustic_hidden_dim,
-        },
-        lengths.frames,
-    )?;
-    notes.extend(conditioning.notes.iter().cloned());
+            hints: hints.as_ref(),
+        };
+        conditionings.push(tasks::conditioning(params, sources, lengths.frames)?);
+    }
+    if let Some(first) = conditionings.first() {
+        notes.extend(first.notes.iter().cloned());
+    }
     let prepared = Prepared::new(
         networks,
         params,
-        &conditioning,
+        &conditionings,
         &schedule,
         observer,
         &mut notes,
@@ -128,13 +137,7 @@ pub(crate) fn generate(
             guidance: prepared.guidance(params),
             solver: solver(params.infer_method, seed),
         };
-        let mut network = Song {
-            dit: &networks.dit,
-            device: &networks.placement.device,
-            prepared: &prepared,
-            frames: lengths.frames,
-            channels,
-        };
+        let mut network = prepared.song(networks, item, lengths.frames);
         latents.push(denoise(&mut network, start, run, observer)?);
     }
     let diffusion_secs = started.elapsed().as_secs_f32();
@@ -151,6 +154,31 @@ pub(crate) fn generate(
         prepare_secs,
         diffusion_secs,
     })
+}
+
+/// Codes of the songs; a single list when all have the same, or none.
+fn codes_of(request: &Request) -> Result<Vec<Vec<u32>>> {
+    let given =
+        acestep_domain::audio_codes::parse(&request.params.audio_codes).map_err(|error| {
+            Error::Invalid {
+                field: "audio_codes",
+                reason: error.message,
+            }
+        })?;
+    if !given.is_empty() || request.codes.is_empty() {
+        return Ok(vec![given]);
+    }
+    if request.codes.len() != request.seeds.len() {
+        return Err(Error::Invalid {
+            field: "audio_codes",
+            reason: format!(
+                "there are codes of {} songs, and {} are asked for",
+                request.codes.len(),
+                request.seeds.len()
+            ),
+        });
+    }
+    Ok(request.codes.clone())
 }
 
 fn lengths(networks: &Networks, request: &Request) -> Result<Lengths> {
@@ -204,137 +232,6 @@ fn given_noise(networks: &Networks, request: &Request) -> Result<Option<Vec<Vec<
         });
     }
     Ok(Some(songs))
-}
-
-/// What does not change over steps and songs.
-struct Prepared {
-    times: Times,
-    context: Context,
-    conditional: Condition,
-    /// Only where guidance acts.
-    unconditional: Option<Condition>,
-}
-
-impl Prepared {
-    fn new(
-        networks: &mut Networks,
-        params: &GenerationParams,
-        conditioning: &Conditioning,
-        schedule: &Schedule,
-        observer: &dyn Observer,
-        notes: &mut Vec<Note>,
-    ) -> Result<Self> {
-        const STEPS: usize = 3;
-        let stage = || Error::in_stage(Stage::Prepare);
-        let device = networks.placement.device.clone();
-        let tokens = |ids: Vec<u32>| {
-            let count = ids.len();
-            Tensor::from_vec(ids, (1, count), &device).map_err(stage())
-        };
-
-        let prompt = caption::prompt(params, &conditioning.instruction, conditioning.named_secs);
-        let (ids, cut) = networks.tokenizer.caption(&prompt)?;
-        notes.extend(cut);
-        let text = networks
-            .text_encoder
-            .forward(&tokens(ids)?)
-            .map_err(stage())?;
-        check_finite(&text, "text encoder")?;
-        let (ids, cut) = networks.tokenizer.lyrics(&lyrics::prompt(params))?;
-        notes.extend(cut);
-        let words = networks
-            .text_encoder
-            .embed(&tokens(ids)?)
-            .map_err(stage())?;
-        observer.progress(Stage::Prepare, 0, 1, STEPS);
-        observer.check()?;
-
-        let timbre = networks.silent_timbre()?;
-        let packed = networks
-            .condition_encoder
-            .pack(&text, &words, &timbre)
-            .map_err(stage())?; // [1, l, he]
-        check_finite(&packed, "condition encoder")?;
-        observer.progress(Stage::Prepare, 0, 2, STEPS);
-        observer.check()?;
-
-        let dit = &networks.dit;
-        let guided = networks.family == Family::Base && params.guidance_scale > 1.0;
-        if networks.family == Family::Turbo && params.guidance_scale > 1.0 {
-            notes.push(Note::new(
-                "guidance_scale_ignored",
-                "guidance_scale",
-                "Guidance: turbo models are trained without it, so it is off.",
-            ));
-        }
-        let prepare = || -> candle_core::Result<Self> {
-            Ok(Self {
-                times: dit.prepare_times(schedule.timesteps())?,
-                context: dit.prepare_context(&conditioning.context_latents.to_device(&device)?)?,
-                conditional: dit.prepare_condition(&packed)?,
-                unconditional: guided
-                    .then(|| dit.prepare_condition(networks.condition_encoder.null()))
-                    .transpose()?,
-            })
-        };
-        let prepared = prepare().map_err(stage())?;
-        observer.progress(Stage::Prepare, 0, 3, STEPS);
-        Ok(prepared)
-    }
-
-    fn guidance(&self, params: &GenerationParams) -> Option<Guidance> {
-        self.unconditional.as_ref()?;
-        Guidance::new(
-            params.guidance_scale,
-            params.use_adg,
-            (params.cfg_interval_start, params.cfg_interval_end),
-        )
-    }
-}
-
-fn check_finite(values: &Tensor, module: &'static str) -> Result<()> {
-    let values: Vec<f32> = values
-        .to_dtype(DType::F32)
-        .and_then(|values| values.flatten_all()?.to_vec1())
-        .map_err(Error::in_stage(Stage::Prepare))?;
-    if values.iter().all(|value| value.is_finite()) {
-        Ok(())
-    } else {
-        Err(Error::NotFinite {
-            stage: Stage::Prepare,
-            module,
-        })
-    }
-}
-
-/// The DiT as the loop sees it.
-struct Song<'a> {
-    dit: &'a Dit,
-    device: &'a Device,
-    prepared: &'a Prepared,
-    frames: usize,
-    channels: usize,
-}
-
-impl Network for Song<'_> {
-    fn velocity(&mut self, x: &[f32], index: usize, branch: Branch) -> Result<Vec<f32>> {
-        let condition = match (branch, &self.prepared.unconditional) {
-            (Branch::Unconditional, Some(condition)) => condition,
-            _ => &self.prepared.conditional,
-        };
-        Tensor::from_slice(x, (1, self.frames, self.channels), self.device)
-            .and_then(|x| {
-                self.dit.forward(
-                    &x,
-                    index,
-                    &self.prepared.times,
-                    &self.prepared.context,
-                    condition,
-                )
-            })
-            .and_then(|v| v.flatten_all()?.to_vec1())
-            .map_err(Error::in_stage(Stage::Diffusion))
-    }
 }
 
 fn decode(

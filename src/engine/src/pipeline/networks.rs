@@ -3,6 +3,7 @@
 use acestep_domain::{event::Stage, note::Note, task::Family};
 use candle_core::Tensor;
 
+use super::audio_codes::AudioCodes;
 use crate::{
     checkpoint::{Checkpoint, Module},
     device::Placement,
@@ -33,6 +34,13 @@ pub(crate) struct Networks {
     /// The timbre of no reference, `[1, 1, he]`: a constant of the checkpoint, made when first
     /// needed.
     timbre: Option<Tensor>,
+    /// Where they came from, for what is read later.
+    checkpoint: Checkpoint,
+    backend: Backend,
+    /// Read when first asked for.
+    audio_codes: Option<AudioCodes>,
+    /// The checkpoint has networks for audio codes.
+    pub(crate) has_audio_codes: bool,
 }
 
 /// What was found out while loading.
@@ -43,7 +51,7 @@ pub(crate) struct Loaded {
     pub(crate) notes: Vec<Note>,
 }
 
-/// Prefixes of the DiT file that text2music does not read; the tasks on audio will.
+/// Prefixes of the DiT file that are read when audio codes are first asked for.
 const LATER: [&str; 2] = ["tokenizer.", "detokenizer."];
 
 /// Who may take a tensor of these checkpoints.
@@ -115,7 +123,6 @@ impl Networks {
             parameters,
             notes,
             networks: Self {
-                placement,
                 family: checkpoint.family(),
                 config,
                 tokenizer,
@@ -125,8 +132,30 @@ impl Networks {
                 vae,
                 silence,
                 timbre: None,
+                has_audio_codes: AudioCodes::are_in(checkpoint, &placement)?,
+                placement,
+                checkpoint: checkpoint.clone(),
+                backend,
+                audio_codes: None,
             },
         })
+    }
+
+    /// The networks of audio codes.
+    ///
+    /// # Errors
+    /// The checkpoint has none, or its file is damaged.
+    pub(crate) fn audio_codes(&mut self) -> Result<&AudioCodes> {
+        if let Some(ref found) = self.audio_codes {
+            return Ok(found);
+        }
+        let loaded = AudioCodes::load(
+            &self.checkpoint,
+            &self.config,
+            &self.placement,
+            self.backend,
+        )?;
+        Ok(self.audio_codes.insert(loaded))
     }
 
     /// The timbre of no reference: the first frames of silence through the timbre encoder.

@@ -1,7 +1,7 @@
 //! What the language model is asked to do: plan a song, write codes, rewrite, invent, listen.
 
 use acestep_domain::{
-    SongPlan,
+    GenerationParams, SongPlan,
     generation::clamp::INSTRUMENTAL,
     metadata::{Bpm, KeyScale, Language, TimeSignature},
     note::Note,
@@ -55,6 +55,22 @@ pub struct TextOptions {
     pub seed: u32,
     /// Longest song that may be planned, in seconds.
     pub max_duration_secs: u32,
+}
+
+impl TextOptions {
+    /// The options of `params`.
+    pub fn of(params: &GenerationParams, seed: u32, max_duration_secs: u32) -> Self {
+        Self {
+            sampling: Sampling {
+                temperature: params.lm_temperature,
+                top_k: params.lm_top_k,
+                top_p: params.lm_top_p,
+                repetition_penalty: params.lm_repetition_penalty,
+            },
+            seed,
+            max_duration_secs,
+        }
+    }
 }
 
 /// Metadata of a song are to be planned.
@@ -120,6 +136,17 @@ pub struct Codes {
 }
 
 impl Given {
+    /// The values of `params` that are set.
+    pub fn of(params: &GenerationParams) -> Self {
+        Self {
+            bpm: params.bpm,
+            duration_secs: params.duration_secs,
+            keyscale: params.keyscale,
+            language: Some(params.vocal_language),
+            timesignature: params.timesignature,
+        }
+    }
+
     /// The fields of the grammar, validated; a length beyond `max` is clamped with a note.
     fn fields(&self, max: u32, notes: &mut Vec<Note>) -> Result<Fields> {
         if let Some(bpm) = self.bpm.filter(|b| !(Bpm::MIN..=Bpm::MAX).contains(&b.0)) {
@@ -143,6 +170,14 @@ impl Given {
             ..Fields::default()
         })
     }
+}
+
+/// A length for which codes are written: a plan has at least 10 s, a song may be shorter.
+fn secs_of_codes(secs: f64, max: u32, notes: &mut Vec<Note>) -> Result<f64> {
+    if secs.is_finite() && secs >= 1.0 / CODES_PER_SECOND && secs < f64::from(MIN_DURATION_SECS) {
+        return Ok(secs);
+    }
+    within(secs, max, notes)
 }
 
 /// A length between the shortest and the longest, with a note where that changes it.
@@ -227,7 +262,7 @@ impl LanguageModel {
             ));
             f64::from(USUAL_SECS.min(request.max_duration_secs))
         });
-        let target = codes_of(within(secs, request.max_duration_secs, &mut notes)?);
+        let target = codes_of(secs_of_codes(secs, request.max_duration_secs, &mut notes)?);
         let yaml = repeated(&request.plan);
         let prompt = prompt::codes(tokenizer, &request.caption, &request.lyrics, &yaml)?;
         self.check_length(prompt.len(), target, "lyrics")?;

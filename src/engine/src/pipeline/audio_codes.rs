@@ -1,0 +1,111 @@
+//! Audio codes of one checkpoint: latents to codes and codes to latents. Text alone needs neither,
+//! so both networks are read when first asked for.
+
+use acestep_domain::event::Stage;
+use candle_core::{Device, Tensor};
+
+use crate::{
+    checkpoint::{Checkpoint, Module},
+    device::Placement,
+    error::{Error, Result},
+    models::{audio_detokenizer::AudioDetokenizer, audio_tokenizer::AudioTokenizer, dit},
+    nn::Backend,
+};
+
+/// Both networks.
+pub(crate) struct AudioCodes {
+    tokenizer: AudioTokenizer,
+    detokenizer: AudioDetokenizer,
+    placement: Placement,
+}
+
+impl AudioCodes {
+    /// Whether `checkpoint` holds the networks.
+    ///
+    /// # Errors
+    /// Its file is damaged.
+    pub(crate) fn are_in(checkpoint: &Checkpoint, placement: &Placement) -> Result<bool> {
+        checkpoint.part(Module::Dit, placement)?.load(|w| {
+            Ok(w.pp("detokenizer").contains("special_tokens")
+                && w.pp("tokenizer.quantizer.project_in").contains("weight"))
+        })
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a checkpoint without them; a damaged file.
+    pub(crate) fn load(
+        checkpoint: &Checkpoint,
+        config: &dit::Config,
+        placement: &Placement,
+        backend: Backend,
+    ) -> Result<Self> {
+        if !Self::are_in(checkpoint, placement)? {
+            return Err(Error::Unsupported {
+                what: "working with audio codes".to_owned(),
+                because: format!("{} has no networks for them", checkpoint.name()),
+            });
+        }
+        let part = checkpoint.part(Module::Dit, placement)?;
+        Ok(Self {
+            tokenizer: part.load(|w| AudioTokenizer::load(config, backend, &w.pp("tokenizer")))?,
+            detokenizer: part
+                .load(|w| AudioDetokenizer::load(config, backend, &w.pp("detokenizer")))?,
+            placement: placement.clone(),
+        })
+    }
+
+    /// Codes to latents, `[1, q * window, c]`, f32, on the host.
+    ///
+    /// # Errors
+    /// Too little memory, or values that are not finite.
+    pub(crate) fn hints(&self, codes: &[u32]) -> Result<Tensor> {
+        let hints = self
+            .tokenizer
+            .quantizer()
+            .vectors(codes)
+            .and_then(|vectors| self.detokenizer.forward(&vectors))
+            .and_then(|hints| on_host(&hints))
+            .map_err(Error::in_stage(Stage::Prepare))?;
+        finite(&hints, "audio detokenizer")?;
+        Ok(hints)
+    }
+
+    /// Latents `[1, t, c]` to codes, `ceil(t / window)` of them. The last ones are filled up from
+    /// `silence` `[1, t, c]`.
+    ///
+    /// # Errors
+    /// Too little memory, or values that are not finite.
+    pub(crate) fn codes(&self, latents: &Tensor, silence: &Tensor) -> Result<Vec<u32>> {
+        let Placement { device, dtype } = &self.placement;
+        let placed = |values: &Tensor| values.to_device(device)?.to_dtype(*dtype);
+        let quantized = placed(latents)
+            .and_then(|latents| self.tokenizer.tokenize(&latents, &placed(silence)?))
+            .map_err(Error::in_stage(Stage::Encode))?;
+        finite(&quantized.vectors, "audio tokenizer")?;
+        quantized
+            .codes
+            .flatten_all()
+            .and_then(|codes| codes.to_vec1())
+            .map_err(Error::in_stage(Stage::Encode))
+    }
+}
+
+fn on_host(values: &Tensor) -> candle_core::Result<Tensor> {
+    values
+        .to_dtype(candle_core::DType::F32)?
+        .to_device(&Device::Cpu)
+}
+
+fn finite(values: &Tensor, module: &'static str) -> Result<()> {
+    let stage = Stage::Prepare;
+    let values: Vec<f32> = on_host(values)
+        .and_then(|values| values.flatten_all()?.to_vec1())
+        .map_err(Error::in_stage(stage))?;
+    if values.iter().all(|value| value.is_finite()) {
+        Ok(())
+    } else {
+        Err(Error::NotFinite { stage, module })
+    }
+}

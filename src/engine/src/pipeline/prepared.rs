@@ -1,0 +1,228 @@
+//! What does not change over the steps of a run: times, conditions, contexts, all prepared once.
+
+use acestep_domain::{GenerationParams, event::Stage, note::Note, task::Family};
+use candle_core::{DType, Device, Tensor};
+
+use super::networks::Networks;
+use crate::{
+    diffusion::{
+        denoise::{Branch, Network},
+        guidance::Guidance,
+        schedule::Schedule,
+    },
+    error::{Error, Result},
+    models::dit::{Condition, Context, Dit, Times},
+    observer::Observer,
+    tasks::Conditioning,
+    text::{caption, lyrics},
+};
+
+/// Work of the stage, for progress.
+const PARTS: usize = 3;
+
+/// What does not change over steps and songs.
+pub(super) struct Prepared {
+    times: Times,
+    /// One for each song, or one for all.
+    contexts: Vec<Context>,
+    conditional: Condition,
+    /// Only where guidance acts.
+    unconditional: Option<Condition>,
+    later: Option<Later>,
+}
+
+/// What the request goes on with after a share of its steps.
+struct Later {
+    from_step: usize,
+    context: Context,
+    conditional: Condition,
+}
+
+impl Prepared {
+    /// Prepares the run of `conditionings`: one for each song, or one for all. They differ in their
+    /// context only.
+    pub(super) fn new(
+        networks: &mut Networks,
+        params: &GenerationParams,
+        conditionings: &[Conditioning],
+        schedule: &Schedule,
+        observer: &dyn Observer,
+        notes: &mut Vec<Note>,
+    ) -> Result<Self> {
+        let stage = || Error::in_stage(Stage::Prepare);
+        let device = networks.placement.device.clone();
+        let Some(first) = conditionings.first() else {
+            return Err(Error::Invalid {
+                field: "seed",
+                reason: "no song is asked for".to_owned(),
+            });
+        };
+        let then = first.then.as_ref();
+        let mut texts = vec![encode_caption(networks, params, first, notes)?];
+        if let Some(then) = then {
+            texts.push(encode_caption(networks, params, &then.conditioning, notes)?);
+        }
+        let (ids, cut) = networks.tokenizer.lyrics(&lyrics::prompt(params))?;
+        notes.extend(cut);
+        let words = tokens(ids, &device)
+            .and_then(|ids| networks.text_encoder.embed(&ids))
+            .map_err(stage())?;
+        observer.progress(Stage::Prepare, 0, 1, PARTS);
+        observer.check()?;
+
+        let timbre = networks.silent_timbre()?;
+        let mut packed = Vec::with_capacity(texts.len()); // [1, l, he] each
+        for text in &texts {
+            let one = networks
+                .condition_encoder
+                .pack(text, &words, &timbre)
+                .map_err(stage())?;
+            check_finite(&one, "condition encoder")?;
+            packed.push(one);
+        }
+        observer.progress(Stage::Prepare, 0, 2, PARTS);
+        observer.check()?;
+
+        let dit = &networks.dit;
+        let guided = networks.family == Family::Base && params.guidance_scale > 1.0;
+        if networks.family == Family::Turbo && params.guidance_scale > 1.0 {
+            notes.push(Note::new(
+                "guidance_scale_ignored",
+                "guidance_scale",
+                "Guidance: turbo models are trained without it, so it is off.",
+            ));
+        }
+        let context = |conditioning: &Conditioning| {
+            dit.prepare_context(&conditioning.context_latents.to_device(&device)?)
+        };
+        let prepare = || -> candle_core::Result<Self> {
+            let mut conditions = packed
+                .iter()
+                .map(|packed| dit.prepare_condition(packed))
+                .collect::<candle_core::Result<Vec<_>>>()?
+                .into_iter();
+            let Some(conditional) = conditions.next() else {
+                candle_core::bail!("no text was encoded")
+            };
+            let later = match (then, conditions.next()) {
+                (Some(then), Some(conditional)) => Some(Later {
+                    from_step: (schedule.len() as f64 * then.after_share).floor() as usize,
+                    context: context(&then.conditioning)?,
+                    conditional,
+                }),
+                _ => None,
+            };
+            Ok(Self {
+                times: dit.prepare_times(schedule.timesteps())?,
+                contexts: conditionings
+                    .iter()
+                    .map(context)
+                    .collect::<candle_core::Result<_>>()?,
+                conditional,
+                unconditional: guided
+                    .then(|| dit.prepare_condition(networks.condition_encoder.null()))
+                    .transpose()?,
+                later,
+            })
+        };
+        let prepared = prepare().map_err(stage())?;
+        observer.progress(Stage::Prepare, 0, 3, PARTS);
+        Ok(prepared)
+    }
+
+    pub(super) fn guidance(&self, params: &GenerationParams) -> Option<Guidance> {
+        self.unconditional.as_ref()?;
+        Guidance::new(
+            params.guidance_scale,
+            params.use_adg,
+            (params.cfg_interval_start, params.cfg_interval_end),
+        )
+    }
+
+    /// Song `item` of the run as the loop sees it.
+    pub(super) fn song<'a>(
+        &'a self,
+        networks: &'a Networks,
+        item: usize,
+        frames: usize,
+    ) -> Song<'a> {
+        Song {
+            dit: &networks.dit,
+            device: &networks.placement.device,
+            prepared: self,
+            context: &self.contexts[item.min(self.contexts.len() - 1)],
+            frames,
+            channels: networks.config.audio_acoustic_hidden_dim,
+        }
+    }
+}
+
+fn tokens(ids: Vec<u32>, device: &Device) -> candle_core::Result<Tensor> {
+    let count = ids.len();
+    Tensor::from_vec(ids, (1, count), device)
+}
+
+fn encode_caption(
+    networks: &Networks,
+    params: &GenerationParams,
+    conditioning: &Conditioning,
+    notes: &mut Vec<Note>,
+) -> Result<Tensor> {
+    let prompt = caption::prompt(params, &conditioning.instruction, conditioning.named_secs);
+    let (ids, cut) = networks.tokenizer.caption(&prompt)?;
+    notes.extend(cut.filter(|note| !notes.contains(note)));
+    let text = tokens(ids, &networks.placement.device)
+        .and_then(|ids| networks.text_encoder.forward(&ids))
+        .map_err(Error::in_stage(Stage::Prepare))?;
+    check_finite(&text, "text encoder")?;
+    Ok(text)
+}
+
+fn check_finite(values: &Tensor, module: &'static str) -> Result<()> {
+    let values: Vec<f32> = values
+        .to_dtype(DType::F32)
+        .and_then(|values| values.flatten_all()?.to_vec1())
+        .map_err(Error::in_stage(Stage::Prepare))?;
+    if values.iter().all(|value| value.is_finite()) {
+        Ok(())
+    } else {
+        Err(Error::NotFinite {
+            stage: Stage::Prepare,
+            module,
+        })
+    }
+}
+
+/// The DiT as the loop sees it.
+pub(super) struct Song<'a> {
+    dit: &'a Dit,
+    device: &'a Device,
+    prepared: &'a Prepared,
+    context: &'a Context,
+    frames: usize,
+    channels: usize,
+}
+
+impl Network for Song<'_> {
+    fn velocity(&mut self, x: &[f32], index: usize, branch: Branch) -> Result<Vec<f32>> {
+        let Prepared {
+            times,
+            conditional,
+            unconditional,
+            later,
+            ..
+        } = self.prepared;
+        let (context, conditional) = match later {
+            Some(later) if index >= later.from_step => (&later.context, &later.conditional),
+            _ => (self.context, conditional),
+        };
+        let condition = match (branch, unconditional) {
+            (Branch::Unconditional, Some(condition)) => condition,
+            _ => conditional,
+        };
+        Tensor::from_slice(x, (1, self.frames, self.channels), self.device)
+            .and_then(|x| self.dit.forward(&x, index, times, context, condition))
+            .and_then(|v| v.flatten_all()?.to_vec1())
+            .map_err(Error::in_stage(Stage::Diffusion))
+    }
+}
