@@ -155,6 +155,12 @@ pub struct Job {
     /// Codes that were heard in it, as text; empty without.
     #[serde(default)]
     pub audio_codes: String,
+    /// Of a sample: songs are made of it at once.
+    #[serde(default)]
+    pub then_generate: bool,
+    /// The job that makes them, once it is queued.
+    #[serde(default)]
+    pub next_job_id: Option<JobId>,
     /// Songs finished so far, by place in the batch.
     pub song_ids: Vec<String>,
     /// Why it failed.
