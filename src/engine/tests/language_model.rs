@@ -4,18 +4,22 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(feature = "demo-model")]
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use acestep_domain::{
-    SongPlan,
+    GenerationParams, SongPlan,
+    job::JobKind,
     metadata::{Bpm, KeyScale, Language, TimeSignature},
 };
 use acestep_engine::{
-    checkpoint::LmCheckpoint,
-    engine::{LanguageModel, LoadOptions},
+    checkpoint::{Checkpoint, LmCheckpoint},
+    engine::{Engine, LanguageModel, LoadOptions, Request, Thinking, WriteRequest},
     error::{Error, Stage},
     observer::{Observer, Silent, Writing},
     planner::{
@@ -258,6 +262,114 @@ impl Observer for Watcher {
     fn cancelled(&self) -> bool {
         self.heard.load(Ordering::Relaxed) >= self.stop_after
     }
+}
+
+/// A tiny DiT with networks for codes, and `lm` beside it.
+fn engine_with(lm: &tempfile::TempDir) -> Engine {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pipeline/checkpoint");
+    let checkpoint = Checkpoint::open(&root, "acestep-v15-tiny").unwrap();
+    let mut engine = Engine::load(&checkpoint, &LoadOptions::default(), &Silent).unwrap();
+    let source = LmCheckpoint::open(lm.path(), "acestep-5Hz-lm-random").unwrap();
+    engine
+        .load_lm(&source, &LoadOptions::default(), &Silent)
+        .unwrap();
+    engine
+}
+
+#[test]
+fn a_song_is_planned_coded_and_made_and_codes_are_heard_again() {
+    let mut engine = engine_with(&with_codes(65_535));
+    let params = GenerationParams {
+        caption: "warm piano".to_owned(),
+        duration_secs: Some(6.0),
+        bpm: Some(Bpm(123)),
+        batch_size: 2,
+        inference_steps: 1,
+        ..GenerationParams::default()
+    };
+    let thinking = Thinking {
+        params: &params,
+        seeds: &[5, 6],
+        max_duration_secs: 240,
+    };
+    let thought = engine.think(thinking, &Silent).unwrap();
+    let plan = thought.plan.clone().unwrap();
+    assert_eq!(plan.bpm, Some(Bpm(123)));
+    assert_eq!(thought.params.keyscale, plan.keyscale);
+    assert_eq!(
+        thought.params.duration_secs,
+        Some(6.0),
+        "the user's, not the plan's least"
+    );
+    assert_eq!(
+        thought.codes.iter().map(Vec::len).collect::<Vec<_>>(),
+        [30, 30]
+    );
+    assert_ne!(thought.codes[0], thought.codes[1]);
+
+    let request = Request {
+        params: thought.params,
+        seeds: vec![5, 6],
+        codes: thought.codes,
+        noise: None,
+        keep_latents: false,
+        raw_level: false,
+    };
+    let mut takes = Vec::new();
+    engine
+        .generate(&request, &Silent, &mut |take| {
+            takes.push(take);
+            Ok(())
+        })
+        .unwrap();
+    assert!((takes[1].audio.duration_secs() - 6.0).abs() < 0.04);
+
+    let (codes, notes) = engine.audio_codes(&takes[0].audio, &Silent).unwrap();
+    assert_eq!((codes.len(), notes), (30, vec![]));
+    let request = WriteRequest {
+        kind: JobKind::Understand,
+        params: &GenerationParams::default(),
+        seed: 1,
+        max_duration_secs: 240,
+        source: Some(takes[0].audio.clone()),
+    };
+    let report = engine.write(&request, &Silent).unwrap();
+    assert_eq!(report.audio_codes, codes);
+    assert_eq!(
+        report.plan.unwrap().duration_secs,
+        Some(6),
+        "counted, not guessed"
+    );
+}
+
+#[test]
+fn without_thinking_the_plan_is_made_and_no_codes() {
+    let engine = engine_with(&with_codes(65_535));
+    let asked = GenerationParams {
+        caption: "warm piano".to_owned(),
+        thinking: false,
+        use_cot_caption: false,
+        ..GenerationParams::default()
+    };
+    let think = |params: &GenerationParams| {
+        let thinking = Thinking {
+            params,
+            seeds: &[5],
+            max_duration_secs: 12,
+        };
+        engine.think(thinking, &Silent).unwrap()
+    };
+    let thought = think(&asked);
+    assert!(thought.codes.is_empty() && thought.params.bpm.is_some());
+    assert_eq!(thought.params.caption, "warm piano");
+    assert!((10.0..=12.0).contains(&thought.params.duration_secs.unwrap()));
+    let nothing = GenerationParams {
+        use_cot_metas: false,
+        duration_secs: Some(11.0),
+        ..asked
+    };
+    let thought = think(&nothing);
+    assert_eq!((thought.plan, thought.params.bpm), (None, None));
 }
 
 #[test]

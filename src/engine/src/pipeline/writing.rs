@@ -88,6 +88,8 @@ pub(crate) fn write(
         }
         JobKind::Understand => {
             let lm = lm()?;
+            // Listening takes long; a model that cannot read codes is known at once.
+            lm.tokenizer().code_ids()?;
             let (codes, mut notes) = codes(networks, request, observer)?;
             let mut report = report(lm.understand(&codes, &options, observer)?, observer);
             notes.append(&mut report.notes);

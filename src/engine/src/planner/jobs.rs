@@ -455,7 +455,12 @@ impl LanguageModel {
                 .map(|warning| Note::general("lm_value_unused", warning)),
         );
         let user = given(fields);
+        let clamped = notes.iter().any(|note| note.code == "duration_clamped");
         for (field, said) in asides {
+            // The plan's own length is not the user's any more.
+            if field == "duration" && clamped {
+                continue;
+            }
             let would = self.tokenizer().decode(&said);
             notes.extend(would_say(field, would.trim(), &user));
         }
