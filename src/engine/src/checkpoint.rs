@@ -11,6 +11,7 @@ mod language_model;
 mod layout;
 mod list;
 mod pickle;
+mod quantize;
 mod source;
 
 pub use inspect::{Inspection, ModelKind, ModelReport, inspect};

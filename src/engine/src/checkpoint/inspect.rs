@@ -211,12 +211,11 @@ fn kind_of(name: &str, config: &serde_json::Value) -> ModelKind {
 fn count(report: &mut ModelReport, files: &[WeightFile]) {
     let mut dtypes = BTreeMap::<String, u64>::new();
     for file in files {
-        let metadata = &file.header().metadata;
-        for info in metadata.tensors().values() {
+        for info in file.tensors().values() {
             let values = info.shape.iter().product::<usize>() as u64;
             report.parameters += values;
             report.tensors += 1;
-            *dtypes.entry(info.dtype.to_string()).or_default() += values;
+            *dtypes.entry(info.stored.to_string()).or_default() += values;
         }
     }
     let mut dtypes: Vec<_> = dtypes.into_iter().collect();

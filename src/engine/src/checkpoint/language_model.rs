@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use acestep_domain::{note::Note, service::Quantization};
+
 use super::{
     config,
     layout::{Part, check_name, missing_folder, part},
+    quantize,
     source::Source,
 };
 use crate::{
@@ -95,11 +98,17 @@ impl LmCheckpoint {
         self.source.path(&format!("{}/tokenizer.json", self.name))
     }
 
-    /// Its weights, on the device of `placement`.
+    /// Its weights, on the device of `placement`, and what is to be said about their format.
     ///
     /// # Errors
     /// A file is missing or damaged.
-    pub fn part(&self, placement: &Placement) -> Result<Part> {
-        part(&self.source, &self.name, placement)
+    pub fn part(
+        &self,
+        placement: &Placement,
+        quantization: Quantization,
+    ) -> Result<(Part, Vec<Note>)> {
+        let (formats, note) = quantize::language_model(&self.name, &self.config, quantization);
+        let part = part(&self.source, &self.name, placement)?.with_formats(formats);
+        Ok((part, note.into_iter().collect()))
     }
 }

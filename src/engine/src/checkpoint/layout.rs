@@ -12,7 +12,7 @@ use crate::{
     device::Placement,
     error::{Error, Result},
     models::{dit, oobleck, qwen3},
-    nn::{WeightFile, Weights},
+    nn::{Formats, WeightFile, Weights, weights::Held},
 };
 
 /// Prefix of DiT folders; what comes after it is the variant.
@@ -298,6 +298,20 @@ impl Part {
             Error::Stage { source, .. } => Error::checkpoint(&self.path, message(&source)),
             out_of_memory => out_of_memory,
         })
+    }
+
+    /// The same weights; matrices that are not quantised yet come out in `formats`.
+    #[must_use]
+    pub(super) fn with_formats(self, formats: Formats) -> Self {
+        Self {
+            weights: self.weights.with_formats(formats),
+            ..self
+        }
+    }
+
+    /// What networks have taken so far.
+    pub fn held(&self) -> Held {
+        self.weights.held()
     }
 
     /// Tensors that no network has taken.

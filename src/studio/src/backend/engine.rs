@@ -47,6 +47,7 @@ impl Backend for EngineBackend {
             device: wanted.device,
             fused_attention: wanted.use_flash_attention,
             compile: wanted.compile,
+            quantization: wanted.quantization,
         };
         let engine = Engine::load(&self.open(wanted)?, &options, observer)?;
         let info = engine.info().clone();
