@@ -271,13 +271,7 @@ pub(super) fn part(source: &Source, folder: &str, placement: &Placement) -> Resu
         .iter()
         .map(|name| source.size(&format!("{folder}/{name}")))
         .sum();
-    let weights = Weights::new(files, placement.dtype, &placement.device)
-        .map_err(|damage| Error::checkpoint(&path, damage.to_string()))?;
-    Ok(Part {
-        weights,
-        path,
-        bytes,
-    })
+    Part::new(files, path, bytes, placement)
 }
 
 /// Weights of one folder. Networks are loaded from it one after another; what none of them took
@@ -289,6 +283,25 @@ pub struct Part {
 }
 
 impl Part {
+    /// The weights of `files`, which are at `path` and have `bytes` in all.
+    ///
+    /// # Errors
+    /// Two files hold the same tensor.
+    pub(super) fn new(
+        files: Vec<WeightFile>,
+        path: PathBuf,
+        bytes: u64,
+        placement: &Placement,
+    ) -> Result<Self> {
+        let weights = Weights::new(files, placement.dtype, &placement.device)
+            .map_err(|damage| Error::checkpoint(&path, damage.to_string()))?;
+        Ok(Self {
+            weights,
+            path,
+            bytes,
+        })
+    }
+
     /// Loads a network: `part.load(|w| Dit::load(&checkpoint.dit, backend, &w.pp("decoder")))`.
     ///
     /// # Errors
@@ -418,7 +431,7 @@ fn weight_files(source: &Source, folder: &str) -> Result<Vec<String>> {
     }
     let there = source.names(folder);
     let reason = if there.iter().any(|name| has_extension(name, "gguf")) {
-        "there are no safetensors weights in this folder, and GGUF files cannot be read yet".into()
+        "there are no safetensors weights in this folder; of GGUF files, only language models can be read".into()
     } else if let Some(shard) = there.iter().find(|name| has_extension(name, "safetensors")) {
         format!(
             "there is no model.safetensors and no model.safetensors.index.json that lists {shard}"

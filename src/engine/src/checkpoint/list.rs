@@ -5,6 +5,7 @@ use std::path::Path;
 use acestep_domain::{capabilities::ModelEntry, task::Family};
 
 use super::{
+    gguf,
     inspect::report,
     layout::{DIT_PREFIX, TEXT_ENCODER, VAE, has_extension},
     source::Source,
@@ -49,22 +50,27 @@ fn entry(source: &Source, name: String, built_in: bool) -> ModelEntry {
     }
 }
 
-/// Language models below `root`: folder name and bytes of its weights.
+/// Language models below `root`, folders and GGUF files: name and bytes of the weights.
 pub fn list_lms(root: &Path) -> Vec<(String, u64)> {
     let source = Source::Folder(root.to_path_buf());
-    source
+    let mut models: Vec<(String, u64)> = source
         .names("")
         .into_iter()
         .filter(|name| name.starts_with(LM_PREFIX) && source.has_folder(name))
         .map(|name| {
-            let weights = source
-                .names(&name)
-                .into_iter()
-                .filter(|file| has_extension(file, "safetensors"));
-            let bytes = weights
-                .map(|file| source.size(&format!("{name}/{file}")))
-                .sum();
+            let bytes = match gguf::find(&source, &name) {
+                Ok(Some(file)) => source.size(&file),
+                _ => source
+                    .names(&name)
+                    .into_iter()
+                    .filter(|file| has_extension(file, "safetensors"))
+                    .map(|file| source.size(&format!("{name}/{file}")))
+                    .sum(),
+            };
             (name, bytes)
         })
-        .collect()
+        .collect();
+    models.extend(gguf::list(&source, LM_PREFIX));
+    models.sort();
+    models
 }

@@ -23,7 +23,7 @@ use std::{
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use half::{bf16, f16};
 
-pub use file::{OpenError, Stored, TensorInfo, WeightFile};
+pub use file::{Metadata, OpenError, Stored, TensorInfo, WeightFile};
 pub use header::Damage;
 
 use super::Matrix;
