@@ -6,6 +6,7 @@
 //! nothing (the `.py` files of a release are ignored), and every fault becomes one
 //! [`Error::Checkpoint`](crate::error::Error::Checkpoint) that names the file and the reason.
 
+mod cache;
 mod config;
 mod gguf;
 mod inspect;

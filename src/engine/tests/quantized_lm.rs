@@ -13,12 +13,13 @@ use std::{collections::HashMap, path::Path};
 
 use acestep_domain::service::Quantization;
 use acestep_engine::{
-    checkpoint::LmCheckpoint,
+    checkpoint::{LmCheckpoint, list_lms},
     engine::{LanguageModel, LoadOptions},
+    error::{Error, Stage},
     kernels::quantized::Format,
     models::qwen3::{CausalLm, Chunk, Config},
     nn::{Backend, Formats, WeightFile, Weights},
-    observer::Silent,
+    observer::{Observer, Silent},
 };
 use candle_core::{
     DType, Device, Tensor,
@@ -167,4 +168,130 @@ fn rows_of_the_head_and_company_in_a_batch_do_not_change_the_bits() {
             assert_eq!(bits(&alone), bits(&hidden.narrow(0, row, 1).unwrap()));
         }
     }
+}
+
+/// Files of the model's folder that are no part of the release.
+fn caches(root: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(root.join(NAME))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("cache"))
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_was_quantised_is_kept_and_made_again_when_the_checkpoint_changes() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), &tensors());
+    let cache = root.path().join(NAME).join("acestep-cache-q8_0.gguf");
+    let first = logits(&load(root.path(), Quantization::Int8));
+    assert_eq!(caches(root.path()), ["acestep-cache-q8_0.gguf"]);
+    let made = std::fs::read(&cache).unwrap();
+    let time = std::fs::metadata(&cache).unwrap().modified().unwrap();
+
+    let again = load(root.path(), Quantization::Int8);
+    assert!(
+        again
+            .info()
+            .notes
+            .iter()
+            .all(|note| note.code != "quantization_not_kept")
+    );
+    for (a, b) in logits(&again).iter().zip(&first) {
+        assert_eq!(bits(a), bits(b));
+    }
+    assert_eq!(
+        std::fs::metadata(&cache).unwrap().modified().unwrap(),
+        time,
+        "reused"
+    );
+
+    // A damaged cache is made again, and so is that of another checkpoint.
+    std::fs::write(&cache, &made[..made.len() / 2]).unwrap();
+    for (a, b) in logits(&load(root.path(), Quantization::Int8))
+        .iter()
+        .zip(&first)
+    {
+        assert_eq!(bits(a), bits(b));
+    }
+    assert!(std::fs::read(&cache).unwrap() == made, "made again");
+    let mut other = tensors();
+    let name = "model.layers.0.mlp.up_proj.weight";
+    let changed = other[name].neg().unwrap();
+    other.insert(name.to_owned(), changed);
+    write(root.path(), &other);
+    let changed = logits(&load(root.path(), Quantization::Int8));
+    assert_ne!(bits(&changed[1]), bits(&first[1]));
+
+    load(root.path(), Quantization::Int4);
+    let both = ["acestep-cache-q4_k.gguf", "acestep-cache-q8_0.gguf"];
+    assert_eq!(caches(root.path()), both);
+    // Neither is taken for the model itself.
+    let size = std::fs::metadata(root.path().join(NAME).join("model.safetensors"))
+        .unwrap()
+        .len();
+    assert_eq!(list_lms(root.path()), [(NAME.to_owned(), size)]);
+    std::fs::remove_file(root.path().join(NAME).join("model.safetensors")).unwrap();
+    std::fs::remove_file(&cache).unwrap();
+    let alone = LmCheckpoint::open(root.path(), NAME)
+        .unwrap_err()
+        .to_string();
+    assert!(alone.contains("acestep-cache"), "{alone}");
+}
+
+/// A folder in the way of the file stands for one that cannot be written to, which a test that
+/// runs as root cannot make.
+#[test]
+fn a_cache_that_cannot_be_written_is_a_note() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), &tensors());
+    let want = logits(&load(root.path(), Quantization::Int8));
+    let cache = root.path().join(NAME).join("acestep-cache-q8_0.gguf");
+    std::fs::remove_file(&cache).unwrap();
+    std::fs::create_dir(&cache).unwrap();
+    std::fs::write(cache.join("in the way"), "").unwrap();
+    let lm = load(root.path(), Quantization::Int8);
+    let notes = &lm.info().notes;
+    let note = notes
+        .iter()
+        .find(|note| note.code == "quantization_not_kept");
+    assert!(
+        note.unwrap().message.contains("cannot be written"),
+        "{notes:?}"
+    );
+    for (a, b) in logits(&lm).iter().zip(&want) {
+        assert_eq!(bits(a), bits(b), "quantised in memory");
+    }
+    assert_eq!(
+        caches(root.path()),
+        ["acestep-cache-q8_0.gguf"],
+        "nothing is left over"
+    );
+}
+
+/// Cancelled after a few questions.
+struct Impatient(std::sync::atomic::AtomicUsize);
+
+impl Observer for Impatient {
+    fn progress(&self, _: Stage, _: usize, _: usize, _: usize) {}
+
+    fn cancelled(&self) -> bool {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 6
+    }
+}
+
+#[test]
+fn quantising_can_be_cancelled_and_leaves_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), &tensors());
+    let source = LmCheckpoint::open(root.path(), NAME).unwrap();
+    let options = LoadOptions {
+        quantization: Quantization::Int8,
+        ..LoadOptions::default()
+    };
+    let stopped = LanguageModel::load(&source, &options, &Impatient(0.into()));
+    assert!(matches!(stopped.err(), Some(Error::Cancelled)));
+    assert_eq!(caches(root.path()), Vec::<String>::new());
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use acestep_domain::{note::Note, service::Quantization};
 
 use super::{
-    config, gguf,
-    layout::{Part, check_name, missing_folder, part},
+    cache, config, gguf,
+    layout::{Part, check_name, missing_folder, part, place, weight_files},
     quantize,
     source::Source,
 };
@@ -116,24 +116,36 @@ impl LmCheckpoint {
         }
     }
 
-    /// Its weights, on the device of `placement`, and what is to be said about their format.
+    /// Its weights, on the device of `placement`, and what is to be said about their format. What
+    /// is quantised here is kept beside the checkpoint for the next time; `check` is asked now and
+    /// then whether to go on.
     ///
     /// # Errors
-    /// A file is missing or damaged.
+    /// A file is missing or damaged, or whatever `check` gives back.
     pub fn part(
         &self,
         placement: &Placement,
         quantization: Quantization,
+        check: &dyn Fn() -> Result<()>,
     ) -> Result<(Part, Vec<Note>)> {
         let (formats, note) = quantize::language_model(&self.name, &self.config, quantization);
-        let part = match &self.gguf {
-            Some(file) => {
-                let opened = gguf::open(&self.source, file)?;
-                let bytes = self.source.size(file);
-                Part::new(vec![opened], self.source.path(file), bytes, placement)?
+        let mut notes: Vec<Note> = note.into_iter().collect();
+        let part = if let Some(file) = &self.gguf {
+            let opened = gguf::open(&self.source, file)?;
+            let bytes = self.source.size(file);
+            Part::new(vec![opened], self.source.path(file), bytes, placement)?
+        } else {
+            let names = weight_files(&self.source, &self.name)?;
+            let (cached, note) = cache::open(&self.source, &self.name, &names, formats, check)?;
+            notes.extend(note);
+            match cached {
+                Some(cached) => {
+                    let (path, bytes) = place(&self.source, &self.name, &names);
+                    Part::new(vec![cached], path, bytes, placement)?
+                }
+                None => part(&self.source, &self.name, placement)?,
             }
-            None => part(&self.source, &self.name, placement)?,
         };
-        Ok((part.with_formats(formats), note.into_iter().collect()))
+        Ok((part.with_formats(formats), notes))
     }
 }

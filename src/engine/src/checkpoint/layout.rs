@@ -263,7 +263,13 @@ fn vae_source(root: Option<&Path>) -> Result<(Source, String)> {
 
 pub(super) fn part(source: &Source, folder: &str, placement: &Placement) -> Result<Part> {
     let (files, names) = open_weights(source, folder)?;
-    let path = match names.as_slice() {
+    let (path, bytes) = place(source, folder, &names);
+    Part::new(files, path, bytes, placement)
+}
+
+/// Where the weights `names` of a folder are, for messages, and their bytes.
+pub(super) fn place(source: &Source, folder: &str, names: &[String]) -> (PathBuf, u64) {
+    let path = match names {
         [only] => source.path(&format!("{folder}/{only}")),
         _ => source.path(folder),
     };
@@ -271,7 +277,7 @@ pub(super) fn part(source: &Source, folder: &str, placement: &Placement) -> Resu
         .iter()
         .map(|name| source.size(&format!("{folder}/{name}")))
         .sum();
-    Part::new(files, path, bytes, placement)
+    (path, bytes)
 }
 
 /// Weights of one folder. Networks are loaded from it one after another; what none of them took
@@ -418,7 +424,7 @@ pub(super) fn open_weights(
     Ok((files, names))
 }
 
-fn weight_files(source: &Source, folder: &str) -> Result<Vec<String>> {
+pub(super) fn weight_files(source: &Source, folder: &str) -> Result<Vec<String>> {
     for stem in ["model", "diffusion_pytorch_model"] {
         let single = format!("{stem}.safetensors");
         if source.has(&format!("{folder}/{single}")) {

@@ -10,7 +10,7 @@
 //! quantised ones as they are and quantises the others where [`Formats`] say so.
 
 mod file;
-pub mod gguf;
+pub(crate) mod gguf;
 pub mod header;
 
 use std::{

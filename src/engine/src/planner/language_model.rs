@@ -113,7 +113,8 @@ impl LanguageModel {
         let grammar = Grammar::new(Arc::clone(&tokenizer))?;
         observer.progress(Stage::Load, 0, 1, PARTS);
         observer.check()?;
-        let (part, mut notes) = source.part(&placement, options.quantization)?;
+        let (part, mut notes) =
+            source.part(&placement, options.quantization, &|| observer.check())?;
         let network = part.load(|w| CausalLm::load(&config, backend, w))?;
         observer.progress(Stage::Load, 0, PARTS, PARTS);
         // A tied checkpoint may carry its head along.

@@ -104,6 +104,15 @@ impl Source {
     }
 }
 
+/// What became of `--quantization`. That a model has no codes is of no interest here.
+fn about_quantization(model: &LanguageModel) -> Vec<Note> {
+    let notes = model.info().notes.iter();
+    notes
+        .filter(|note| note.field.as_deref() == Some("quantization"))
+        .cloned()
+        .collect()
+}
+
 /// Plans a song and prints it.
 pub(crate) fn plan_song(args: &PlanSongArgs, environment: &Environment) -> ExitCode {
     match planned(args, environment) {
@@ -136,7 +145,7 @@ fn planned(args: &PlanSongArgs, environment: &Environment) -> Result<Planned, Fa
     notes.extend(more);
     let bar = Bar::new();
     let model = args.source.load(&bar)?;
-    notes.extend(model.info().notes.iter().cloned());
+    notes.extend(about_quantization(&model));
     let given = Given {
         bpm: params.bpm,
         duration_secs: params.duration_secs,
@@ -228,7 +237,7 @@ fn logits(args: &LogitsArgs) -> Result<usize, Failure> {
     let prompts = prompts(&args.params)?;
     let bar = Bar::new();
     let model = args.source.load(&bar)?;
-    tell_notes(&model.info().notes);
+    tell_notes(&about_quantization(&model));
     let rows = model.logits(&prompts, &bar);
     bar.clear();
     let names: Vec<String> = (0..prompts.len())

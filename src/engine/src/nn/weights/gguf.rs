@@ -17,7 +17,7 @@ use super::{
 use crate::kernels::quantized::Format;
 
 /// The first bytes of a file.
-pub const MAGIC: &[u8] = b"GGUF";
+pub(crate) const MAGIC: &[u8] = b"GGUF";
 
 /// Tensor data begins at a multiple of this unless the file says otherwise.
 pub(crate) const ALIGNMENT: usize = 32;
@@ -26,11 +26,11 @@ pub(crate) const ALIGNMENT: usize = 32;
 const MOST_DIMS: u32 = 4;
 
 /// Keys and values.
-pub type Metadata = HashMap<String, Value>;
+pub(crate) type Metadata = HashMap<String, Value>;
 
 /// A value of the metadata. Texts are ranges of the file, and may be no UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
+pub(crate) enum Value {
     /// A text.
     Text(Range<usize>),
     /// A list of texts.
@@ -43,18 +43,18 @@ pub enum Value {
 
 /// What a file says before its data.
 #[derive(Debug)]
-pub struct Header {
+pub(crate) struct Header {
     /// Tensors by name; shapes have the slowest dimension first, which the file writes last.
-    pub tensors: BTreeMap<String, TensorInfo>,
+    pub(crate) tensors: BTreeMap<String, TensorInfo>,
     /// Everything else.
-    pub metadata: Metadata,
+    pub(crate) metadata: Metadata,
 }
 
 /// Parses and checks the header of a whole file.
 ///
 /// # Errors
 /// A [`Damage`] that says what is wrong in words.
-pub fn parse(bytes: &[u8]) -> Result<Header, Damage> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Header, Damage> {
     let mut reader = Reader {
         bytes,
         at: MAGIC.len(),
