@@ -1,16 +1,20 @@
 //! Checkpoints: which files make a model, what their configs say, and what is wrong with them.
 //!
 //! Reads the released hub layout (a root with `acestep-v15-*`, `vae`, `Qwen3-Embedding-0.6B`),
-//! from a folder or from bytes inside the binary, by the same code. It downloads nothing, runs
+//! from a folder or from bytes inside the binary, by the same code; a language model may be one
+//! GGUF file instead. It downloads nothing, runs
 //! nothing (the `.py` files of a release are ignored), and every fault becomes one
 //! [`Error::Checkpoint`](crate::error::Error::Checkpoint) that names the file and the reason.
 
+mod cache;
 mod config;
+mod gguf;
 mod inspect;
 mod language_model;
 mod layout;
 mod list;
 mod pickle;
+mod quantize;
 mod source;
 
 pub use inspect::{Inspection, ModelKind, ModelReport, inspect};

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use acestep_domain::{capabilities::DeviceKind, note::Note, task::Family};
+use acestep_domain::{capabilities::DeviceKind, note::Note, service::Quantization, task::Family};
 use candle_core::Tensor;
 
 pub use crate::pipeline::generate::{Request, RunReport, Take};
@@ -36,6 +36,8 @@ pub struct LoadOptions {
     pub fused_attention: bool,
     /// Asked of devices that can capture graphs; none can in this version.
     pub compile: bool,
+    /// Format of the language model's matrices; those of the other networks stay as they are.
+    pub quantization: Quantization,
 }
 
 impl Default for LoadOptions {
@@ -44,6 +46,7 @@ impl Default for LoadOptions {
             device: DeviceKind::Cpu,
             fused_attention: true,
             compile: false,
+            quantization: Quantization::None,
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The operations that decide how long a song takes on a CPU, in f32: convolutions, snake,
-//! attention and linear layers of a few rows. Everything else is candle's.
+//! attention, linear layers of a few rows and those of quantised weights. Everything else is candle's.
 //!
 //! Each file holds one operation: a public function or type on tensors. On a CPU in f32 it runs
 //! the kernel of this module, anywhere else candle's own operations, so a network never asks
@@ -21,6 +21,7 @@ pub mod conv_transpose1d;
 mod direct;
 pub mod matvec;
 mod parallel;
+pub mod quantized;
 mod simd;
 pub mod snake;
 mod tile;

@@ -9,7 +9,13 @@ use anyhow::{Context, Result, bail};
 use std::{fs, path::PathBuf};
 
 /// Installed with their dependencies; none of them asks for torch.
-const PACKAGES: [&str; 4] = ["diffusers==0.42.1", "transformers", "safetensors", "numpy"];
+const PACKAGES: [&str; 5] = [
+    "diffusers==0.42.1",
+    "transformers",
+    "safetensors",
+    "numpy",
+    "gguf",
+];
 /// Installed alone: its own list would bring several gigabytes of CUDA.
 const TORCH: &str = "torch";
 /// What torch needs on a CPU.

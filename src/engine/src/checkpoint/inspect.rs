@@ -9,7 +9,9 @@ use acestep_domain::task::Family;
 use serde::Serialize;
 
 use super::{
-    layout::{self, DIT_PREFIX, SILENCE, TEXT_ENCODER, VAE, open_weights},
+    gguf,
+    layout::{self, DIT_PREFIX, SILENCE, TEXT_ENCODER, VAE, has_extension, open_weights},
+    list::LM_PREFIX,
     pickle,
     source::Source,
 };
@@ -103,9 +105,10 @@ pub fn inspect(dir: &Path) -> Inspection {
         return inspection;
     }
     for name in source.names("") {
-        if source.has_folder(&name)
-            && (source.has(&format!("{name}/config.json")) || is_model_name(&name))
-        {
+        let folder = source.has_folder(&name)
+            && (source.has(&format!("{name}/config.json")) || is_model_name(&name));
+        let file = name.starts_with(LM_PREFIX) && has_extension(&name, "gguf");
+        if folder || file {
             inspection.models.push(report(&source, &name));
         }
     }
@@ -137,7 +140,7 @@ pub fn inspect(dir: &Path) -> Inspection {
 
 fn is_model_name(name: &str) -> bool {
     name.starts_with(DIT_PREFIX)
-        || name.starts_with(super::list::LM_PREFIX)
+        || name.starts_with(LM_PREFIX)
         || name == VAE
         || name == TEXT_ENCODER
 }
@@ -156,6 +159,23 @@ pub(super) fn report(source: &Source, name: &str) -> ModelReport {
         problems: Vec::new(),
         notes: Vec::new(),
     };
+    // Of GGUF files, only language models are known.
+    let file = if name.starts_with(LM_PREFIX) {
+        gguf::find(source, name)
+    } else {
+        Ok(None)
+    };
+    match file {
+        Ok(None) => {}
+        Ok(Some(file)) => {
+            report_gguf(&mut report, source, &file);
+            return report;
+        }
+        Err(error) => {
+            report.problems.push(sentence("weights", &error));
+            return report;
+        }
+    }
     let config: serde_json::Value =
         match super::config::read(source, &format!("{name}/config.json")) {
             Ok(config) => config,
@@ -192,6 +212,26 @@ pub(super) fn report(source: &Source, name: &str) -> ModelReport {
     report
 }
 
+/// A language model in one file.
+fn report_gguf(report: &mut ModelReport, source: &Source, file: &str) {
+    report.kind = ModelKind::Lm;
+    report.bytes = source.size(file);
+    report.files = vec![file.to_owned()];
+    let opened = gguf::config(source, file).and_then(|cfg| Ok((cfg, gguf::open(source, file)?)));
+    let (cfg, opened) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return report.problems.push(sentence(file, &error)),
+    };
+    let files = vec![opened];
+    count(report, &files);
+    rehearse(report, files, |w| {
+        Qwen3::load(&cfg, Backend::default(), w).map(drop)
+    });
+    if let Err(error) = gguf::tokenizer(source, file, cfg.vocab_size) {
+        report.problems.push(sentence(file, &error));
+    }
+}
+
 fn kind_of(name: &str, config: &serde_json::Value) -> ModelKind {
     let text = |key: &str| {
         config
@@ -202,7 +242,7 @@ fn kind_of(name: &str, config: &serde_json::Value) -> ModelKind {
     match (text("model_type"), text("_class_name")) {
         ("acestep", _) => ModelKind::Dit,
         (_, "AutoencoderOobleck") => ModelKind::Vae,
-        ("qwen3", _) if name.starts_with(super::list::LM_PREFIX) => ModelKind::Lm,
+        ("qwen3", _) if name.starts_with(LM_PREFIX) => ModelKind::Lm,
         ("qwen3", _) => ModelKind::TextEncoder,
         _ => ModelKind::Unknown,
     }
@@ -211,12 +251,11 @@ fn kind_of(name: &str, config: &serde_json::Value) -> ModelKind {
 fn count(report: &mut ModelReport, files: &[WeightFile]) {
     let mut dtypes = BTreeMap::<String, u64>::new();
     for file in files {
-        let metadata = &file.header().metadata;
-        for info in metadata.tensors().values() {
+        for info in file.tensors().values() {
             let values = info.shape.iter().product::<usize>() as u64;
             report.parameters += values;
             report.tensors += 1;
-            *dtypes.entry(info.dtype.to_string()).or_default() += values;
+            *dtypes.entry(info.stored.to_string()).or_default() += values;
         }
     }
     let mut dtypes: Vec<_> = dtypes.into_iter().collect();

@@ -1,10 +1,13 @@
-//! A language model's folder: config, weights and tokenizer, in the released layout.
+//! A language model: config, weights and tokenizer, in the released layout or as one GGUF file.
 
 use std::path::{Path, PathBuf};
 
+use acestep_domain::{note::Note, service::Quantization};
+
 use super::{
-    config,
-    layout::{Part, check_name, missing_folder, part},
+    cache, config, gguf,
+    layout::{Part, check_name, missing_folder, part, place, weight_files},
+    quantize,
     source::Source,
 };
 use crate::{
@@ -14,21 +17,24 @@ use crate::{
     models::qwen3,
 };
 
-/// A language model whose folder is there and whose config makes sense.
+/// A language model whose files are there and whose config makes sense.
 #[derive(Debug, Clone)]
 pub struct LmCheckpoint {
     source: Source,
     name: String,
+    /// The GGUF file that it is; otherwise it is the folder of its name.
+    gguf: Option<String>,
     /// Its config.
     pub config: qwen3::Config,
 }
 
 impl LmCheckpoint {
-    /// Opens the folder `name` below `root`. The bundled model is found by its name when no folder
-    /// has it.
+    /// Opens the folder `name` below `root`, or the GGUF file of that name, with or without its
+    /// ending. The bundled model is found by its name when no folder has it.
     ///
     /// # Errors
-    /// The folder, its config or a key is missing, or the config is impossible.
+    /// The folder, its config or a key is missing, the config is impossible, or the file is
+    /// damaged or something else.
     pub fn open(root: &Path, name: &str) -> Result<Self> {
         check_name("lm_model_path", name, "acestep-5Hz-lm-1.7B")?;
         let source = Source::Folder(root.to_path_buf());
@@ -53,6 +59,14 @@ impl LmCheckpoint {
     }
 
     fn read(source: Source, name: &str) -> Result<Self> {
+        if let Some(file) = gguf::find(&source, name)? {
+            return Ok(Self {
+                config: gguf::config(&source, &file)?,
+                source,
+                name: name.to_owned(),
+                gguf: Some(file),
+            });
+        }
         if !source.has_folder(name) {
             return Err(Error::checkpoint(
                 source.path(name),
@@ -67,11 +81,12 @@ impl LmCheckpoint {
         Ok(Self {
             source,
             name: name.to_owned(),
+            gguf: None,
             config,
         })
     }
 
-    /// Name of the folder.
+    /// Name of the folder or file.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -81,25 +96,56 @@ impl LmCheckpoint {
         matches!(self.source, Source::Embedded(_))
     }
 
-    /// Its `tokenizer.json`.
+    /// Its `tokenizer.json`; that of a GGUF file is written from its lists.
     ///
     /// # Errors
     /// The file is missing or not what it should be.
     pub fn tokenizer(&self) -> Result<Vec<u8>> {
+        if let Some(file) = &self.gguf {
+            return gguf::tokenizer(&self.source, file, self.config.vocab_size);
+        }
         let bytes = self.source.read(&format!("{}/tokenizer.json", self.name))?;
         Ok(bytes.into_owned())
     }
 
     /// Where [`Self::tokenizer`] is, for messages.
     pub fn tokenizer_path(&self) -> PathBuf {
-        self.source.path(&format!("{}/tokenizer.json", self.name))
+        match &self.gguf {
+            Some(file) => self.source.path(file),
+            None => self.source.path(&format!("{}/tokenizer.json", self.name)),
+        }
     }
 
-    /// Its weights, on the device of `placement`.
+    /// Its weights, on the device of `placement`, and what is to be said about their format. What
+    /// is quantised here is kept beside the checkpoint for the next time; `check` is asked now and
+    /// then whether to go on.
     ///
     /// # Errors
-    /// A file is missing or damaged.
-    pub fn part(&self, placement: &Placement) -> Result<Part> {
-        part(&self.source, &self.name, placement)
+    /// A file is missing or damaged, or whatever `check` gives back.
+    pub fn part(
+        &self,
+        placement: &Placement,
+        quantization: Quantization,
+        check: &dyn Fn() -> Result<()>,
+    ) -> Result<(Part, Vec<Note>)> {
+        let (formats, note) = quantize::language_model(&self.name, &self.config, quantization);
+        let mut notes: Vec<Note> = note.into_iter().collect();
+        let part = if let Some(file) = &self.gguf {
+            let opened = gguf::open(&self.source, file)?;
+            let bytes = self.source.size(file);
+            Part::new(vec![opened], self.source.path(file), bytes, placement)?
+        } else {
+            let names = weight_files(&self.source, &self.name)?;
+            let (cached, note) = cache::open(&self.source, &self.name, &names, formats, check)?;
+            notes.extend(note);
+            match cached {
+                Some(cached) => {
+                    let (path, bytes) = place(&self.source, &self.name, &names);
+                    Part::new(vec![cached], path, bytes, placement)?
+                }
+                None => part(&self.source, &self.name, placement)?,
+            }
+        };
+        Ok((part.with_formats(formats), notes))
     }
 }

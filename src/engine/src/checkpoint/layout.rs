@@ -12,7 +12,7 @@ use crate::{
     device::Placement,
     error::{Error, Result},
     models::{dit, oobleck, qwen3},
-    nn::{WeightFile, Weights},
+    nn::{Formats, WeightFile, Weights, weights::Held},
 };
 
 /// Prefix of DiT folders; what comes after it is the variant.
@@ -263,7 +263,13 @@ fn vae_source(root: Option<&Path>) -> Result<(Source, String)> {
 
 pub(super) fn part(source: &Source, folder: &str, placement: &Placement) -> Result<Part> {
     let (files, names) = open_weights(source, folder)?;
-    let path = match names.as_slice() {
+    let (path, bytes) = place(source, folder, &names);
+    Part::new(files, path, bytes, placement)
+}
+
+/// Where the weights `names` of a folder are, for messages, and their bytes.
+pub(super) fn place(source: &Source, folder: &str, names: &[String]) -> (PathBuf, u64) {
+    let path = match names {
         [only] => source.path(&format!("{folder}/{only}")),
         _ => source.path(folder),
     };
@@ -271,13 +277,7 @@ pub(super) fn part(source: &Source, folder: &str, placement: &Placement) -> Resu
         .iter()
         .map(|name| source.size(&format!("{folder}/{name}")))
         .sum();
-    let weights = Weights::new(files, placement.dtype, &placement.device)
-        .map_err(|damage| Error::checkpoint(&path, damage.to_string()))?;
-    Ok(Part {
-        weights,
-        path,
-        bytes,
-    })
+    (path, bytes)
 }
 
 /// Weights of one folder. Networks are loaded from it one after another; what none of them took
@@ -289,6 +289,25 @@ pub struct Part {
 }
 
 impl Part {
+    /// The weights of `files`, which are at `path` and have `bytes` in all.
+    ///
+    /// # Errors
+    /// Two files hold the same tensor.
+    pub(super) fn new(
+        files: Vec<WeightFile>,
+        path: PathBuf,
+        bytes: u64,
+        placement: &Placement,
+    ) -> Result<Self> {
+        let weights = Weights::new(files, placement.dtype, &placement.device)
+            .map_err(|damage| Error::checkpoint(&path, damage.to_string()))?;
+        Ok(Self {
+            weights,
+            path,
+            bytes,
+        })
+    }
+
     /// Loads a network: `part.load(|w| Dit::load(&checkpoint.dit, backend, &w.pp("decoder")))`.
     ///
     /// # Errors
@@ -298,6 +317,20 @@ impl Part {
             Error::Stage { source, .. } => Error::checkpoint(&self.path, message(&source)),
             out_of_memory => out_of_memory,
         })
+    }
+
+    /// The same weights; matrices that are not quantised yet come out in `formats`.
+    #[must_use]
+    pub(super) fn with_formats(self, formats: Formats) -> Self {
+        Self {
+            weights: self.weights.with_formats(formats),
+            ..self
+        }
+    }
+
+    /// What networks have taken so far.
+    pub fn held(&self) -> Held {
+        self.weights.held()
     }
 
     /// Tensors that no network has taken.
@@ -391,7 +424,7 @@ pub(super) fn open_weights(
     Ok((files, names))
 }
 
-fn weight_files(source: &Source, folder: &str) -> Result<Vec<String>> {
+pub(super) fn weight_files(source: &Source, folder: &str) -> Result<Vec<String>> {
     for stem in ["model", "diffusion_pytorch_model"] {
         let single = format!("{stem}.safetensors");
         if source.has(&format!("{folder}/{single}")) {
@@ -404,7 +437,7 @@ fn weight_files(source: &Source, folder: &str) -> Result<Vec<String>> {
     }
     let there = source.names(folder);
     let reason = if there.iter().any(|name| has_extension(name, "gguf")) {
-        "there are no safetensors weights in this folder, and GGUF files cannot be read yet".into()
+        "there are no safetensors weights in this folder; of GGUF files, only language models can be read".into()
     } else if let Some(shard) = there.iter().find(|name| has_extension(name, "safetensors")) {
         format!(
             "there is no model.safetensors and no model.safetensors.index.json that lists {shard}"

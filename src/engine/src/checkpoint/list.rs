@@ -5,6 +5,7 @@ use std::path::Path;
 use acestep_domain::{capabilities::ModelEntry, task::Family};
 
 use super::{
+    gguf,
     inspect::report,
     layout::{DIT_PREFIX, TEXT_ENCODER, VAE, has_extension},
     source::Source,
@@ -57,22 +58,27 @@ pub fn built_in_lm(root: &Path) -> Option<(String, u64)> {
     (!shadowed).then(|| (name.to_owned(), bytes as u64))
 }
 
-/// Language models below `root`: folder name and bytes of its weights.
+/// Language models below `root`, folders and GGUF files: name and bytes of the weights.
 pub fn list_lms(root: &Path) -> Vec<(String, u64)> {
     let source = Source::Folder(root.to_path_buf());
-    source
+    let mut models: Vec<(String, u64)> = source
         .names("")
         .into_iter()
         .filter(|name| name.starts_with(LM_PREFIX) && source.has_folder(name))
         .map(|name| {
-            let weights = source
-                .names(&name)
-                .into_iter()
-                .filter(|file| has_extension(file, "safetensors"));
-            let bytes = weights
-                .map(|file| source.size(&format!("{name}/{file}")))
-                .sum();
+            let bytes = match gguf::find(&source, &name) {
+                Ok(Some(file)) => source.size(&file),
+                _ => source
+                    .names(&name)
+                    .into_iter()
+                    .filter(|file| has_extension(file, "safetensors"))
+                    .map(|file| source.size(&format!("{name}/{file}")))
+                    .sum(),
+            };
             (name, bytes)
         })
-        .collect()
+        .collect();
+    models.extend(gguf::list(&source, LM_PREFIX));
+    models.sort();
+    models
 }

@@ -7,7 +7,7 @@ pub(super) enum Isa {
     /// AVX-512 F.
     #[cfg(target_arch = "x86_64")]
     Avx512,
-    /// AVX2 and FMA.
+    /// AVX2, FMA and F16C.
     #[cfg(target_arch = "x86_64")]
     Avx2,
     /// Whatever the target guarantees: SSE2 on x86-64, NEON on arm64.
@@ -18,7 +18,8 @@ pub(super) enum Isa {
 pub(super) fn isa() -> Isa {
     #[cfg(target_arch = "x86_64")]
     {
-        let fma = is_x86_feature_detected!("fma");
+        // Every machine with AVX2 reads half precision too; to be sure, it is asked.
+        let fma = is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
         if fma && is_x86_feature_detected!("avx512f") {
             return Isa::Avx512;
         }

@@ -17,14 +17,14 @@ use super::encoder_layer::EncoderStack;
 use crate::{
     footprint::Footprint,
     kernels::matvec::FEW_ROWS,
-    nn::{Backend, KvCache, Mask, Span, Weights},
+    nn::{Backend, KvCache, Mask, Matrix, Span, Weights, weights::Role},
 };
 
 /// The network.
 #[derive(Debug, Clone)]
 pub struct Qwen3 {
     /// `[v, h]`
-    embed_tokens: Tensor,
+    embed_tokens: Matrix,
     layers: EncoderStack,
 }
 
@@ -48,9 +48,11 @@ impl Qwen3 {
         };
         let masks = vec![Mask::Causal; cfg.num_hidden_layers];
         Ok(Self {
-            embed_tokens: w
-                .pp("embed_tokens")
-                .get((cfg.vocab_size, cfg.hidden_size), "weight")?,
+            embed_tokens: w.pp("embed_tokens").matrix(
+                (cfg.vocab_size, cfg.hidden_size),
+                "weight",
+                Role::Table,
+            )?,
             layers: EncoderStack::load(&cfg.layer(), &masks, backend, &w)?,
         })
     }
@@ -58,7 +60,7 @@ impl Qwen3 {
     /// Rows of the embedding table for `ids` `[b, l]` (u32): `[b, l, h]`.
     pub fn embed(&self, ids: &Tensor) -> Result<Tensor> {
         let (b, l) = ids.dims2()?;
-        let rows = self.embed_tokens.index_select(&ids.flatten_all()?, 0)?; // [b * l, h]
+        let rows = self.embed_tokens.lookup(&ids.flatten_all()?)?; // [b * l, h]
         rows.reshape((b, l, ()))
     }
 
@@ -70,7 +72,7 @@ impl Qwen3 {
     /// An empty cache of one sequence, with room for `tokens`.
     pub fn cache(&self, tokens: usize) -> Result<KvCache> {
         let (dtype, device) = (self.embed_tokens.dtype(), self.embed_tokens.device());
-        self.layers.cache(tokens, dtype, device)
+        self.layers.cache(tokens, dtype, &device)
     }
 
     /// Hidden states after the final norm of every new token, `[l, h]` for each chunk.
@@ -101,7 +103,7 @@ impl Qwen3 {
             });
         }
         let count = ids.len();
-        let ids = Tensor::from_vec(ids, (1, count), self.embed_tokens.device())?;
+        let ids = Tensor::from_vec(ids, (1, count), &self.embed_tokens.device())?;
         let hidden_states = self
             .layers
             .extend(&self.embed(&ids)?, &mut spans)?

@@ -1,43 +1,44 @@
 //! One linear layer, whatever its weights are stored as.
 //!
-//! Which representation a weight has is decided when it is loaded and known nowhere else;
-//! casting, if a representation needs it, belongs here too.
+//! Which representation a weight has is decided when it is loaded and known to [`Matrix`] alone.
 
 use candle_core::{Module, Result, Tensor};
 
-use super::Weights;
-use crate::kernels::matvec;
+use super::{Matrix, Weights, weights::Role};
 
 /// `y = x W^T + b`.
 #[derive(Debug, Clone)]
-pub enum Linear {
-    /// Weights in the precision of the activations.
-    Dense {
-        /// `[out, in]`
-        weight: Tensor,
-        /// `[out]`
-        bias: Option<Tensor>,
-    },
+pub struct Linear {
+    /// `[out, in]`
+    weight: Matrix,
+    /// `[out]`
+    bias: Option<Tensor>,
 }
 
 impl Linear {
     /// Takes `weight` `[output, input]` and `bias` `[output]`.
     pub fn load(input: usize, output: usize, w: &Weights) -> Result<Self> {
-        let weight = w.get((output, input), "weight")?;
-        let bias = Some(w.get(output, "bias")?);
-        Ok(Self::Dense { weight, bias })
+        Ok(Self {
+            weight: w.matrix((output, input), "weight", Role::Layer)?,
+            bias: Some(w.get(output, "bias")?),
+        })
     }
 
     /// Takes `weight` `[output, input]`; the layer has no bias.
     pub fn load_without_bias(input: usize, output: usize, w: &Weights) -> Result<Self> {
-        let weight = w.get((output, input), "weight")?;
-        Ok(Self::Dense { weight, bias: None })
+        Ok(Self {
+            weight: w.matrix((output, input), "weight", Role::Layer)?,
+            bias: None,
+        })
     }
 
     /// A layer from tensors that a network has cut out of another weight: `weight`
     /// `[out, in]`, `bias` `[out]`.
     pub fn from_parts(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self::Dense { weight, bias }
+        Self {
+            weight: Matrix::Dense(weight),
+            bias,
+        }
     }
 
     /// Parameters of a layer with and without bias.
@@ -47,28 +48,20 @@ impl Linear {
 }
 
 impl Module for Linear {
-    /// `[…, in]` to `[…, out]`, in the precision of the weights.
+    /// `[…, in]` to `[…, out]`, in the precision of the activations.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::Dense { weight, bias } => {
-                let (output, input) = weight.dims2()?;
-                let mut dims = x.dims().to_vec();
-                // One matrix product whatever the number of leading dims; the batched form would
-                // repeat the weight.
-                let rows = x.contiguous()?.reshape(((), input))?;
-                let mut y = if matvec::takes(&rows, rows.dim(0)?) {
-                    matvec::linear(&rows, weight)?
-                } else {
-                    rows.matmul(&weight.t()?)?
-                };
-                if let Some(bias) = bias {
-                    y = y.broadcast_add(bias)?;
-                }
-                if let Some(last) = dims.last_mut() {
-                    *last = output;
-                }
-                y.reshape(dims)
-            }
+        let (output, input) = self.weight.dims()?;
+        let mut dims = x.dims().to_vec();
+        // One matrix product whatever the number of leading dims; the batched form would repeat
+        // the weight.
+        let rows = x.contiguous()?.reshape(((), input))?;
+        let mut y = self.weight.forward(&rows)?;
+        if let Some(bias) = &self.bias {
+            y = y.broadcast_add(bias)?;
         }
+        if let Some(last) = dims.last_mut() {
+            *last = output;
+        }
+        y.reshape(dims)
     }
 }

@@ -5,103 +5,69 @@
 //! dtype and moved to the device when a network takes them. Every name taken is written to a
 //! ledger: [`Weights::unused`] tells what a checkpoint holds that no network wanted.
 //!
-//! It opens safetensors files and nothing else; which files make a model is
-//! `checkpoint`'s knowledge.
+//! It opens safetensors and GGUF files and nothing else; which files make a model is
+//! `checkpoint`'s knowledge. Matrices of layers are taken with [`Weights::matrix`], which keeps
+//! quantised ones as they are and quantises the others where [`Formats`] say so.
 
+mod file;
+pub(crate) mod gguf;
 pub mod header;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt::Display,
-    fs::File,
-    path::Path,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
-use safetensors::Dtype;
+use half::{bf16, f16};
 
+pub use file::{Metadata, OpenError, Stored, TensorInfo, WeightFile};
 pub use header::Damage;
-use header::Header;
 
-/// Where the bytes of a file are.
-enum Bytes {
-    Mapped(memmap2::Mmap),
-    Static(&'static [u8]),
-    Owned(Vec<u8>),
+use super::Matrix;
+use crate::kernels::quantized::{Format, Packed, SharedBytes, quantize};
+
+/// The formats that matrices get when a network takes them; `None` leaves them as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Formats {
+    /// Layers.
+    pub layers: Option<Format>,
+    /// The embedding table and the head.
+    pub table: Option<Format>,
 }
 
-impl Bytes {
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Static(bytes) => bytes,
-            Self::Owned(bytes) => bytes,
-        }
+impl Formats {
+    /// The format for rows of `width` values: superblocks fall back to blocks of 32 where a row is
+    /// no whole number of them, and what does not fit either stays as it is.
+    pub fn of(self, role: Role, width: usize) -> Option<Format> {
+        let wanted = match role {
+            Role::Layer => self.layers,
+            Role::Table => self.table,
+        }?;
+        [wanted, Format::Q8_0]
+            .into_iter()
+            .find(|format| width > 0 && format.row_bytes(width).is_some())
     }
 }
 
-/// One safetensors file, its header read and checked.
-pub struct WeightFile {
-    bytes: Bytes,
-    header: Header,
+/// What a matrix is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A linear layer.
+    Layer,
+    /// The embedding table, or a head with a row for every token.
+    Table,
 }
 
-/// Why a file could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The operating system said no.
-    #[error("the file cannot be read: {0}")]
-    Io(#[from] std::io::Error),
-    /// The content is not what it should be.
-    #[error(transparent)]
-    Damage(#[from] Damage),
-}
-
-impl WeightFile {
-    /// Maps a file. Tensor data is read when tensors are taken, not here.
-    ///
-    /// # Errors
-    /// The file cannot be read, or its content is damaged.
-    pub fn open(path: &Path) -> std::result::Result<Self, OpenError> {
-        let file = File::open(path)?;
-        if file.metadata()?.len() == 0 {
-            // An empty file cannot be mapped on every system.
-            return Err(Damage::Empty.into());
-        }
-        #[expect(unsafe_code, reason = "mapping a file is unsafe by nature")]
-        // SAFETY: the map is read only. A program that rewrites the file under us could change
-        // the values we read or, by truncating it, raise a bus error; downloads therefore go to
-        // a temporary name and are renamed.
-        let map = unsafe { memmap2::Mmap::map(&file)? };
-        Ok(Self::new(Bytes::Mapped(map))?)
-    }
-
-    /// Reads a file that is part of the binary.
-    ///
-    /// # Errors
-    /// The content is damaged.
-    pub fn from_static(bytes: &'static [u8]) -> std::result::Result<Self, Damage> {
-        Self::new(Bytes::Static(bytes))
-    }
-
-    /// Reads a file that is held in memory.
-    ///
-    /// # Errors
-    /// The content is damaged.
-    pub fn from_vec(bytes: Vec<u8>) -> std::result::Result<Self, Damage> {
-        Self::new(Bytes::Owned(bytes))
-    }
-
-    fn new(bytes: Bytes) -> std::result::Result<Self, Damage> {
-        let header = header::parse(bytes.as_slice())?;
-        Ok(Self { bytes, header })
-    }
-
-    /// Names, dtypes and shapes.
-    pub fn header(&self) -> &Header {
-        &self.header
-    }
+/// What a network holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Bytes of everything taken.
+    pub bytes: u64,
+    /// Bytes in each block format.
+    pub packed: BTreeMap<Format, u64>,
 }
 
 /// Values of a tensor that is not there which a rehearsal still invents.
@@ -113,6 +79,7 @@ struct Shared {
     index: HashMap<String, usize>,
     device: Device,
     taken: Mutex<BTreeSet<String>>,
+    held: Mutex<Held>,
     /// Complaints of [`Weights::get`], collected instead of returned.
     complaints: Option<Mutex<Vec<String>>>,
 }
@@ -123,6 +90,7 @@ pub struct Weights {
     shared: Arc<Shared>,
     prefix: String,
     dtype: DType,
+    formats: Formats,
 }
 
 impl Weights {
@@ -156,9 +124,9 @@ impl Weights {
     ) -> std::result::Result<Self, Damage> {
         let mut index = HashMap::new();
         for (position, file) in files.iter().enumerate() {
-            for name in file.header.metadata.offset_keys() {
+            for name in file.tensors().keys() {
                 if index.insert(name.clone(), position).is_some() {
-                    return Err(Damage::Duplicate(name));
+                    return Err(Damage::Duplicate(name.clone()));
                 }
             }
         }
@@ -168,10 +136,12 @@ impl Weights {
                 index,
                 device: device.clone(),
                 taken: Mutex::default(),
+                held: Mutex::default(),
                 complaints: rehearsal.then(Mutex::default),
             }),
             prefix: String::new(),
             dtype,
+            formats: Formats::default(),
         })
     }
 
@@ -195,6 +165,15 @@ impl Weights {
     pub fn with_dtype(&self, dtype: DType) -> Self {
         Self {
             dtype,
+            ..self.clone()
+        }
+    }
+
+    /// The same place; matrices that are not quantised yet come out in `formats`.
+    #[must_use]
+    pub fn with_formats(&self, formats: Formats) -> Self {
+        Self {
+            formats,
             ..self.clone()
         }
     }
@@ -224,11 +203,11 @@ impl Weights {
     }
 
     /// Takes a tensor: checked against `shape`, cast to the load dtype, moved to the device,
-    /// and written to the ledger.
+    /// and written to the ledger. A quantised one is decoded.
     ///
     /// # Errors
     /// The tensor is missing, has another shape (the message names both), or is stored in a
-    /// dtype other than BF16, F16 and F32.
+    /// format that cannot be read.
     pub fn get(&self, shape: impl Into<Shape>, name: &str) -> Result<Tensor> {
         let shape = shape.into();
         let name = self.full_name(name);
@@ -249,18 +228,76 @@ impl Weights {
             lock(&self.shared.taken).insert(name);
             return Tensor::zeros((), self.dtype, &self.shared.device)?.broadcast_as(shape);
         }
-        let (data, stored) = found?;
-        let tensor = Tensor::from_raw_buffer(data, stored, shape.dims(), &self.shared.device)?
-            .to_dtype(self.dtype)?;
-        lock(&self.shared.taken).insert(name);
+        let found = found?;
+        let tensor = match found.stored {
+            Kind::Plain(stored) => {
+                Tensor::from_raw_buffer(found.data(), stored, shape.dims(), &self.shared.device)?
+            }
+            Kind::Packed(format) => {
+                let width = shape.dims().last().copied().unwrap_or_default();
+                let rows = shape.elem_count() / width.max(1);
+                let packed = found.packed(format, (rows, width))?;
+                packed
+                    .dequantize()?
+                    .reshape(shape)?
+                    .to_device(&self.shared.device)?
+            }
+        }
+        .to_dtype(self.dtype)?;
+        let bytes = tensor.elem_count() * self.dtype.size_in_bytes();
+        self.hold(name, bytes, None);
         Ok(tensor)
     }
 
-    /// Bytes and dtype of a tensor, checked.
-    fn find(&self, shape: &Shape, name: &str) -> Result<(&[u8], DType)> {
+    /// Takes a matrix `[rows, width]` for `role`: quantised as the file holds it, or as the
+    /// [`Formats`] ask, or as [`Self::get`] gives it.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn matrix(&self, dims: (usize, usize), name: &str, role: Role) -> Result<Matrix> {
+        if self.shared.complaints.is_some() {
+            return self.get(dims, name).map(Matrix::Dense);
+        }
+        let full = self.full_name(name);
+        let found = self.find(&dims.into(), &full)?;
+        let packed = match found.stored {
+            Kind::Packed(format) => found.packed(format, dims)?,
+            Kind::Plain(stored) => match self.formats.of(role, dims.1) {
+                Some(format) => {
+                    let blocks = quantize(format, dims, |row, out| {
+                        let width = dims.1 * stored.size_in_bytes();
+                        floats(stored, &found.data()[row * width..][..width], out);
+                    })?;
+                    Packed::new(Arc::new(blocks), 0, format, dims)?
+                }
+                None => return self.get(dims, name).map(Matrix::Dense),
+            },
+        };
+        let (format, bytes) = (packed.format(), packed.data().len());
+        let matrix = Matrix::packed(packed, self.dtype, &self.shared.device)?;
+        self.hold(full, bytes, Some(format));
+        Ok(matrix)
+    }
+
+    fn hold(&self, name: String, bytes: usize, format: Option<Format>) {
+        lock(&self.shared.taken).insert(name);
+        let mut held = lock(&self.shared.held);
+        held.bytes += bytes as u64;
+        if let Some(format) = format {
+            *held.packed.entry(format).or_default() += bytes as u64;
+        }
+    }
+
+    /// What has been taken so far.
+    pub fn held(&self) -> Held {
+        lock(&self.shared.held).clone()
+    }
+
+    /// A tensor where it lies, checked.
+    fn find(&self, shape: &Shape, name: &str) -> Result<Found<'_>> {
         let held = self.shared.index.get(name).and_then(|position| {
             let file = &self.shared.files[*position];
-            Some((file, file.header.metadata.info(name)?))
+            Some((file, file.tensors().get(name)?))
         });
         let Some((file, info)) = held else {
             bail!("the tensor {name} is missing");
@@ -272,21 +309,18 @@ impl Weights {
                 shape.dims()
             );
         }
-        let stored = match info.dtype {
-            Dtype::BF16 => DType::BF16,
-            Dtype::F16 => DType::F16,
-            Dtype::F32 => DType::F32,
+        let stored = match &info.stored {
+            Stored::Plain(dtype @ (DType::BF16 | DType::F16 | DType::F32)) => Kind::Plain(*dtype),
+            Stored::Packed(format) => Kind::Packed(*format),
             other => {
-                bail!("the tensor {name} is stored as {other}; BF16, F16 and F32 can be read")
+                bail!("the tensor {name} is stored as {other}; {READABLE} can be read")
             }
         };
-        let (start, end) = info.data_offsets;
-        // The header was checked against the length of the file, so the range is inside.
-        let data_start = file.header.data_start;
-        Ok((
-            &file.bytes.as_slice()[data_start + start..data_start + end],
+        Ok(Found {
+            file,
+            range: info.range.clone(),
             stored,
-        ))
+        })
     }
 
     /// What a [`Self::rehearsal`] has found wrong so far, in the order of loading.
@@ -316,6 +350,56 @@ impl Weights {
             .collect();
         names.sort();
         names
+    }
+}
+
+/// What the networks can be loaded from.
+const READABLE: &str = "BF16, F16, F32, Q8_0, Q4_K, Q5_K and Q6_K";
+
+/// How a tensor that can be read is stored.
+#[derive(Clone, Copy)]
+enum Kind {
+    Plain(DType),
+    Packed(Format),
+}
+
+/// A tensor of a file.
+struct Found<'a> {
+    file: &'a WeightFile,
+    /// Inside the file: the header was checked against its length.
+    range: Range<usize>,
+    stored: Kind,
+}
+
+impl Found<'_> {
+    fn data(&self) -> &[u8] {
+        &self.file.bytes()[self.range.clone()]
+    }
+
+    fn packed(&self, format: Format, dims: (usize, usize)) -> Result<Packed> {
+        let bytes: SharedBytes = self.file.shared();
+        Packed::new(bytes, self.range.start, format, dims)
+    }
+}
+
+/// Values of one of the three plain formats, little endian.
+pub(crate) fn floats(stored: DType, data: &[u8], out: &mut [f32]) {
+    match stored {
+        DType::F32 => {
+            for (bytes, out) in data.as_chunks().0.iter().zip(out) {
+                *out = f32::from_le_bytes(*bytes);
+            }
+        }
+        DType::F16 => {
+            for (bytes, out) in data.as_chunks().0.iter().zip(out) {
+                *out = f16::from_le_bytes(*bytes).to_f32();
+            }
+        }
+        _ => {
+            for (bytes, out) in data.as_chunks().0.iter().zip(out) {
+                *out = bf16::from_le_bytes(*bytes).to_f32();
+            }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     engine::LoadOptions,
     error::{Error, Result},
     models::qwen3::{CausalLm, Chunk, Config},
-    nn::Backend,
+    nn::{Backend, weights::Held},
     observer::{Observer, Writing},
 };
 
@@ -36,7 +36,10 @@ pub struct LmInfo {
     pub parameters: u64,
     /// Bytes of the weight files.
     pub weights_bytes: u64,
-    /// Precision of weights and activations.
+    /// Bytes of the weights as they are loaded.
+    pub resident_bytes: u64,
+    /// Precision of the weights: that of the activations, or the block format that most of them
+    /// have.
     pub dtype: String,
     /// Tokens that prompt and answer may have together.
     pub context_tokens: usize,
@@ -71,6 +74,15 @@ pub(super) struct Run<'a> {
     pub(super) grammar: Automaton,
 }
 
+/// How weights are stored, in a word.
+fn dtype_of(held: &Held, placement: &Placement) -> String {
+    let most = held.packed.iter().max_by_key(|(_, bytes)| **bytes);
+    most.map_or_else(
+        || placement.dtype.as_str().to_owned(),
+        |(format, _)| format.as_str().to_ascii_lowercase(),
+    )
+}
+
 impl LanguageModel {
     /// Loads `source`. Reports [`Stage::Load`] and can be cancelled between its parts.
     ///
@@ -101,16 +113,14 @@ impl LanguageModel {
         let grammar = Grammar::new(Arc::clone(&tokenizer))?;
         observer.progress(Stage::Load, 0, 1, PARTS);
         observer.check()?;
-        let part = source.part(&placement)?;
+        let (part, mut notes) =
+            source.part(&placement, options.quantization, &|| observer.check())?;
         let network = part.load(|w| CausalLm::load(&config, backend, w))?;
         observer.progress(Stage::Load, 0, PARTS, PARTS);
         // A tied checkpoint may carry its head along.
-        let mut notes: Vec<Note> = part
-            .unused_note("the language model", |name| {
-                config.tie_word_embeddings && name == "lm_head.weight"
-            })
-            .into_iter()
-            .collect();
+        notes.extend(part.unused_note("the language model", |name| {
+            config.tie_word_embeddings && name == "lm_head.weight"
+        }));
         if !tokenizer.has_codes() {
             notes.push(Note::new(
                 "lm_without_codes",
@@ -121,12 +131,14 @@ impl LanguageModel {
                 ),
             ));
         }
+        let held = part.held();
         let info = LmInfo {
             name: source.name().to_owned(),
             built_in: source.is_built_in(),
             parameters: CausalLm::parameters(&config),
             weights_bytes: part.bytes(),
-            dtype: placement.dtype.as_str().to_owned(),
+            dtype: dtype_of(&held, &placement),
+            resident_bytes: held.bytes,
             context_tokens: config
                 .max_position_embeddings
                 .unwrap_or(MAX_CONTEXT)
@@ -158,7 +170,8 @@ impl LanguageModel {
     /// Bytes in use while sequences of the given lengths in tokens, prompts included, are written
     /// side by side; weights included.
     pub fn memory_bytes(&self, lengths: &[usize]) -> u64 {
-        CausalLm::footprint(&self.config, lengths, self.backend, self.placement.dtype).total()
+        let dense = CausalLm::footprint(&self.config, lengths, self.backend, self.placement.dtype);
+        dense.total() - dense.weights + self.info.resident_bytes
     }
 
     /// Logits of the token after each prompt, `[v]` each, f32 on the host.

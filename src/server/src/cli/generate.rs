@@ -154,6 +154,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         device: resolved.device,
         fused_attention: resolved.use_flash_attention,
         compile: resolved.compile,
+        quantization: resolved.quantization,
     };
     let engine = Engine::load(&checkpoint, &options, &bar).inspect_err(|_| bar.clear());
     let mut engine = engine?;

@@ -7,6 +7,7 @@ use std::{
 
 use acestep_domain::{
     GenerationParams, Note, SongPlan, UserError, generation::read::params_from_json,
+    service::Quantization,
 };
 use acestep_engine::{
     checkpoint::LmCheckpoint,
@@ -20,21 +21,25 @@ use super::{
     files::{check_place, write_tensors},
     machine::machine,
     output::{Failure, fail, read_json, say, say_json, tell_notes},
+    values,
 };
 use crate::{env::Environment, progress::Bar};
 
 /// Which language model.
 #[derive(Debug, Args)]
-struct Source {
-    /// Folder name of the language model [default: the built-in one]
+pub(super) struct Source {
+    /// Folder or GGUF file with the language model, by its name [default: the built-in one]
     #[arg(long = "lm_model_path", alias = "lm-model-path", value_name = "NAME")]
     lm_model_path: Option<String>,
     /// Folder with the checkpoints
     #[arg(long, value_name = "DIR", default_value = "checkpoints")]
     checkpoints: PathBuf,
+    /// Format of the weights: none, int8 or int4
+    #[arg(long, value_name = "FORMAT", default_value = "none", value_parser = values::quantization)]
+    quantization: Quantization,
     /// Print one JSON object
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// A song planned from a description or from parameters.
@@ -82,16 +87,28 @@ struct Prompts {
 }
 
 impl Source {
-    fn load(&self, bar: &Bar) -> Result<LanguageModel, Failure> {
+    pub(super) fn load(&self, bar: &Bar) -> Result<LanguageModel, Failure> {
         let checkpoint = match &self.lm_model_path {
             Some(name) => LmCheckpoint::open(&self.checkpoints, name),
             None => LmCheckpoint::demo(),
         };
-        let loaded = checkpoint
-            .and_then(|source| LanguageModel::load(&source, &LoadOptions::default(), bar));
+        let options = LoadOptions {
+            quantization: self.quantization,
+            ..LoadOptions::default()
+        };
+        let loaded = checkpoint.and_then(|source| LanguageModel::load(&source, &options, bar));
         bar.clear();
         Ok(loaded?)
     }
+}
+
+/// What became of `--quantization`. That a model has no codes is of no interest here.
+fn about_quantization(model: &LanguageModel) -> Vec<Note> {
+    let notes = model.info().notes.iter();
+    notes
+        .filter(|note| note.field.as_deref() == Some("quantization"))
+        .cloned()
+        .collect()
 }
 
 /// Plans a song and prints it.
@@ -126,6 +143,7 @@ fn planned(args: &PlanSongArgs, environment: &Environment) -> Result<Planned, Fa
     notes.extend(more);
     let bar = Bar::new();
     let model = args.source.load(&bar)?;
+    notes.extend(about_quantization(&model));
     let given = Given::of(&params);
     let options = TextOptions::of(
         &params,
@@ -206,6 +224,7 @@ fn logits(args: &LogitsArgs) -> Result<usize, Failure> {
     let prompts = prompts(&args.params)?;
     let bar = Bar::new();
     let model = args.source.load(&bar)?;
+    tell_notes(&about_quantization(&model));
     let rows = model.logits(&prompts, &bar);
     bar.clear();
     let names: Vec<String> = (0..prompts.len())

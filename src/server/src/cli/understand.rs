@@ -111,6 +111,7 @@ fn understand(args: &UnderstandArgs, environment: &Environment) -> Result<Outcom
         device: resolved.device,
         fused_attention: resolved.use_flash_attention,
         compile: resolved.compile,
+        quantization: resolved.quantization,
     };
     let bar = Bar::new();
     let request = WriteRequest {

@@ -57,6 +57,7 @@ fn options(wanted: &Resolved) -> LoadOptions {
         device: wanted.device,
         fused_attention: wanted.use_flash_attention,
         compile: wanted.compile,
+        quantization: wanted.quantization,
     }
 }
 

@@ -11,7 +11,7 @@ use super::{Chunk, Config, Qwen3};
 use crate::{
     footprint::Footprint,
     kernels::matvec::FEW_ROWS,
-    nn::{Backend, KvCache, Linear, Weights},
+    nn::{Backend, KvCache, Matrix, Weights, weights::Role},
 };
 
 /// The language model.
@@ -19,7 +19,7 @@ use crate::{
 pub struct CausalLm {
     model: Qwen3,
     /// `[v, h]`
-    lm_head: Tensor,
+    lm_head: Matrix,
     vocab_size: usize,
 }
 
@@ -32,7 +32,7 @@ impl CausalLm {
             model.embed_tokens.clone()
         } else {
             w.pp("lm_head")
-                .get((cfg.vocab_size, cfg.hidden_size), "weight")?
+                .matrix((cfg.vocab_size, cfg.hidden_size), "weight", Role::Table)?
         };
         Ok(Self {
             model,
@@ -72,9 +72,9 @@ impl CausalLm {
         let parts: Vec<Tensor> = rows
             .iter()
             .map(|rows| {
-                let weight = self.lm_head.narrow(0, rows.start, rows.len())?;
-                Linear::from_parts(weight, None)
-                    .forward(hidden_states)?
+                self.lm_head
+                    .narrow(rows.clone())?
+                    .forward(&hidden_states.contiguous()?)?
                     .to_dtype(DType::F32)
             })
             .collect::<Result<_>>()?;

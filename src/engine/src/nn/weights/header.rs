@@ -4,7 +4,7 @@
 
 use safetensors::tensor::Metadata;
 
-/// Why a file is not a usable safetensors file. The sentence names the cause; the caller knows
+/// Why a file is not a usable weight file. The sentence names the cause; the caller knows
 /// the path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
@@ -40,6 +40,12 @@ pub enum Damage {
     /// Not a safetensors header at all.
     #[error("this is not a safetensors file ({0})")]
     NotSafetensors(String),
+    /// A GGUF file that ends before its header does.
+    #[error("the file is truncated: it ends within its header; download it again")]
+    CutHeader,
+    /// Not a GGUF header.
+    #[error("this GGUF file cannot be read: {0}")]
+    NotGguf(String),
     /// Two files of one checkpoint hold the same tensor.
     #[error("the tensor {0} is also in another file of this checkpoint")]
     Duplicate(String),

@@ -1,0 +1,257 @@
+//! Quantised weights kept beside the checkpoint they were made from.
+//!
+//! Quantising takes a while, so it is done once: the result is a GGUF file in the checkpoint's own
+//! folder, mapped the next time. It names the files it was made from with their sizes and times;
+//! when one differs it is made again. It is written tensor by tensor under a temporary name and
+//! renamed, so that it is whole or not there. A folder that cannot be written to costs nothing but
+//! the time of the next load.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use acestep_domain::note::Note;
+
+use super::source::Source;
+use crate::{
+    error::Result,
+    kernels::quantized::{Format, quantize},
+    nn::{
+        Formats, WeightFile,
+        weights::{Role, Stored, TensorInfo, floats, gguf},
+    },
+};
+
+/// `general.architecture` of a cache, which is no model of its own.
+const ARCHITECTURE: &str = "acestep-cache";
+const SOURCES: &str = "acestep.cache.sources";
+
+/// Opens the cache of the weights `names` in `folder`, made now if need be. `None`, with a note,
+/// where there can be none.
+///
+/// # Errors
+/// Whatever `check` gives back: it is asked between tensors.
+pub(super) fn open(
+    source: &Source,
+    folder: &str,
+    names: &[String],
+    formats: Formats,
+    check: &dyn Fn() -> Result<()>,
+) -> Result<(Option<WeightFile>, Option<Note>)> {
+    let (Source::Folder(_), Some(layers)) = (source, formats.layers) else {
+        return Ok((None, None));
+    };
+    let path = source.path(&format!("{folder}/{}", file_name(layers)));
+    let paths: Vec<PathBuf> = names
+        .iter()
+        .map(|name| source.path(&format!("{folder}/{name}")))
+        .collect();
+    let stamp = stamp(&paths, formats);
+    if let Some(made) = valid(&path, &stamp) {
+        return Ok((Some(made), None));
+    }
+    let files = names
+        .iter()
+        .map(|name| source.open(&format!("{folder}/{name}")))
+        .collect::<Result<Vec<_>>>()?;
+    let temporary = path.with_extension(format!("gguf.part-{}", std::process::id()));
+    let written = write(&temporary, &files, formats, &stamp, check);
+    let made = match written {
+        Ok(Ok(())) => fs::rename(&temporary, &path)
+            .and_then(|()| valid(&path, &stamp).ok_or_else(|| io::Error::other("it changed"))),
+        Ok(Err(error)) => Err(error),
+        Err(stopped) => {
+            remove(&temporary);
+            return Err(stopped);
+        }
+    };
+    match made {
+        Ok(made) => Ok((Some(made), None)),
+        Err(error) => {
+            remove(&temporary);
+            let note = Note::new(
+                "quantization_not_kept",
+                "quantization",
+                format!(
+                    "{} cannot be written ({error}): the weights are quantised again at the next load.",
+                    path.display()
+                ),
+            );
+            Ok((None, Some(note)))
+        }
+    }
+}
+
+/// Name of the cache file of a format.
+fn file_name(layers: Format) -> String {
+    format!(
+        "acestep-cache-{}.gguf",
+        layers.as_str().to_ascii_lowercase()
+    )
+}
+
+/// What is left of a failed attempt; that it cannot be removed either changes nothing.
+fn remove(path: &Path) {
+    drop(fs::remove_file(path));
+}
+
+/// The cache, when it was made from these files in this way and is whole.
+fn valid(path: &Path, stamp: &str) -> Option<WeightFile> {
+    let file = WeightFile::open(path).ok()?;
+    let metadata = file.metadata()?;
+    let fits = metadata.text("general.architecture") == Some(ARCHITECTURE)
+        && metadata.text(SOURCES) == Some(stamp);
+    fits.then_some(file)
+}
+
+/// Names, sizes and times of the files, and the formats.
+fn stamp(paths: &[PathBuf], formats: Formats) -> String {
+    let mut stamp = format!("1 {formats:?}");
+    for path in paths {
+        let (size, nanos) = fs::metadata(path).map_or((0, 0), |meta| {
+            let since = meta
+                .modified()
+                .ok()
+                .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            (meta.len(), since.map_or(0, |since| since.as_nanos()))
+        });
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        stamp.push_str(&format!("\n{name} {size} {nanos}"));
+    }
+    stamp
+}
+
+/// A tensor of the cache: where it comes from, and what becomes of it.
+struct Entry<'a> {
+    name: &'a str,
+    file: &'a WeightFile,
+    info: &'a TensorInfo,
+    /// Blocks to be made of a matrix `[rows, width]`; otherwise it stays as it is.
+    packed: Option<(Format, (usize, usize))>,
+}
+
+impl Entry<'_> {
+    fn bytes(&self) -> usize {
+        match self.packed {
+            Some((format, (rows, width))) => rows * format.row_bytes(width).unwrap_or_default(),
+            None => self.info.range.len(),
+        }
+    }
+
+    fn kind(&self) -> Option<u32> {
+        match self.packed {
+            Some((format, _)) => gguf::type_number(&Stored::Packed(format)),
+            None => gguf::type_number(&self.info.stored),
+        }
+    }
+}
+
+/// Every tensor that a GGUF file can hold, with what is to become of it.
+fn entries(files: &[WeightFile], formats: Formats) -> Vec<Entry<'_>> {
+    files
+        .iter()
+        .flat_map(|file| file.tensors().iter().map(move |tensor| (file, tensor)))
+        .map(|(file, (name, info))| {
+            let role = if name.ends_with("embed_tokens.weight") || name == "lm_head.weight" {
+                Role::Table
+            } else {
+                Role::Layer
+            };
+            let packed = match (&info.stored, info.shape.as_slice()) {
+                (Stored::Plain(_), &[rows, width]) => formats
+                    .of(role, width)
+                    .map(|format| (format, (rows, width))),
+                _ => None,
+            };
+            Entry {
+                name,
+                file,
+                info,
+                packed,
+            }
+        })
+        .filter(|entry| entry.kind().is_some())
+        .collect()
+}
+
+/// Writes the cache; the outer error is `check`'s.
+fn write(
+    path: &Path,
+    files: &[WeightFile],
+    formats: Formats,
+    stamp: &str,
+    check: &dyn Fn() -> Result<()>,
+) -> Result<io::Result<()>> {
+    let entries = entries(files, formats);
+    let start = || -> io::Result<BufWriter<File>> {
+        let mut out = BufWriter::new(File::create(path)?);
+        out.write_all(&header(&entries, stamp))?;
+        Ok(out)
+    };
+    let mut out = match start() {
+        Ok(out) => out,
+        Err(error) => return Ok(Err(error)),
+    };
+    for entry in &entries {
+        check()?;
+        if let Err(error) = write_tensor(&mut out, entry) {
+            return Ok(Err(error));
+        }
+    }
+    Ok(out
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)
+        .and_then(|file| file.sync_all()))
+}
+
+fn write_tensor(out: &mut impl Write, entry: &Entry<'_>) -> io::Result<()> {
+    let data = &entry.file.bytes()[entry.info.range.clone()];
+    match (entry.packed, &entry.info.stored) {
+        (Some((format, dims)), Stored::Plain(stored)) => {
+            let row = dims.1 * stored.size_in_bytes();
+            let blocks = quantize(format, dims, |index, out| {
+                floats(*stored, &data[index * row..][..row], out);
+            });
+            out.write_all(&blocks.map_err(io::Error::other)?)?;
+        }
+        _ => out.write_all(data)?,
+    }
+    let gap = entry.bytes().next_multiple_of(gguf::ALIGNMENT) - entry.bytes();
+    out.write_all(&[0; gguf::ALIGNMENT][..gap])
+}
+
+/// Version 3: two texts, then each tensor's name, shape (fastest dimension first), kind, offset.
+fn header(entries: &[Entry<'_>], stamp: &str) -> Vec<u8> {
+    const VERSION: u32 = 3;
+    const TEXT: u32 = 8;
+    fn text(out: &mut Vec<u8>, text: &str) {
+        out.extend((text.len() as u64).to_le_bytes());
+        out.extend(text.as_bytes());
+    }
+    let mut out = gguf::MAGIC.to_vec();
+    out.extend(VERSION.to_le_bytes());
+    out.extend((entries.len() as u64).to_le_bytes());
+    let values = [("general.architecture", ARCHITECTURE), (SOURCES, stamp)];
+    out.extend((values.len() as u64).to_le_bytes());
+    for (key, value) in values {
+        text(&mut out, key);
+        out.extend(TEXT.to_le_bytes());
+        text(&mut out, value);
+    }
+    let mut offset = 0u64;
+    for entry in entries {
+        text(&mut out, entry.name);
+        out.extend((entry.info.shape.len() as u32).to_le_bytes());
+        for size in entry.info.shape.iter().rev() {
+            out.extend((*size as u64).to_le_bytes());
+        }
+        out.extend(entry.kind().unwrap_or_default().to_le_bytes());
+        out.extend(offset.to_le_bytes());
+        offset += entry.bytes().next_multiple_of(gguf::ALIGNMENT) as u64;
+    }
+    out.resize(out.len().next_multiple_of(gguf::ALIGNMENT), 0);
+    out
+}

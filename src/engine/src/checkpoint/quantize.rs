@@ -1,0 +1,108 @@
+//! Which block formats a model gets when quantised weights are asked for.
+
+use acestep_domain::{note::Note, service::Quantization};
+
+use crate::{
+    kernels::quantized::Format,
+    models::qwen3::{CausalLm, Config},
+    nn::Formats,
+};
+
+/// Parameters from which on a language model is one of the large ones (4B).
+const LARGE: u64 = 3_000_000_000;
+
+/// Formats of a language model. Norms are vectors and stay in f32 whatever is asked.
+///
+/// Four bits break the audio codes of the 4B (acestep.cpp withdrew its Q4_K_M), so it gets five;
+/// smaller models were never published below eight, so four bits come with a warning. The table
+/// serves as the head as well and gets six bits beside four or five, as in published files.
+pub(super) fn language_model(
+    name: &str,
+    cfg: &Config,
+    asked: Quantization,
+) -> (Formats, Option<Note>) {
+    match asked {
+        Quantization::None => (Formats::default(), None),
+        Quantization::Int8 => (
+            Formats {
+                layers: Some(Format::Q8_0),
+                table: Some(Format::Q8_0),
+            },
+            None,
+        ),
+        Quantization::Int4 => {
+            let large = CausalLm::parameters(cfg) >= LARGE;
+            let layers = if large { Format::Q5K } else { Format::Q4K };
+            let text = if large {
+                format!("{name} keeps five bits (Q5_K): with four its audio codes break.")
+            } else {
+                format!(
+                    "{name} was never published with four bits; int8 is safer for its audio codes."
+                )
+            };
+            let formats = Formats {
+                layers: Some(layers),
+                table: Some(Format::Q6K),
+            };
+            (
+                formats,
+                Some(Note::new("lm_quantization", "quantization", text)),
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use acestep_domain::service::Quantization;
+
+    use super::language_model;
+    use crate::{kernels::quantized::Format, models::qwen3::Config, nn::weights::Role};
+
+    fn released(h: usize, i: usize, layers: usize, nq: usize) -> Config {
+        Config {
+            vocab_size: 217_204,
+            hidden_size: h,
+            intermediate_size: i,
+            num_hidden_layers: layers,
+            num_attention_heads: nq,
+            num_key_value_heads: 8,
+            head_dim: 128,
+            rope_theta: 1e6,
+            rms_norm_eps: 1e-6,
+            tie_word_embeddings: true,
+            max_position_embeddings: None,
+        }
+    }
+
+    #[test]
+    fn the_4b_never_goes_below_five_bits() {
+        let small = released(2048, 6144, 28, 16);
+        let large = released(2560, 9728, 36, 32);
+        let of = |cfg: &Config, asked| {
+            let (formats, note) = language_model("it", cfg, asked);
+            (formats.layers, formats.table, note.is_some())
+        };
+        let q8 = Some(Format::Q8_0);
+        assert_eq!(of(&large, Quantization::None), (None, None, false));
+        assert_eq!(of(&large, Quantization::Int8), (q8, q8, false));
+        let q6 = Some(Format::Q6K);
+        assert_eq!(
+            of(&small, Quantization::Int4),
+            (Some(Format::Q4K), q6, true)
+        );
+        assert_eq!(
+            of(&large, Quantization::Int4),
+            (Some(Format::Q5K), q6, true)
+        );
+    }
+
+    #[test]
+    fn rows_that_are_no_superblocks_get_eight_bits_or_stay() {
+        let (formats, _) = language_model("it", &released(64, 160, 2, 4), Quantization::Int4);
+        let of = |width| formats.of(Role::Layer, width);
+        assert_eq!(of(512), Some(Format::Q4K));
+        assert_eq!(of(160), Some(Format::Q8_0));
+        assert_eq!((of(48), of(0)), (None, None));
+    }
+}

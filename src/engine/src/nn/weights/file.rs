@@ -1,0 +1,201 @@
+//! One weight file, its header read and checked: safetensors or GGUF, told apart by content.
+
+use std::{collections::BTreeMap, fmt, fs::File, ops::Range, path::Path, sync::Arc};
+
+use candle_core::DType;
+use safetensors::Dtype;
+
+use super::{
+    gguf,
+    header::{self, Damage},
+};
+use crate::kernels::quantized::{Format, SharedBytes};
+
+/// Where the bytes of a file are.
+enum Bytes {
+    Mapped(memmap2::Mmap),
+    Static(&'static [u8]),
+    Owned(Vec<u8>),
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Static(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// How a tensor is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stored {
+    /// Values one after another.
+    Plain(DType),
+    /// Quantised blocks.
+    Packed(Format),
+    /// Something no network is loaded from, by its name.
+    Other(String),
+}
+
+impl fmt::Display for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(dtype) => f.write_str(&dtype.as_str().to_uppercase()),
+            Self::Packed(format) => format.fmt(f),
+            Self::Other(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A tensor of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// How it is stored.
+    pub stored: Stored,
+    /// Slowest dimension first.
+    pub shape: Vec<usize>,
+    /// Its bytes, inside the file.
+    pub range: Range<usize>,
+}
+
+/// A weight file.
+pub struct WeightFile {
+    bytes: Arc<Bytes>,
+    tensors: BTreeMap<String, TensorInfo>,
+    metadata: Option<gguf::Metadata>,
+}
+
+/// Why a file could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The operating system said no.
+    #[error("the file cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+    /// The content is not what it should be.
+    #[error(transparent)]
+    Damage(#[from] Damage),
+}
+
+impl WeightFile {
+    /// Maps a file. Tensor data is read when tensors are taken, not here.
+    ///
+    /// # Errors
+    /// The file cannot be read, or its content is damaged.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let file = File::open(path)?;
+        if file.metadata()?.len() == 0 {
+            // An empty file cannot be mapped on every system.
+            return Err(Damage::Empty.into());
+        }
+        #[expect(unsafe_code, reason = "mapping a file is unsafe by nature")]
+        // SAFETY: the map is read only. A program that rewrites the file under us could change
+        // the values we read or, by truncating it, raise a bus error; downloads and our own cache
+        // therefore go to a temporary name and are renamed.
+        let map = unsafe { memmap2::Mmap::map(&file)? };
+        Ok(Self::new(Bytes::Mapped(map))?)
+    }
+
+    /// Reads a file that is part of the binary.
+    ///
+    /// # Errors
+    /// The content is damaged.
+    pub fn from_static(bytes: &'static [u8]) -> Result<Self, Damage> {
+        Self::new(Bytes::Static(bytes))
+    }
+
+    /// Reads a file that is held in memory.
+    ///
+    /// # Errors
+    /// The content is damaged.
+    pub fn from_vec(bytes: Vec<u8>) -> Result<Self, Damage> {
+        Self::new(Bytes::Owned(bytes))
+    }
+
+    fn new(bytes: Bytes) -> Result<Self, Damage> {
+        let content = bytes.as_ref();
+        let (tensors, metadata) = if content.starts_with(gguf::MAGIC) {
+            let gguf::Header { tensors, metadata } = gguf::parse(content)?;
+            (tensors, Some(metadata))
+        } else {
+            (from_safetensors(&header::parse(content)?), None)
+        };
+        Ok(Self {
+            bytes: Arc::new(bytes),
+            tensors,
+            metadata,
+        })
+    }
+
+    /// Its tensors by name.
+    pub fn tensors(&self) -> &BTreeMap<String, TensorInfo> {
+        &self.tensors
+    }
+
+    /// What a GGUF file says beside its tensors; a safetensors file has none.
+    pub fn metadata(&self) -> Option<Metadata<'_>> {
+        self.metadata.as_ref().map(|metadata| Metadata {
+            metadata,
+            bytes: self.bytes(),
+        })
+    }
+
+    /// The whole content.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        (*self.bytes).as_ref()
+    }
+
+    pub(super) fn shared(&self) -> SharedBytes {
+        self.bytes.clone()
+    }
+}
+
+/// Keys and values of a GGUF file.
+#[derive(Clone, Copy)]
+pub struct Metadata<'a> {
+    metadata: &'a gguf::Metadata,
+    bytes: &'a [u8],
+}
+
+impl<'a> Metadata<'a> {
+    /// A text; `None` when the key is missing, no text, or no UTF-8.
+    pub fn text(self, key: &str) -> Option<&'a str> {
+        match self.metadata.get(key)? {
+            gguf::Value::Text(range) => std::str::from_utf8(&self.bytes[range.clone()]).ok(),
+            _ => None,
+        }
+    }
+
+    /// A list of texts, likewise.
+    pub fn texts(self, key: &str) -> Option<Vec<&'a str>> {
+        match self.metadata.get(key)? {
+            gguf::Value::Texts(ranges) => ranges
+                .iter()
+                .map(|range| std::str::from_utf8(&self.bytes[range.clone()]).ok())
+                .collect(),
+            _ => None,
+        }
+    }
+}
+
+fn from_safetensors(header: &header::Header) -> BTreeMap<String, TensorInfo> {
+    let tensors = header.metadata.tensors();
+    let info = |info: &safetensors::tensor::TensorInfo| {
+        let (start, end) = info.data_offsets;
+        TensorInfo {
+            stored: match info.dtype {
+                Dtype::BF16 => Stored::Plain(DType::BF16),
+                Dtype::F16 => Stored::Plain(DType::F16),
+                Dtype::F32 => Stored::Plain(DType::F32),
+                other => Stored::Other(other.to_string()),
+            },
+            shape: info.shape.clone(),
+            range: header.data_start + start..header.data_start + end,
+        }
+    };
+    tensors
+        .into_iter()
+        .map(|(name, tensor)| (name, info(tensor)))
+        .collect()
+}
