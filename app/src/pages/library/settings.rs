@@ -7,6 +7,7 @@ use acestep_domain::{
         clamp::{is_instrumental, minutes},
     },
     library::Song,
+    metadata::Language,
 };
 use leptos::prelude::*;
 
@@ -14,10 +15,7 @@ use crate::{
     api::form::Restore,
     components::{copy_button::CopyButton, icon::Icon},
     i18n::{Locale, t, td_string, use_i18n},
-    state::{
-        StudioStore,
-        form::{Form, fields_from_params},
-    },
+    state::{StudioStore, form::Form},
 };
 
 /// A line of the table.
@@ -111,7 +109,7 @@ fn RestoreAll(id: String, params: GenerationParams) -> impl IntoView {
     let params = StoredValue::new(params);
     Effect::new(move |_| {
         if restore.value().with(|value| matches!(value, Some(Ok(_)))) {
-            params.with_value(|params| form.apply(&fields_from_params(params)));
+            params.with_value(|params| form.restore(params));
             store.refresh();
             navigate(
                 crate::routes::GENERATE,
@@ -193,49 +191,55 @@ fn lines(song: &Song, locale: Locale) -> Vec<Line> {
     } else {
         td_string!(locale, library.sung)
     };
-    let report = song.report;
-    let secs = |secs: f32| format!("{secs:.1}");
-    let spent = td_string!(
-        locale,
-        library.time_spent,
-        prepare = secs(report.prepare_secs),
-        diffusion = secs(report.diffusion_secs),
-        decode = secs(report.decode_secs)
-    );
+    let plan = song.plan.clone().unwrap_or_default();
+    // What was left open, with what the language model wrote there.
+    let beside = |asked: Option<String>, wrote: Option<String>| match (asked, wrote) {
+        (Some(asked), _) => asked,
+        (None, Some(wrote)) => td_string!(locale, lm.asked_wrote, asked = auto(), wrote = wrote),
+        (None, None) => auto(),
+    };
+    let known =
+        |language: Language| (language != Language::UNKNOWN).then(|| language.code().to_owned());
+    let spent = time_spent(song, locale);
     let sampler = format!("{}, {:.1}, {method}", song.provenance.steps, params.shift);
     let provenance = &song.provenance;
     vec![
         line(
             td_string!(locale, library.row_length),
-            minutes(song.duration_secs),
+            if params.duration_secs.is_none() && plan.duration_secs.is_some() {
+                beside(None, Some(minutes(song.duration_secs)))
+            } else {
+                minutes(song.duration_secs)
+            },
             &["duration"],
         ),
         line(
             td_string!(locale, library.row_tempo),
-            params.bpm.map_or_else(auto, |bpm| format!("{bpm} BPM")),
+            beside(
+                params.bpm.map(|bpm| format!("{bpm} BPM")),
+                plan.bpm.map(|bpm| format!("{bpm} BPM")),
+            ),
             &["bpm"],
         ),
         line(
             td_string!(locale, library.row_key),
-            params
-                .keyscale
-                .as_ref()
-                .map_or_else(auto, ToString::to_string),
+            beside(
+                params.keyscale.map(|key| key.to_string()),
+                plan.keyscale.map(|key| key.to_string()),
+            ),
             &["keyscale"],
         ),
         line(
             td_string!(locale, library.row_time),
-            params
-                .timesignature
-                .as_ref()
-                .map_or_else(auto, ToString::to_string),
+            beside(
+                params.timesignature.map(|own| own.label().to_owned()),
+                plan.timesignature.map(|own| own.label().to_owned()),
+            ),
             &["timesignature"],
         ),
         line(
             td_string!(locale, library.row_language),
-            Some(params.vocal_language.to_string())
-                .filter(|code| code != "unknown")
-                .unwrap_or_else(auto),
+            beside(known(params.vocal_language), plan.language.and_then(known)),
             &["vocal_language"],
         ),
         line(
@@ -271,13 +275,45 @@ fn lines(song: &Song, locale: Locale) -> Vec<Line> {
         line(
             td_string!(locale, library.row_model),
             format!(
-                "{}, {}, {}",
-                provenance.model, provenance.device, provenance.quantization
+                "{}{}, {}, {}",
+                provenance.model,
+                provenance
+                    .lm
+                    .as_ref()
+                    .map_or_else(String::new, |lm| format!(" + {lm}")),
+                provenance.device,
+                provenance.quantization
             ),
             &["config_path"],
         ),
         line(td_string!(locale, library.row_time_spent), spent, &[]),
     ]
+}
+
+/// Seconds by stage; the language model's only where it took part.
+fn time_spent(song: &Song, locale: Locale) -> String {
+    let report = song.report;
+    let secs = |secs: f32| format!("{secs:.1}");
+    let (prepare, diffusion) = (secs(report.prepare_secs), secs(report.diffusion_secs));
+    let decode = secs(report.decode_secs);
+    if report.language_model_secs > 0.0 {
+        td_string!(
+            locale,
+            lm.time_spent,
+            lm = secs(report.language_model_secs),
+            prepare = prepare,
+            diffusion = diffusion,
+            decode = decode
+        )
+    } else {
+        td_string!(
+            locale,
+            library.time_spent,
+            prepare = prepare,
+            diffusion = diffusion,
+            decode = decode
+        )
+    }
 }
 
 #[cfg(test)]
