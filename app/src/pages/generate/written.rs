@@ -75,7 +75,7 @@ fn WrittenJob(job: Job, open: bool) -> impl IntoView {
                     <span class="written__facts">{facts.join(" · ")}</span>
                     <Icon name="down" />
                 </summary>
-                <div class="written__body">
+                <div class="written__body written__content">
                     {plan.map(|plan| view! { <PlanText plan /> })}
                     <CodesText codes />
                     {next.then(|| view! { <p class="written__note">{t!(i18n, lm.next_run)}</p> })}

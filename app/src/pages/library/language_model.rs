@@ -25,7 +25,7 @@ pub fn Wrote(song: Song) -> impl IntoView {
                         {t!(i18n, lm.written)}
                     </h3>
                 </header>
-                <div class="panel__body written__body">
+                <div class="panel__body written__content">
                     {song.plan.map(|plan| view! { <PlanText plan /> })}
                     <CodesText codes=song.audio_codes />
                 </div>
