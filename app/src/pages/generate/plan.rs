@@ -1,18 +1,19 @@
 //! What will happen, before it happens: takes and length as they would run, time by the last run's
 //! pace, what the model decides, the place in the queue, and Generate.
 
+mod estimate;
+mod lm;
+
 use acestep_domain::{
-    audio_codes,
-    generation::{
-        GenerationParams,
-        clamp::{is_instrumental, minutes},
-    },
-    library::Song,
-    metadata::Language,
+    generation::{GenerationParams, clamp::minutes},
     service::ServiceState,
 };
 use leptos::prelude::*;
 
+use self::{
+    estimate::{estimate, time_parts},
+    lm::{length, lm_text, words_open},
+};
 use super::{
     numbers::{KEYS as NUMBERS, notes_for},
     words,
@@ -28,43 +29,6 @@ use crate::{
         request::{WISH, Wish},
     },
 };
-
-/// Seconds a run takes, by stage.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Estimate {
-    /// The language model; 0 where it is not asked or was not measured.
-    lm: f32,
-    diffusion: f32,
-    decode: f32,
-}
-
-/// Seconds that `params` take at the pace of `last`; `lm_loaded` says whether a language model takes part.
-fn estimate(params: &GenerationParams, last: &Song, lm_loaded: bool) -> Option<Estimate> {
-    let report = last.report;
-    let made = last.duration_secs as f32;
-    let old_steps = last.provenance.steps as f32 * last.params.batch_size as f32;
-    if made <= 0.0 || old_steps <= 0.0 || report.diffusion_secs <= 0.0 {
-        return None;
-    }
-    let secs = params.duration_secs? as f32 * params.batch_size as f32;
-    let steps = params
-        .timesteps
-        .as_ref()
-        .map_or(params.inference_steps, Vec::len) as f32;
-    let lm = if lm_loaded && params.lm_writes_codes() && !last.audio_codes.is_empty() {
-        let old_secs = made * last.params.batch_size as f32;
-        report.language_model_secs / old_secs * secs
-    } else if lm_loaded && params.lm_plans() && last.audio_codes.is_empty() {
-        report.language_model_secs
-    } else {
-        0.0
-    };
-    Some(Estimate {
-        lm,
-        diffusion: report.diffusion_secs / (made * old_steps) * steps * secs,
-        decode: report.decode_secs / made * secs,
-    })
-}
 
 /// The box with Generate.
 #[component]
@@ -223,110 +187,6 @@ fn PlanRows(params: Memo<GenerationParams>) -> impl IntoView {
     .into_any()
 }
 
-fn time_parts(i18n: words::Words, time: Estimate) -> String {
-    let diffusion = words::short(i18n, time.diffusion);
-    let decode = words::short(i18n, time.decode);
-    if time.lm > 0.0 {
-        let lm = words::short(i18n, time.lm);
-        t_string!(
-            i18n,
-            lm.time_parts,
-            lm = lm,
-            diffusion = diffusion,
-            decode = decode
-        )
-    } else {
-        t_string!(
-            i18n,
-            generate.time_parts,
-            diffusion = diffusion,
-            decode = decode
-        )
-    }
-}
-
-fn length(i18n: words::Words) -> &'static str {
-    t_string!(i18n, lm.part.length)
-}
-
-/// Tempo, key, signature and length as far as the user left them open.
-fn words_open(i18n: words::Words, params: &GenerationParams) -> Vec<&'static str> {
-    [
-        (params.bpm.is_none(), t_string!(i18n, generate.open.tempo)),
-        (
-            params.keyscale.is_none(),
-            t_string!(i18n, generate.open.key),
-        ),
-        (
-            params.timesignature.is_none(),
-            t_string!(i18n, generate.open.signature),
-        ),
-        (params.duration_secs.is_none(), length(i18n)),
-    ]
-    .into_iter()
-    .filter_map(|(open, name)| open.then_some(name))
-    .collect()
-}
-
-/// What the language model does with the request as it stands.
-fn lm_text(
-    i18n: words::Words,
-    store: StudioStore,
-    form: Form,
-    params: &GenerationParams,
-) -> String {
-    let given = audio_codes::parse(&params.audio_codes).map_or(0, |codes| codes.len());
-    let codes_given = || t_string!(i18n, lm.plan.codes_given, n = given);
-    let Some(lm) = store.loaded_lm() else {
-        return if given > 0 {
-            codes_given()
-        } else {
-            t_string!(i18n, lm.plan.none).to_string()
-        };
-    };
-    let mut does = Vec::new();
-    let simple = form.is_simple();
-    let mut parts = Vec::new();
-    if simple {
-        parts.push(t_string!(i18n, lm.part.caption));
-        if !params.instrumental {
-            parts.push(t_string!(i18n, lm.part.lyrics));
-        }
-    } else if params.lm_plans() && params.use_cot_caption {
-        parts.push(t_string!(i18n, lm.part.caption));
-    }
-    if simple || params.lm_plans() {
-        parts.extend(words_open(i18n, params));
-        let sung = !is_instrumental(params);
-        if !simple && sung && params.use_cot_language && params.vocal_language == Language::UNKNOWN
-        {
-            parts.push(t_string!(i18n, lm.part.language));
-        }
-        let what = parts.join(", ");
-        does.push(if simple {
-            t_string!(i18n, lm.plan.writes, what = what)
-        } else {
-            t_string!(i18n, lm.plan.fills, what = what)
-        });
-    }
-    if params.lm_writes_codes() && lm.has_codes {
-        does.push(match params.duration_secs {
-            Some(secs) => {
-                let each = (secs * audio_codes::PER_SECOND).round();
-                t_string!(i18n, lm.plan.codes, n = each * params.batch_size as f64)
-            }
-            None => t_string!(i18n, lm.plan.codes_open).to_string(),
-        });
-    } else if given > 0 {
-        does.push(codes_given());
-    }
-    if does.is_empty() {
-        t_string!(i18n, lm.plan.off).to_string()
-    } else {
-        does.join("; ")
-    }
-}
-
 /// Where the run will stand, or why it cannot start and what would help.
 #[component]
 fn When(ready: Memo<bool>, broken: Memo<bool>) -> impl IntoView {
@@ -414,56 +274,4 @@ fn Refusal() -> impl IntoView {
         </div>
     }
     .into_any()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn song(secs: f64, steps: usize, batch: usize, diffusion: f32, decode: f32) -> Song {
-        serde_json::from_value(serde_json::json!({
-            "id": "1", "job_id": "1", "item": 0, "title": "x", "created_at": "", "duration_secs": secs,
-            "sample_rate_hz": 48000, "channels": 2, "audio_format": "wav", "size_bytes": 1, "seed": 1,
-            "params": { "batch_size": batch },
-            "provenance": { "app_version": "", "model": "m", "device": "cpu", "quantization": "none", "steps": steps },
-            "report": { "peak": 0.9, "rms": 0.1, "gain": 1.0, "prepare_secs": 0.1, "diffusion_secs": diffusion, "decode_secs": decode },
-            "notes": [], "peaks": [], "favourite": false
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn twice_the_length_and_half_the_steps_take_as_long_in_diffusion() {
-        let params = GenerationParams {
-            duration_secs: Some(60.0),
-            batch_size: 1,
-            inference_steps: 4,
-            ..GenerationParams::default()
-        };
-        let time = estimate(&params, &song(30.0, 8, 1, 10.0, 3.0), true).unwrap();
-        assert!((time.diffusion - 10.0).abs() < 1e-4 && (time.decode - 6.0).abs() < 1e-4);
-    }
-
-    #[test]
-    fn codes_of_a_song_twice_as_long_take_the_language_model_twice_as_long() {
-        let params = GenerationParams {
-            duration_secs: Some(60.0),
-            batch_size: 1,
-            ..GenerationParams::default()
-        };
-        let mut last = song(30.0, 8, 1, 10.0, 3.0);
-        last.report.language_model_secs = 4.0;
-        last.audio_codes = "<|audio_code_1|>".to_owned();
-        let lm = |loaded| estimate(&params, &last, loaded).unwrap().lm;
-        assert!((lm(true) - 8.0).abs() < 1e-4 && lm(false) == 0.0);
-    }
-
-    #[test]
-    fn nothing_is_told_without_a_measured_run() {
-        let params = GenerationParams {
-            duration_secs: Some(60.0),
-            ..GenerationParams::default()
-        };
-        assert_eq!(estimate(&params, &song(30.0, 8, 1, 0.0, 0.0), false), None);
-    }
 }

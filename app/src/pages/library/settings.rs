@@ -1,32 +1,17 @@
 //! The settings of a song: what was asked where it differs, and what was used.
 
-use acestep_domain::{
-    Note,
-    generation::{
-        GenerationParams, InferMethod,
-        clamp::{is_instrumental, minutes},
-    },
-    library::Song,
-    metadata::Language,
-};
+mod lines;
+
+use acestep_domain::{Note, generation::GenerationParams, library::Song};
 use leptos::prelude::*;
 
+use self::lines::{Line, lines};
 use crate::{
     api::form::Restore,
     components::{copy_button::CopyButton, icon::Icon},
-    i18n::{Locale, t, td_string, use_i18n},
+    i18n::{t, use_i18n},
     state::{StudioStore, form::Form},
 };
-
-/// A line of the table.
-struct Line {
-    /// What it is.
-    name: &'static str,
-    /// As used.
-    used: String,
-    /// Parameter keys whose notes stand here.
-    keys: &'static [&'static str],
-}
 
 /// Table, notes, all parameters, Restore.
 #[component]
@@ -176,144 +161,6 @@ fn with_notes(lines: Vec<Line>, notes: &[Note]) -> (Vec<(Line, Vec<Note>)>, Vec<
         })
         .collect();
     (rows, rest)
-}
-
-fn lines(song: &Song, locale: Locale) -> Vec<Line> {
-    let params = &song.params;
-    let auto = || td_string!(locale, library.auto).to_owned();
-    let line = |name, used, keys| Line { name, used, keys };
-    let method = match params.infer_method {
-        InferMethod::Ode => "ODE",
-        InferMethod::Sde => "SDE",
-    };
-    let vocals = if is_instrumental(params) {
-        td_string!(locale, library.instrumental)
-    } else {
-        td_string!(locale, library.sung)
-    };
-    let plan = song.plan.clone().unwrap_or_default();
-    // What was left open, with what the language model wrote there.
-    let beside = |asked: Option<String>, wrote: Option<String>| match (asked, wrote) {
-        (Some(asked), _) => asked,
-        (None, Some(wrote)) => td_string!(locale, lm.asked_wrote, asked = auto(), wrote = wrote),
-        (None, None) => auto(),
-    };
-    let known =
-        |language: Language| (language != Language::UNKNOWN).then(|| language.code().to_owned());
-    let spent = time_spent(song, locale);
-    let sampler = format!("{}, {:.1}, {method}", song.provenance.steps, params.shift);
-    let provenance = &song.provenance;
-    vec![
-        line(
-            td_string!(locale, library.row_length),
-            if params.duration_secs.is_none() && plan.duration_secs.is_some() {
-                beside(None, Some(minutes(song.duration_secs)))
-            } else {
-                minutes(song.duration_secs)
-            },
-            &["duration"],
-        ),
-        line(
-            td_string!(locale, library.row_tempo),
-            beside(
-                params.bpm.map(|bpm| format!("{bpm} BPM")),
-                plan.bpm.map(|bpm| format!("{bpm} BPM")),
-            ),
-            &["bpm"],
-        ),
-        line(
-            td_string!(locale, library.row_key),
-            beside(
-                params.keyscale.map(|key| key.to_string()),
-                plan.keyscale.map(|key| key.to_string()),
-            ),
-            &["keyscale"],
-        ),
-        line(
-            td_string!(locale, library.row_time),
-            beside(
-                params.timesignature.map(|own| own.label().to_owned()),
-                plan.timesignature.map(|own| own.label().to_owned()),
-            ),
-            &["timesignature"],
-        ),
-        line(
-            td_string!(locale, library.row_language),
-            beside(known(params.vocal_language), plan.language.and_then(known)),
-            &["vocal_language"],
-        ),
-        line(
-            td_string!(locale, library.row_vocals),
-            vocals.to_owned(),
-            &["instrumental", "lyrics"],
-        ),
-        line(
-            td_string!(locale, library.row_seed),
-            song.seed.to_string(),
-            &["seed"],
-        ),
-        line(
-            td_string!(locale, library.row_sampler),
-            sampler,
-            &["inference_steps", "shift", "infer_method", "timesteps"],
-        ),
-        line(
-            td_string!(locale, library.row_guidance),
-            format!("{:.1}", params.guidance_scale),
-            &[
-                "guidance_scale",
-                "use_adg",
-                "cfg_interval_start",
-                "cfg_interval_end",
-            ],
-        ),
-        line(
-            td_string!(locale, library.row_format),
-            song.audio_format.to_uppercase(),
-            &["audio_format"],
-        ),
-        line(
-            td_string!(locale, library.row_model),
-            format!(
-                "{}{}, {}, {}",
-                provenance.model,
-                provenance
-                    .lm
-                    .as_ref()
-                    .map_or_else(String::new, |lm| format!(" + {lm}")),
-                provenance.device,
-                provenance.quantization
-            ),
-            &["config_path"],
-        ),
-        line(td_string!(locale, library.row_time_spent), spent, &[]),
-    ]
-}
-
-/// Seconds by stage; the language model's only where it took part.
-fn time_spent(song: &Song, locale: Locale) -> String {
-    let report = song.report;
-    let secs = |secs: f32| format!("{secs:.1}");
-    let (prepare, diffusion) = (secs(report.prepare_secs), secs(report.diffusion_secs));
-    let decode = secs(report.decode_secs);
-    if report.language_model_secs > 0.0 {
-        td_string!(
-            locale,
-            lm.time_spent,
-            lm = secs(report.language_model_secs),
-            prepare = prepare,
-            diffusion = diffusion,
-            decode = decode
-        )
-    } else {
-        td_string!(
-            locale,
-            library.time_spent,
-            prepare = prepare,
-            diffusion = diffusion,
-            decode = decode
-        )
-    }
 }
 
 #[cfg(test)]
