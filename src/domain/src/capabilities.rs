@@ -85,6 +85,43 @@ pub struct LmEntry {
     /// Inside the binary.
     #[serde(default)]
     pub built_in: bool,
-    /// Allowed by the tier; the built-in one is small enough for all.
+    /// Allowed by the tier; the built-in one is small enough for all, and a machine without a card has
+    /// no memory of a card to spare.
     pub within_tier: bool,
+}
+
+impl Capabilities {
+    /// Whether a language model of `size` may load without the user's consent. The guide's list is
+    /// about a card's memory; where there is no card, it is a matter of time.
+    pub fn suits_lm(&self, size: LmSize) -> bool {
+        self.vram.total_gib == 0.0 || self.tier.row().lm_sizes.contains(&size)
+    }
+}
+
+impl LmEntry {
+    /// One that is there: a folder of the checkpoints, or the one inside the binary.
+    pub fn installed(
+        name: String,
+        size_bytes: u64,
+        built_in: bool,
+        machine: &Capabilities,
+    ) -> Self {
+        let size = LmSize::from_name(&name);
+        Self {
+            name,
+            size,
+            size_bytes,
+            installed: true,
+            built_in,
+            within_tier: built_in || machine.suits_lm(size),
+        }
+    }
+
+    /// A released one that is not there.
+    pub fn released(size: LmSize, machine: &Capabilities) -> Self {
+        Self {
+            installed: false,
+            ..Self::installed(size.folder(), 0, false, machine)
+        }
+    }
 }

@@ -129,6 +129,9 @@ pub struct LoadedModel {
     pub dtype: String,
     /// Attention in use, for example `streaming (CPU)`.
     pub attention: String,
+    /// It can follow audio codes and hear them in a song.
+    #[serde(default)]
+    pub audio_codes: bool,
 }
 
 /// The loaded language model, as the page and the API need it.
@@ -288,7 +291,7 @@ pub fn resolve(
         .iter()
         .any(|model| model.built_in && model.name == config_path);
     let (init_llm, lm_model_path) =
-        resolve_lm(requested, machine.tier, with_demo, installed, &mut notes);
+        resolve_lm(requested, machine, with_demo, installed, &mut notes);
     let defaults = switch_defaults(machine.vram);
     let mut switch = |field: &str,
                       name: &str,
@@ -480,11 +483,12 @@ fn resolve_device(
 /// built-in one, which speaks its language; else the largest of the tier's sizes that is installed.
 fn resolve_lm(
     requested: &ServiceConfig,
-    tier: GpuTier,
+    machine: &Capabilities,
     with_demo: bool,
     installed: Installed<'_>,
     notes: &mut Vec<Note>,
 ) -> (bool, Option<String>) {
+    let tier = machine.tier;
     let row = tier.row();
     let named = requested
         .lm_model_path
@@ -552,7 +556,7 @@ fn resolve_lm(
         .lms
         .iter()
         .any(|lm| lm.built_in && lm.name == name);
-    if !built_in && !row.lm_sizes.contains(&size) {
+    if !built_in && !machine.suits_lm(size) {
         let allowed: Vec<&str> = row.lm_sizes.iter().map(|size| size.as_str()).collect();
         let allowed = if allowed.is_empty() {
             "none".to_owned()

@@ -16,4 +16,4 @@ mod source;
 pub use inspect::{Inspection, ModelKind, ModelReport, inspect};
 pub use language_model::LmCheckpoint;
 pub use layout::{Checkpoint, Module, Part};
-pub use list::{list_lms, list_models};
+pub use list::{built_in_lm, list_lms, list_models};

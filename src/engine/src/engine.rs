@@ -8,6 +8,7 @@ use candle_core::Tensor;
 
 pub use crate::pipeline::generate::{Request, RunReport, Take};
 pub use crate::pipeline::thinking::{Thinking, Thought};
+pub use crate::pipeline::writing::{WriteReport, WriteRequest};
 pub use crate::planner::language_model::{LanguageModel, LmInfo};
 use crate::{
     audio::{Audio, resample::resample},
@@ -22,11 +23,9 @@ use crate::{
         networks::Networks,
         thinking,
         vae_tiles::{TileOptions, decode_tiled, encode_tiled},
+        writing,
     },
 };
-
-/// Sound whose loudest sample is below this is taken for silence (-80 dBFS).
-const SILENT_PEAK: f32 = 1e-4;
 
 /// How a checkpoint is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,17 +174,6 @@ impl Engine {
         self.language_model.as_ref()
     }
 
-    /// The language model, for jobs that need one.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] when none is loaded.
-    pub fn require_lm(&self) -> Result<&LanguageModel> {
-        self.lm().ok_or_else(|| Error::Unsupported {
-            what: "writing text or codes".to_owned(),
-            because: "no language model is loaded".to_owned(),
-        })
-    }
-
     /// Asks the loaded language model, if there is one, for what `thinking` leaves to it; see
     /// [`Thought`].
     ///
@@ -209,17 +197,24 @@ impl Engine {
         audio: &Audio,
         observer: &dyn Observer,
     ) -> Result<(Vec<u32>, Vec<Note>)> {
-        self.networks.audio_codes()?;
-        if audio.peak() < SILENT_PEAK {
-            return Err(Error::Silent {
-                rms: audio.rms(),
-                peak: audio.peak(),
-            });
-        }
-        let (latents, notes) = self.vae_encode(audio, TileOptions::default(), observer)?;
-        let silence = self.networks.silence.clone();
-        let codes = self.networks.audio_codes()?.codes(&latents, &silence)?;
-        Ok((codes, notes))
+        writing::listen(&mut self.networks, audio, observer)
+    }
+
+    /// Does a job that makes words or codes instead of sound.
+    ///
+    /// # Errors
+    /// No language model where one is needed, and see the jobs of [`LanguageModel`].
+    pub fn write(
+        &mut self,
+        request: &WriteRequest<'_>,
+        observer: &dyn Observer,
+    ) -> Result<WriteReport> {
+        writing::write(
+            &mut self.networks,
+            self.language_model.as_ref(),
+            request,
+            observer,
+        )
     }
 
     /// Makes the songs of `request`; `sink` receives each one when it is decoded and checked, in
@@ -316,7 +311,7 @@ impl Vae {
     }
 }
 
-fn encode(
+pub(crate) fn encode(
     vae: &Oobleck,
     audio: &Audio,
     tiles: TileOptions,

@@ -7,3 +7,4 @@ pub(crate) mod networks;
 mod prepared;
 pub mod thinking;
 pub mod vae_tiles;
+pub mod writing;

@@ -271,23 +271,54 @@ fn what_cannot_be_done_is_refused_by_name() {
 }
 
 #[test]
+fn codes_lead_each_song_for_their_share_of_the_steps() {
+    let mut engine = load(&root());
+    let mut asked = request(5.2, &[1, 1]);
+    let latents = |engine: &mut Engine, asked: &Request| -> Vec<Vec<f32>> {
+        let (takes, _) = run(engine, asked).unwrap();
+        let flat = |take: &Take| {
+            let latents = take.latents.as_ref().unwrap();
+            latents.flatten_all().unwrap().to_vec1().unwrap()
+        };
+        takes.iter().map(flat).collect()
+    };
+    let plain = latents(&mut engine, &asked);
+    asked.codes = vec![vec![5; 26], vec![63_999; 26]];
+    let led = latents(&mut engine, &asked);
+    assert!(plain[0] != led[0] && led[0] != led[1]);
+    asked.params.audio_cover_strength = 0.0;
+    assert_eq!(latents(&mut engine, &asked), plain, "of no step at all");
+    asked.params.audio_cover_strength = 0.5;
+    let half = latents(&mut engine, &asked);
+    assert!(half[0] != plain[0] && half[0] != led[0]);
+
+    // Codes in the parameters are everybody's, and those of a song's own are the same to it.
+    asked.params.audio_cover_strength = 1.0;
+    asked.codes.clear();
+    asked.params.audio_codes = acestep_domain::audio_codes::to_text(&[5; 26]);
+    assert_eq!(
+        latents(&mut engine, &asked),
+        [led[0].clone(), led[0].clone()]
+    );
+
+    asked.params.audio_codes.clear();
+    asked.codes = vec![vec![5]];
+    let error = run(&mut engine, &asked).unwrap_err();
+    assert!(error.to_string().contains("codes of 1 songs"), "{error}");
+}
+
+#[test]
 fn what_is_cut_or_ignored_is_noted() {
     let mut engine = load(&root());
     let mut asked = request(1.0, &[1]);
     asked.params.caption = "word ".repeat(600);
     asked.params.lyrics = "la ".repeat(3000);
     asked.params.guidance_scale = 7.0;
-    asked.params.audio_codes = "<|audio_code_1|>".to_owned();
     let (_, report) = run(&mut engine, &asked).unwrap();
     let codes: Vec<&str> = report.notes.iter().map(|note| note.code.as_str()).collect();
     assert_eq!(
         codes,
-        [
-            "audio_codes_ignored",
-            "caption_cut",
-            "lyrics_cut",
-            "guidance_scale_ignored"
-        ]
+        ["caption_cut", "lyrics_cut", "guidance_scale_ignored"]
     );
 }
 

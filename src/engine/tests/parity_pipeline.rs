@@ -37,6 +37,8 @@ struct Case {
     cfg_interval: Option<[f64; 2]>,
     timesteps: Option<Vec<f64>>,
     duration: f64,
+    #[serde(default)]
+    audio_codes: Vec<u32>,
     items: Vec<Value>,
 }
 
@@ -58,6 +60,7 @@ impl Case {
             "cfg_interval_start": start,
             "cfg_interval_end": end,
             "timesteps": self.timesteps,
+            "audio_codes": acestep_domain::audio_codes::to_text(&self.audio_codes),
         }))
         .unwrap()
     }
@@ -163,6 +166,11 @@ fn base_with_guidance_inside_an_interval() {
 #[test]
 fn own_timesteps() {
     reproduces("custom_timesteps");
+}
+
+#[test]
+fn audio_codes_as_the_source() {
+    reproduces("codes");
 }
 
 #[cfg(feature = "demo-model")]

@@ -10,6 +10,7 @@ pub(crate) mod output;
 mod plan;
 mod serve;
 mod service;
+mod understand;
 mod vae;
 mod values;
 
@@ -49,6 +50,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Let the language model plan a song: caption, tempo, key, length, lyrics
     PlanSong(lm::PlanSongArgs),
+    /// Let the language model describe a song: caption, tempo, key, lyrics
+    Understand(Box<understand::UnderstandArgs>),
     /// The language model alone
     #[command(subcommand)]
     Lm(lm::LmCommand),
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Some(Command::Plan(args)) => plan::run(&args, &environment),
         Some(Command::Inspect(args)) => inspect::run(&args),
         Some(Command::PlanSong(args)) => lm::plan_song(&args, &environment),
+        Some(Command::Understand(args)) => understand::run(&args, &environment),
         Some(Command::Lm(command)) => lm::run(&command),
         Some(Command::Vae(command)) => vae::run(&command),
     }

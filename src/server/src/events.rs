@@ -130,6 +130,7 @@ fn sse_from_job_event(event: &JobEvent) -> Event {
         EventKind::State { .. } => "state",
         EventKind::Progress(_) => "progress",
         EventKind::Note { .. } => "note",
+        EventKind::Plan { .. } => "plan",
         EventKind::Song { .. } => "song",
         EventKind::Error { .. } => "error",
     };

@@ -8,30 +8,56 @@ use std::path::Path;
 use acestep_domain::{
     Note,
     capabilities::ModelEntry,
-    service::{LoadedModel, Resolved},
+    service::{LoadedLm, LoadedModel, Resolved},
 };
-pub use acestep_engine::engine::{Request, RunReport, Take};
+pub use acestep_engine::engine::{
+    Request, RunReport, Take, Thinking, Thought, WriteReport, WriteRequest,
+};
 use acestep_engine::{error::Result, observer::Observer};
 
 /// One engine, owned by the worker's thread.
 pub trait Backend: Send {
-    /// Looks at the checkpoint without reading its weights, so that a wrong one is refused before
-    /// the loaded one is dropped.
+    /// Looks at the checkpoints without reading their weights, so that a wrong one is refused before
+    /// what is loaded is dropped.
     ///
     /// # Errors
     /// What is wrong with it.
     fn check(&self, wanted: &Resolved) -> Result<()>;
 
-    /// Loads the checkpoint; nothing is loaded before. Cancellable through the observer.
+    /// Loads the main model; nothing is loaded before. Cancellable through the observer.
     ///
     /// # Errors
     /// Why it cannot be loaded, or that it was cancelled.
     fn load(&mut self, wanted: &Resolved, observer: &dyn Observer) -> Result<Loaded>;
 
+    /// Brings the language model that is wanted in place of the one that is loaded, beside the main
+    /// model; gives it up when none is wanted.
+    ///
+    /// # Errors
+    /// Why it cannot be loaded, or that it was cancelled; then none is.
+    fn load_lm(
+        &mut self,
+        wanted: &Resolved,
+        observer: &dyn Observer,
+    ) -> Result<Option<LoadedLanguageModel>>;
+
     /// Drops what is loaded.
     fn unload(&mut self);
 
-    /// Runs one job. `sink` takes each song as it is finished, in order.
+    /// Asks the language model, if there is one, for what a request leaves to it.
+    ///
+    /// # Errors
+    /// Why it failed, or that it was cancelled.
+    fn think(&mut self, thinking: Thinking<'_>, observer: &dyn Observer) -> Result<Thought>;
+
+    /// Makes words or codes.
+    ///
+    /// # Errors
+    /// Why it failed, or that it was cancelled.
+    fn write(&mut self, request: &WriteRequest<'_>, observer: &dyn Observer)
+    -> Result<WriteReport>;
+
+    /// Makes songs. `sink` takes each song as it is finished, in order.
     ///
     /// # Errors
     /// Why it failed, that it was cancelled, or whatever `sink` gave back.
@@ -52,6 +78,15 @@ pub struct Loaded {
     pub notes: Vec<Note>,
 }
 
+/// The language model that was loaded.
+#[derive(Debug, Clone)]
+pub struct LoadedLanguageModel {
+    /// It.
+    pub lm: LoadedLm,
+    /// Whatever is worth saying about it.
+    pub notes: Vec<Note>,
+}
+
 /// What is installed.
 #[derive(Debug, Clone, Default)]
 pub struct Found {
@@ -59,6 +94,8 @@ pub struct Found {
     pub models: Vec<ModelEntry>,
     /// Language models: folder name and bytes.
     pub lms: Vec<(String, u64)>,
+    /// The language model inside the binary: name and bytes.
+    pub built_in_lm: Option<(String, u64)>,
 }
 
 /// Lists what is installed in a checkpoints folder.

@@ -1,21 +1,24 @@
 //! Jobs as kept in the database. Every change of state passes through [`advance`].
 
 use acestep_domain::{
-    GenerationParams, Note, UserError,
+    GenerationParams, Note, SongPlan, UserError,
     event::{EventKind, JobEvent, Progress},
-    job::{Job, JobState},
+    job::{Job, JobKind, JobState},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::{Error, Result};
 
-const COLUMNS: &str = "id, state, created_at, params, seeds, notes, error, last_seq";
+const COLUMNS: &str = "id, state, created_at, params, seeds, notes, error, last_seq, kind, plan, audio_codes, source_song_id, then_generate, next_job_id";
 
 /// A job to be stored.
 #[derive(Debug)]
 pub(crate) struct NewJob<'a> {
     pub(crate) id: &'a str,
+    pub(crate) kind: JobKind,
+    pub(crate) source_song_id: Option<&'a str>,
+    pub(crate) then_generate: bool,
     pub(crate) created_at: &'a str,
     pub(crate) params: &'a GenerationParams,
     pub(crate) seeds: &'a [u32],
@@ -33,7 +36,9 @@ pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
 /// Stores a job as queued.
 pub(crate) fn insert(db: &Connection, job: &NewJob<'_>) -> Result<()> {
     db.prepare_cached(
-        "INSERT INTO jobs (id, state, created_at, params, seeds, notes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO jobs
+             (id, state, created_at, params, seeds, notes, kind, source_song_id, then_generate)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         job.id,
@@ -42,6 +47,9 @@ pub(crate) fn insert(db: &Connection, job: &NewJob<'_>) -> Result<()> {
         to_json(job.params)?,
         to_json(&job.seeds)?,
         to_json(&job.notes)?,
+        job.kind.as_str(),
+        job.source_song_id,
+        job.then_generate,
     ])?;
     Ok(())
 }
@@ -77,6 +85,27 @@ pub(crate) fn advance(db: &Connection, id: &str, next: JobState) -> Result<()> {
 pub(crate) fn set_error(db: &Connection, id: &str, error: &UserError) -> Result<()> {
     db.prepare_cached("UPDATE jobs SET error = ?2 WHERE id = ?1")?
         .execute([id, &to_json(error)?])?;
+    Ok(())
+}
+
+/// Keeps what the language model wrote.
+pub(crate) fn set_plan(db: &Connection, id: &str, plan: &SongPlan) -> Result<()> {
+    db.prepare_cached("UPDATE jobs SET plan = ?2 WHERE id = ?1")?
+        .execute([id, &to_json(plan)?])?;
+    Ok(())
+}
+
+/// Keeps the codes that were heard.
+pub(crate) fn set_audio_codes(db: &Connection, id: &str, codes: &str) -> Result<()> {
+    db.prepare_cached("UPDATE jobs SET audio_codes = ?2 WHERE id = ?1")?
+        .execute([id, codes])?;
+    Ok(())
+}
+
+/// Names the job that goes on with this one's result.
+pub(crate) fn set_next(db: &Connection, id: &str, next: &str) -> Result<()> {
+    db.prepare_cached("UPDATE jobs SET next_job_id = ?2 WHERE id = ?1")?
+        .execute([id, next])?;
     Ok(())
 }
 
@@ -206,6 +235,15 @@ fn read(db: &Connection, row: &Row<'_>) -> Result<Job> {
             .map(|text| from_json(&text))
             .transpose()?,
         last_seq: row.get::<_, i64>(7)? as u64,
+        kind: JobKind::from_name(&text(8)?).unwrap_or_default(),
+        plan: row
+            .get::<_, Option<String>>(9)?
+            .map(|text| from_json(&text))
+            .transpose()?,
+        audio_codes: text(10)?,
+        source_song_id: row.get(11)?,
+        then_generate: row.get(12)?,
+        next_job_id: row.get(13)?,
         id,
     })
 }

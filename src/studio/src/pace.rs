@@ -2,14 +2,20 @@
 //! was measured. No clock in here.
 
 use acestep_domain::{
-    GenerationParams,
+    GenerationParams, audio_codes,
+    defaults::AUTO_DURATION_SECS,
     event::{Progress, Stage},
+    service::LoadedLm,
 };
 
 /// What one unit of work costs on this machine with the loaded model. The first guess only shapes
 /// the bar; each finished job replaces it by what was measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rates {
+    /// Seconds of a plan.
+    plan: f64,
+    /// Seconds of a code, of all songs together.
+    code: f64,
     /// Seconds of preparation.
     prepare: f64,
     /// Seconds of a diffusion step for each second of each song.
@@ -24,6 +30,8 @@ pub(crate) struct Rates {
 impl Default for Rates {
     fn default() -> Self {
         Self {
+            plan: PLAN_SECS,
+            code: CODE_SECS,
             prepare: 0.5,
             step: 0.02,
             decode: 0.1,
@@ -33,10 +41,19 @@ impl Default for Rates {
     }
 }
 
+/// First guesses for a language model: they shape the bar until one has been measured.
+const PLAN_SECS: f64 = 3.0;
+const CODE_SECS: f64 = 0.05;
+
+/// Tokens of a usual plan: a plan of unknown length is half done after as many.
+const USUAL_TOKENS: f64 = 80.0;
+
 /// What a finished job took.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[expect(clippy::struct_field_names, reason = "every name carries its unit")]
 pub(crate) struct Measured {
+    pub(crate) plan_secs: f64,
+    pub(crate) codes_secs: f64,
     pub(crate) prepare_secs: f64,
     pub(crate) diffusion_secs: f64,
     pub(crate) decode_secs: f64,
@@ -44,19 +61,41 @@ pub(crate) struct Measured {
 }
 
 /// How much is to be done.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Amount {
+    plans: f64,
+    codes: f64,
     batch: f64,
     song_secs: f64,
     steps: f64,
 }
 
 impl Amount {
-    pub(crate) fn of(params: &GenerationParams) -> Self {
+    /// Of a run of songs, beside `lm`.
+    pub(crate) fn of(params: &GenerationParams, lm: Option<&LoadedLm>) -> Self {
+        let song_secs = params.duration_secs.unwrap_or(AUTO_DURATION_SECS).max(1.0);
+        let writes = lm.is_some_and(|lm| lm.has_codes) && params.lm_writes_codes();
         Self {
+            plans: f64::from(u8::from(lm.is_some() && params.lm_plans())),
+            codes: if writes {
+                song_secs * audio_codes::PER_SECOND
+            } else {
+                0.0
+            },
             batch: params.batch_size.max(1) as f64,
-            song_secs: params.duration_secs.unwrap_or(0.0).max(1.0),
+            song_secs,
             steps: steps_of(params).max(1) as f64,
+        }
+    }
+
+    /// Of a job that makes words.
+    pub(crate) const fn of_text() -> Self {
+        Self {
+            plans: 1.0,
+            codes: 0.0,
+            batch: 1.0,
+            song_secs: 0.0,
+            steps: 0.0,
         }
     }
 }
@@ -78,6 +117,8 @@ impl Rates {
                 *rate = secs / units;
             }
         };
+        replace(&mut self.plan, measured.plan_secs, 1.0);
+        replace(&mut self.code, measured.codes_secs, amount.codes);
         replace(&mut self.prepare, measured.prepare_secs, 1.0);
         replace(
             &mut self.step,
@@ -88,11 +129,19 @@ impl Rates {
         replace(&mut self.save, measured.save_secs, sound);
         self.measured = true;
     }
+
+    /// Another language model has a pace of its own.
+    pub(crate) fn forget_lm(&mut self) {
+        (self.plan, self.code) = (PLAN_SECS, CODE_SECS);
+    }
 }
 
 /// The course of one job.
 #[derive(Debug)]
 pub(crate) struct Pace {
+    rates: Rates,
+    plan: f64,
+    codes: f64,
     batch: f64,
     prepare: f64,
     diffusion: f64,
@@ -106,14 +155,42 @@ impl Pace {
     pub(crate) fn new(rates: Rates, amount: Amount) -> Self {
         let sound = amount.batch * amount.song_secs;
         Self {
+            rates,
+            plan: rates.plan * amount.plans,
+            codes: rates.code * amount.codes,
             batch: amount.batch,
-            prepare: rates.prepare,
+            prepare: if sound > 0.0 { rates.prepare } else { 0.0 },
             diffusion: rates.step * sound * amount.steps,
             decode: rates.decode * sound,
             save: rates.save * sound,
             measured: rates.measured,
             furthest: 0.0,
         }
+    }
+
+    /// Goes on with what is known now, for example the length that was planned.
+    pub(crate) fn replan(&mut self, amount: Amount) {
+        *self = Self {
+            furthest: self.furthest,
+            plan: self.plan,
+            codes: self.codes,
+            ..Self::new(self.rates, amount)
+        };
+    }
+
+    /// The job's progress when the language model has written so many tokens, of a total where that
+    /// is known (codes).
+    pub(crate) fn writing(
+        &mut self,
+        (tokens, total): (usize, Option<usize>),
+        elapsed_secs: f64,
+    ) -> Progress {
+        let finished = match total {
+            Some(total) => self.plan + self.codes * (tokens as f64 / total.max(1) as f64).min(1.0),
+            None => self.plan * (tokens as f64 / (tokens as f64 + USUAL_TOKENS)),
+        };
+        let units = (tokens, total.unwrap_or_default());
+        self.told(Stage::LanguageModel, 0, units, (finished, elapsed_secs))
     }
 
     /// The job's progress when `done` of `total` units of `stage` are finished for song `item`, after
@@ -132,21 +209,39 @@ impl Pace {
         };
         // One song after another goes through the loop; then one after another is decoded and saved.
         let of_batch = ((item as f64 + share) / self.batch).min(1.0);
-        let whole = self.prepare + self.diffusion + self.decode + self.save;
+        let before = self.plan + self.codes;
+        let prepared = before + self.prepare;
+        let diffused = prepared + self.diffusion;
         let finished = match stage {
             Stage::Load => 0.0,
-            Stage::Prepare | Stage::LanguageModel | Stage::Encode => self.prepare * share,
-            Stage::Diffusion => self.prepare + self.diffusion * of_batch,
+            Stage::LanguageModel => before * share,
+            Stage::Prepare | Stage::Encode => before + self.prepare * share,
+            Stage::Diffusion => prepared + self.diffusion * of_batch,
             Stage::Decode => {
                 let saved = (item as f64 / self.batch).min(1.0);
-                self.prepare + self.diffusion + self.decode * of_batch + self.save * saved
+                diffused + self.decode * of_batch + self.save * saved
             }
             Stage::Save => {
                 let decoded = ((item + 1) as f64 / self.batch).min(1.0);
-                self.prepare + self.diffusion + self.decode * decoded + self.save * of_batch
+                diffused + self.decode * decoded + self.save * of_batch
             }
         };
-        self.furthest = self.furthest.max(finished / whole);
+        self.told(stage, item, (done, total), (finished, elapsed_secs))
+    }
+
+    /// The progress after `finished` of the expected seconds.
+    fn told(
+        &mut self,
+        stage: Stage,
+        item: usize,
+        (done, total): (usize, usize),
+        (finished, elapsed_secs): (f64, f64),
+    ) -> Progress {
+        let whole =
+            self.plan + self.codes + self.prepare + self.diffusion + self.decode + self.save;
+        if whole > 0.0 {
+            self.furthest = self.furthest.max((finished / whole).min(1.0));
+        }
         let fraction = self.furthest;
         // A first guess says little until some of the work has been measured.
         let told = self.measured || fraction >= 0.1;
@@ -166,6 +261,7 @@ impl Pace {
             total,
             fraction: fraction as f32,
             eta_secs,
+            writing: None,
         }
     }
 }
@@ -176,6 +272,8 @@ mod tests {
 
     fn amount() -> Amount {
         Amount {
+            plans: 0.0,
+            codes: 0.0,
             batch: 2.0,
             song_secs: 30.0,
             steps: 8.0,
@@ -220,6 +318,8 @@ mod tests {
         rates.learn(
             amount(),
             Measured {
+                plan_secs: 0.0,
+                codes_secs: 0.0,
                 prepare_secs: 2.0,
                 diffusion_secs: 80.0,
                 decode_secs: 16.0,
@@ -240,5 +340,31 @@ mod tests {
         assert_eq!(pace.progress(Stage::Diffusion, 0, (0, 0), 0.0).total, 0);
         let over = pace.progress(Stage::Decode, 9, (5, 2), 0.0).fraction;
         assert!(over <= 1.0, "{over}");
+    }
+
+    #[test]
+    fn a_plan_of_unknown_length_moves_the_bar_and_leaves_room_for_the_song() {
+        let with_lm = Amount {
+            plans: 1.0,
+            codes: 150.0,
+            ..amount()
+        };
+        let mut pace = Pace::new(Rates::default(), with_lm);
+        let mut before = -1.0;
+        for tokens in [1, 10, 100, 1000] {
+            let now = pace.writing((tokens, None), 1.0);
+            assert!(now.fraction > before && now.total == 0);
+            before = now.fraction;
+        }
+        let codes = pace.writing((75, Some(150)), 2.0);
+        assert!(codes.fraction > before);
+        assert_eq!((codes.done, codes.total), (75, 150));
+        pace.replan(with_lm);
+        let song = pace.progress(Stage::Diffusion, 0, (1, 8), 3.0);
+        assert!(song.fraction > codes.fraction && song.fraction < 1.0);
+
+        let mut text = Pace::new(Rates::default(), Amount::of_text());
+        let half = text.writing((80, None), 1.0).fraction;
+        assert!((half - 0.5).abs() < 1e-6, "{half}");
     }
 }

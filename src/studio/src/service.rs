@@ -3,16 +3,18 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use acestep_domain::{
-    GenerationParams, Note, UserError,
+    GenerationParams, Note, UserError, audio_codes,
     capabilities::{Capabilities, LmEntry},
     defaults::defaults,
     event::{Progress, Stage},
     generation::clamp::{Bounds, Clamped, clamp},
+    job::JobKind,
     service::{
-        Installed, LoadedModel, Resolved, ServiceConfig, ServiceState, ServiceStatus, resolve,
+        Installed, LoadedLm, LoadedModel, Resolved, ServiceConfig, ServiceState, ServiceStatus,
+        resolve,
     },
     task::{Family, TaskType},
-    tier::{GpuTier, Limits, LmSize},
+    tier::{Limits, LmSize},
 };
 
 use crate::{
@@ -38,6 +40,9 @@ struct Inner {
     /// The request that is loaded; what is shown when a later one is taken back.
     in_force: Attempt,
     model: Option<LoadedModel>,
+    lm: Option<LoadedLm>,
+    /// What was found out when the main model was loaded.
+    main_notes: Vec<Note>,
     progress: Option<Progress>,
     error: Option<UserError>,
     /// Loaded at start, or still expected to be; a start that came to nothing gives the choice to the user.
@@ -88,6 +93,8 @@ impl Service {
                 shown: idle.clone(),
                 in_force: idle,
                 model: None,
+                lm: None,
+                main_notes: Vec::new(),
                 progress: None,
                 error: None,
                 pre_initialized: fixed.pre_initialized,
@@ -128,10 +135,11 @@ impl Service {
                 max_duration_secs: max_duration_secs as u32,
                 max_batch_size,
             }),
-            lm_loaded: false,
+            lm_loaded: inner.lm.is_some(),
+            lm: inner.lm.clone(),
             capabilities: self.capabilities.clone(),
             models: inner.found.models.clone(),
-            lms: language_models(&inner.found, self.capabilities.tier),
+            lms: language_models(&inner.found, &self.capabilities),
             requested: inner.shown.requested.clone(),
             resolved: inner.shown.resolved.clone(),
             notes,
@@ -149,20 +157,30 @@ impl Service {
     /// Settles a request for this machine.
     pub(crate) fn resolve(&self, requested: &ServiceConfig) -> (Resolved, Vec<Note>) {
         let inner = self.lock();
-        let lms = language_models(&inner.found, self.capabilities.tier);
+        let lms = language_models(&inner.found, &self.capabilities);
         let installed = Installed {
             models: &inner.found.models,
             lms: &lms,
         };
-        let (resolved, mut notes) = resolve(requested, &self.capabilities, installed);
-        if resolved.init_llm {
-            notes.push(Note::new(
-                "lm_not_in_this_version",
-                "init_llm",
-                "Language model: loading one comes in a later version; songs are made without it, and the limits without a language model apply.",
-            ));
+        resolve(requested, &self.capabilities, installed)
+    }
+
+    /// Refuses a language model that is too large for the tier, until the user has said that it is
+    /// meant.
+    pub(crate) fn consent(&self, requested: &ServiceConfig, notes: &[Note]) -> Result<()> {
+        let over = notes.iter().find(|note| note.code == "lm_over_tier");
+        match over {
+            Some(note) if !requested.lm_over_tier_confirmed => Err(UserError {
+                field: Some("lm_model_path".to_owned()),
+                ..UserError::new(
+                    "lm_over_tier",
+                    note.message.clone(),
+                    "Choose a smaller one, or confirm it (lm_over_tier_confirmed).",
+                )
+            }
+            .into()),
+            _ => Ok(()),
         }
-        (resolved, notes)
     }
 
     /// A load was asked for.
@@ -209,21 +227,61 @@ impl Service {
     pub(crate) fn unloaded(&self) {
         let mut inner = self.lock();
         inner.model = None;
+        inner.lm = None;
         inner.rates = Rates::default();
         inner.in_force.resolved = None;
         inner.in_force.notes.clear();
     }
 
-    /// Loading is over.
-    pub(crate) fn loaded(&self, loaded: Loaded) {
+    /// The main model is loaded.
+    pub(crate) fn main_loaded(&self, loaded: Loaded) {
         let mut inner = self.lock();
-        for note in loaded.notes {
+        inner.main_notes = loaded.notes;
+        inner.model = Some(loaded.model);
+    }
+
+    /// Whether the main model that `wanted` asks for is loaded as it asks.
+    pub(crate) fn runs_main(&self, wanted: &Resolved) -> bool {
+        let without_lm = |resolved: &Resolved| Resolved {
+            init_llm: false,
+            lm_model_path: None,
+            ..resolved.clone()
+        };
+        let inner = self.lock();
+        let in_force = inner.in_force.resolved.as_ref().map(without_lm);
+        inner.model.is_some() && in_force == Some(without_lm(wanted))
+    }
+
+    /// Whatever is loaded is to be loaded anew.
+    pub(crate) fn forget_main(&self) {
+        self.lock().model = None;
+    }
+
+    /// The language model is loaded, or there is none.
+    pub(crate) fn lm_loaded(&self, lm: Option<LoadedLm>) {
+        let mut inner = self.lock();
+        inner.lm = lm;
+        inner.rates.forget_lm();
+    }
+
+    /// The user took back what should have come in place of the language model; it is gone.
+    pub(crate) fn lm_given_up(&self) {
+        if let Some(resolved) = &mut self.lock().in_force.resolved {
+            resolved.init_llm = false;
+            resolved.lm_model_path = None;
+        }
+    }
+
+    /// Loading is over.
+    pub(crate) fn ready(&self, notes: Vec<Note>) {
+        let mut inner = self.lock();
+        let of_main = inner.main_notes.clone();
+        for note in of_main.into_iter().chain(notes) {
             if !inner.shown.notes.contains(&note) {
                 inner.shown.notes.push(note);
             }
         }
         inner.in_force = inner.shown.clone();
-        inner.model = Some(loaded.model);
         inner.state = ServiceState::Ready;
         inner.progress = None;
         inner.error = None;
@@ -251,6 +309,40 @@ impl Service {
         self.lock().in_force.resolved.clone()
     }
 
+    /// The loaded language model.
+    pub(crate) fn lm(&self) -> Option<LoadedLm> {
+        self.lock().lm.clone()
+    }
+
+    /// The loaded language model, refused when there is none.
+    pub(crate) fn require_lm(&self, kind: JobKind) -> Result<LoadedLm> {
+        self.model()?;
+        self.lm().ok_or_else(|| {
+            UserError {
+                field: Some("kind".to_owned()),
+                ..UserError::new(
+                    "not_ready",
+                    format!(
+                        "No language model is loaded, and {} needs one.",
+                        kind.as_str()
+                    ),
+                    "Initialise the service with a language model, or start with --init_llm true.",
+                )
+            }
+            .into()
+        })
+    }
+
+    /// Refused when the loaded model has no networks for audio codes.
+    pub(crate) fn require_audio_codes(&self, field: &'static str) -> Result<()> {
+        let model = self.model()?;
+        if model.audio_codes {
+            Ok(())
+        } else {
+            Err(without_audio_codes(field, &model))
+        }
+    }
+
     pub(crate) fn rates(&self) -> Rates {
         self.lock().rates
     }
@@ -260,7 +352,12 @@ impl Service {
     }
 
     pub(crate) fn defaults(&self) -> GenerationParams {
-        defaults(self.bounds().family, self.capabilities.tier)
+        let bounds = self.bounds();
+        let defaults = defaults(bounds.family, self.capabilities.tier);
+        GenerationParams {
+            batch_size: defaults.batch_size.min(bounds.limits().1),
+            ..defaults
+        }
     }
 
     pub(crate) fn bounds(&self) -> Bounds {
@@ -270,8 +367,7 @@ impl Service {
     fn bounds_of(&self, inner: &Inner) -> Bounds {
         Bounds {
             tier: self.capabilities.tier,
-            // No language model takes part yet.
-            lm_loaded: false,
+            lm_loaded: inner.lm.is_some(),
             family: inner
                 .model
                 .as_ref()
@@ -280,21 +376,51 @@ impl Service {
         }
     }
 
-    /// Brings `params` inside what the loaded model and this version can do.
-    pub(crate) fn settle(&self, params: GenerationParams) -> Result<Clamped> {
+    /// Brings `params` inside what the loaded models and this version can do for a job of `kind`.
+    pub(crate) fn settle(&self, kind: JobKind, params: GenerationParams) -> Result<Clamped> {
         let model = self.model()?;
-        if !model.tasks.contains(&params.task_type) {
-            return Err(unsupported_task(params.task_type, &model));
+        if kind == JobKind::Generate {
+            if !model.tasks.contains(&params.task_type) {
+                return Err(unsupported_task(params.task_type, &model));
+            }
+            if !params.audio_codes.trim().is_empty() {
+                self.require_audio_codes("audio_codes")?;
+            }
+            return Ok(clamp(params, self.bounds())?);
         }
-        if !params.audio_codes.trim().is_empty() {
-            return Err(Error::Unsupported {
-                field: "audio_codes",
-                what: "Generating from audio codes".to_owned(),
-                possible: "Leave audio_codes empty: the song is made from caption and lyrics."
-                    .to_owned(),
-            });
-        }
-        Ok(clamp(params, self.bounds())?)
+        // What is written is no song yet: an open length stays open, and whatever is missing is what
+        // the language model is asked for.
+        let asked = params.clone();
+        let mut clamped = clamp(
+            GenerationParams {
+                task_type: TaskType::Text2music,
+                use_cot_metas: true,
+                audio_codes: String::new(),
+                ..params
+            },
+            self.bounds(),
+        )?;
+        audio_codes::parse(&asked.audio_codes)?;
+        clamped.notes.retain(|note| {
+            !matches!(
+                note.code.as_str(),
+                "nothing_described" | "duration_auto" | "lyrics_ignored"
+            )
+        });
+        clamped.params.duration_secs = asked.duration_secs.and(clamped.params.duration_secs);
+        clamped.params.task_type = asked.task_type;
+        clamped.params.use_cot_metas = asked.use_cot_metas;
+        clamped.params.audio_codes = asked.audio_codes;
+        Ok(clamped)
+    }
+}
+
+fn without_audio_codes(field: &'static str, model: &LoadedModel) -> Error {
+    Error::Unsupported {
+        field,
+        what: format!("Working with audio codes on {}", model.name),
+        possible: "Load a released model (acestep-v15-…); this one was made without them."
+            .to_owned(),
     }
 }
 
@@ -309,6 +435,7 @@ fn unsupported_task(asked: TaskType, model: &LoadedModel) -> Error {
 
 fn load_progress(done: usize, total: usize) -> Progress {
     Progress {
+        writing: None,
         stage: Stage::Load,
         item: 0,
         done,
@@ -323,26 +450,16 @@ fn load_progress(done: usize, total: usize) -> Progress {
 }
 
 /// What is installed, and the released ones that are not.
-fn language_models(found: &Found, tier: GpuTier) -> Vec<LmEntry> {
-    let entry = |name: String, size_bytes: u64, installed: bool| {
-        let size = LmSize::from_name(&name);
-        LmEntry {
-            name,
-            size,
-            size_bytes,
-            installed,
-            within_tier: tier.row().lm_sizes.contains(&size),
-        }
+fn language_models(found: &Found, machine: &Capabilities) -> Vec<LmEntry> {
+    let entry = |(name, bytes): &(String, u64), built_in| {
+        LmEntry::installed(name.clone(), *bytes, built_in, machine)
     };
-    let mut lms: Vec<LmEntry> = found
-        .lms
-        .iter()
-        .map(|(name, bytes)| entry(name.clone(), *bytes, true))
-        .collect();
+    let mut lms: Vec<LmEntry> = found.lms.iter().map(|lm| entry(lm, false)).collect();
+    lms.extend(found.built_in_lm.iter().map(|lm| entry(lm, true)));
     for size in LmSize::ALL {
-        let name = size.folder();
-        if !lms.iter().any(|lm| lm.name == name) {
-            lms.push(entry(name, 0, false));
+        let released = LmEntry::released(size, machine);
+        if !lms.iter().any(|lm| lm.name == released.name) {
+            lms.push(released);
         }
     }
     lms.sort_by(|a, b| (a.size, &a.name).cmp(&(b.size, &b.name)));

@@ -37,7 +37,9 @@ pub(crate) fn saved_params(song: &Song) -> Result<Value> {
     saved["studio"] = json!({
         "app_version": song.provenance.app_version,
         "model": song.provenance.model,
-        "lm_model": null,
+        "lm_model": song.provenance.lm,
+        "plan": song.plan,
+        "audio_codes": song.audio_codes,
         "lora": null,
         "quantization": song.provenance.quantization,
         "device": song.provenance.device,

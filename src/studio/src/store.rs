@@ -13,7 +13,10 @@ use crate::error::Result;
 
 /// The versions of the schema; a published one is never edited, a change is a new file.
 fn migrations() -> Migrations<'static> {
-    Migrations::new(vec![M::up(include_str!("migrations/001_library.sql"))])
+    Migrations::new(vec![
+        M::up(include_str!("migrations/001_library.sql")),
+        M::up(include_str!("migrations/002_writing.sql")),
+    ])
 }
 
 /// One connection behind a lock: there is one writer at a time anyway, and reads are short.

@@ -4,6 +4,8 @@
 mod jobs;
 mod songs;
 
+pub(crate) use jobs::Asked;
+
 use std::{
     fs::{self, File, TryLockError},
     path::PathBuf,
@@ -298,6 +300,7 @@ impl Studio {
         shared.service.admit(&config)?;
         self.rescan();
         let (resolved, notes) = shared.service.resolve(&config);
+        shared.service.consent(&config, &notes)?;
         let load = Load {
             wanted: resolved.clone(),
             cancel: CancelFlag::default(),

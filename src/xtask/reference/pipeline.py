@@ -66,6 +66,17 @@ CASES = [
         "duration": 5.4,
         "items": ITEMS[:1],
     },
+    # 27 codes of 5 frames: what a language model writes for 5.4 s
+    {
+        "name": "codes",
+        "is_turbo": True,
+        "steps": 8,
+        "shift": 3.0,
+        "guidance_scale": 1.0,
+        "duration": 5.4,
+        "audio_codes": [(7919 * i + 35847) % 64000 for i in range(27)],
+        "items": ITEMS,
+    },
 ]
 
 
@@ -98,12 +109,19 @@ def make_vae(config, seed):
     return tiny.randomise(AutoencoderOobleck(**kwargs), seed)
 
 
-def pipeline(decoder, condition, vae, text, tokenizer):
+def pipeline(decoder, condition, vae, text, tokenizer, codes=(None, None)):
     from diffusers import AceStepPipeline, FlowMatchEulerDiscreteScheduler
 
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=1.0)
     pipe = AceStepPipeline(
-        vae=vae, text_encoder=text, tokenizer=tokenizer, transformer=decoder, condition_encoder=condition, scheduler=scheduler
+        vae=vae,
+        text_encoder=text,
+        tokenizer=tokenizer,
+        transformer=decoder,
+        condition_encoder=condition,
+        scheduler=scheduler,
+        audio_tokenizer=codes[0],
+        audio_token_detokenizer=codes[1],
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe
@@ -124,9 +142,16 @@ def run_case(pipe, case, seed):
 
     hook = pipe.condition_encoder.register_forward_hook(remember)
     latents, ids = [], {}
+    codes = "".join(f"<|audio_code_{code}|>" for code in case.get("audio_codes", []))
+    task = {"task_type": "cover", "audio_codes": codes} if codes else {}
     for i, (item, start) in enumerate(zip(case["items"], noise)):
         keys = ("lyrics", "vocal_language", "bpm", "keyscale", "timesignature")
-        texts = pipe._format_prompt(item["caption"], audio_duration=case["duration"], **{key: item[key] for key in keys})
+        texts = pipe._format_prompt(
+            item["caption"],
+            audio_duration=case["duration"],
+            instruction=pipe._get_task_instruction("cover") if codes else None,
+            **{key: item[key] for key in keys},
+        )
         for name, text in zip(("text_ids", "lyric_ids"), texts):
             ids[f"{name}.{i}"] = torch.tensor(pipe.tokenizer(text).input_ids, dtype=torch.int32)
         latents.append(
@@ -146,6 +171,7 @@ def run_case(pipe, case, seed):
                 timesteps=case.get("timesteps"),
                 latents=start[None],
                 output_type="latent",
+                **task,
             ).audios
         )
     hook.remove()
@@ -240,7 +266,7 @@ def main():
     out = fixtures / "pipeline"
     shutil.rmtree(out, ignore_errors=True)
     networks, vae, text, tokenizer = write_checkpoint(out / "checkpoint", demo / "Qwen3-Embedding-0.6B")
-    pipe = pipeline(networks[0], networks[1], vae, text, tokenizer)
+    pipe = pipeline(networks[0], networks[1], vae, text, tokenizer, networks[2:])
     for i, case in enumerate(CASES):
         tiny.write_tensors(out / f"{case['name']}.safetensors", run_case(pipe, case, 100 + i))
     tiny.write_json(out / "cases.json", [*CASES, DEMO])

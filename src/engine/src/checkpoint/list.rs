@@ -49,6 +49,14 @@ fn entry(source: &Source, name: String, built_in: bool) -> ModelEntry {
     }
 }
 
+/// The language model inside the binary, unless a folder below `root` has its name: name and bytes.
+pub fn built_in_lm(root: &Path) -> Option<(String, u64)> {
+    let name = demo::LM_NAME;
+    let shadowed = Source::Folder(root.to_path_buf()).has_folder(name);
+    let bytes = demo::file(&format!("{name}/model.safetensors"))?.len();
+    (!shadowed).then(|| (name.to_owned(), bytes as u64))
+}
+
 /// Language models below `root`: folder name and bytes of its weights.
 pub fn list_lms(root: &Path) -> Vec<(String, u64)> {
     let source = Source::Folder(root.to_path_buf());

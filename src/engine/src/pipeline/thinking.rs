@@ -42,8 +42,10 @@ pub struct Thought {
     pub codes: Vec<Vec<u32>>,
     /// What was clamped or assumed.
     pub notes: Vec<Note>,
-    /// Seconds it took.
-    pub secs: f32,
+    /// Seconds the plan took.
+    pub plan_secs: f32,
+    /// Seconds the codes took.
+    pub codes_secs: f32,
 }
 
 /// Asks `lm`, if there is one, for what `thinking` leaves to it. `codes_useful` says whether the DiT's
@@ -54,7 +56,6 @@ pub(crate) fn think(
     thinking: Thinking<'_>,
     observer: &dyn Observer,
 ) -> Result<Thought> {
-    let started = Instant::now();
     let Thinking {
         params: asked,
         seeds,
@@ -65,7 +66,8 @@ pub(crate) fn think(
         plan: None,
         codes: Vec::new(),
         notes: Vec::new(),
-        secs: 0.0,
+        plan_secs: 0.0,
+        codes_secs: 0.0,
     };
     let Some(lm) = lm else {
         thought.settle_length(max_duration_secs);
@@ -77,6 +79,7 @@ pub(crate) fn think(
         &asked.lyrics
     };
     if asked.lm_plans() {
+        let started = Instant::now();
         let planned = lm.plan_song(
             &PlanRequest {
                 caption: asked.caption.clone(),
@@ -96,10 +99,12 @@ pub(crate) fn think(
         fill(&mut thought.params, &planned.plan);
         observer.planned(&planned.plan);
         thought.plan = Some(planned.plan);
+        thought.plan_secs = started.elapsed().as_secs_f32();
     }
     thought.settle_length(max_duration_secs);
     if asked.lm_writes_codes() {
         if lm.info().has_codes && codes_useful {
+            let started = Instant::now();
             let plan = thought
                 .plan
                 .clone()
@@ -120,6 +125,7 @@ pub(crate) fn think(
             )?;
             thought.notes.extend(written.notes);
             thought.codes = written.songs;
+            thought.codes_secs = started.elapsed().as_secs_f32();
         } else {
             let why = if codes_useful {
                 format!("{} has no audio codes in its vocabulary", lm.info().name)
@@ -133,7 +139,6 @@ pub(crate) fn think(
             ));
         }
     }
-    thought.secs = started.elapsed().as_secs_f32();
     Ok(thought)
 }
 

@@ -35,7 +35,7 @@ fn status_of(code: &str) -> StatusCode {
     match code {
         "invalid_json" | "invalid_value" | "unsupported" | "checkpoint" => StatusCode::BAD_REQUEST,
         "not_found" => StatusCode::NOT_FOUND,
-        "conflict" | "cancelled" => StatusCode::CONFLICT,
+        "conflict" | "cancelled" | "lm_over_tier" => StatusCode::CONFLICT,
         "busy" => StatusCode::TOO_MANY_REQUESTS,
         "not_ready" | "out_of_memory" => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -176,6 +176,7 @@ mod tests {
             ("not_found", 404),
             ("conflict", 409),
             ("cancelled", 409),
+            ("lm_over_tier", 409),
             ("busy", 429),
             ("not_ready", 503),
             ("out_of_memory", 503),

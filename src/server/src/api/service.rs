@@ -89,6 +89,10 @@ fn config_from_json(
     let Value::Object(mut merged) = serde_json::to_value(base).map_err(internal)? else {
         return Ok(base.clone());
     };
+    // Consent was given for another language model.
+    if given.contains_key("lm_model_path") || given.contains_key("init_llm") {
+        merged.insert("lm_over_tier_confirmed".to_owned(), Value::Bool(false));
+    }
     for (key, value) in given {
         if !merged.contains_key(&key) {
             let known: Vec<&str> = merged.keys().map(String::as_str).collect();

@@ -6,14 +6,14 @@ mod write;
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use acestep_domain::{
-    GenerationParams, Note, UserError,
+    GenerationParams, Note, SongPlan, UserError, audio_codes,
     capabilities::{Capabilities, ModelEntry},
     generation::clamp::{Bounds, minutes},
     service::{DEFAULT_MODEL, Installed, Resolved, resolve},
 };
 use acestep_engine::{
-    checkpoint::Checkpoint,
-    engine::{Engine, EngineInfo, LoadOptions, Request},
+    checkpoint::{Checkpoint, LmCheckpoint},
+    engine::{Engine, EngineInfo, LoadOptions, Request, Thinking},
 };
 use clap::Args;
 use serde::Serialize;
@@ -26,7 +26,7 @@ use self::{
 use super::{
     files::{check_place, format_of, read_tensor},
     machine::{installed, machine},
-    output::{Failure, fail, read_json, say, say_json, tell_notes},
+    output::{Failure, fail, read_json, read_text, say, say_json, tell_notes},
     service::ServiceArgs,
 };
 use crate::{env::Environment, progress::Bar};
@@ -50,6 +50,18 @@ pub(crate) struct GenerateArgs {
         value_name = "F.safetensors"
     )]
     output_latents: Option<PathBuf>,
+    /// Audio codes that the song follows, five a second: <|audio_code_N|> or numbers
+    #[arg(long, value_name = "FILE|-")]
+    codes: Option<PathBuf>,
+    /// Let a language model write audio codes first; loads one unless --lm_model_path names it
+    #[arg(
+        long,
+        value_name = "true|false",
+        value_parser = super::values::switch,
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    thinking: Option<bool>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -61,8 +73,11 @@ pub(crate) struct GenerateArgs {
 #[derive(Debug, Serialize)]
 struct Outcome {
     outputs: Vec<Output>,
-    /// Parameters as used.
+    /// Parameters as used, the language model's values where the request left them open.
     params: GenerationParams,
+    /// What the language model wrote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<SongPlan>,
     seeds: Vec<u32>,
     notes: Vec<Note>,
     model: Value,
@@ -76,6 +91,7 @@ struct Outcome {
 #[expect(clippy::struct_field_names, reason = "every name carries its unit")]
 struct Timings {
     load_secs: f32,
+    language_model_secs: f32,
     prepare_secs: f32,
     diffusion_secs: f32,
     decode_secs: f32,
@@ -100,27 +116,37 @@ pub(crate) fn run(args: &GenerateArgs, environment: &Environment) -> ExitCode {
 
 fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, Failure> {
     let started = Instant::now();
-    let asked = read_json(&args.params)?;
+    let mut asked = read_json(&args.params)?;
+    let mut notes = Vec::new();
+    overlay(args, &mut asked, &mut notes)?;
     for path in args.output.iter().chain(&args.output_latents) {
         check_place(path)?;
     }
     let output_format = args.output.as_deref().map(format_of).transpose()?;
     let noise = args.noise.as_deref().map(read_noise).transpose()?;
 
-    let (capabilities, mut notes) = machine(environment);
+    let (capabilities, more) = machine(environment);
+    notes.extend(more);
     let (resolved, more) = settle_service(args, environment, &capabilities)?;
     notes.extend(more);
     let root = args.service.root();
     let checkpoint = Checkpoint::open(&root, &resolved.config_path)?;
     let bounds = Bounds {
         tier: capabilities.tier,
-        lm_loaded: false,
+        lm_loaded: resolved.init_llm,
         family: checkpoint.family(),
         unlimited: args.service.unlimited && capabilities.vram.total_gib == 0.0,
     };
     let mut params = settle_params(&asked, bounds, noise.as_ref(), &mut notes)?;
     let seeds = settle_seeds(&params)?;
     params.seeds.clone_from(&seeds);
+    if !resolved.init_llm && asked.get("thinking") == Some(&Value::Bool(true)) {
+        notes.push(Note::new(
+            "thinking_without_lm",
+            "thinking",
+            "Thinking: asked on, but no language model takes part, so the song is made without it. Name one with --lm_model_path.",
+        ));
+    }
     settle_format(args, &asked, output_format, &mut params, &mut notes);
 
     let bar = Bar::new();
@@ -131,6 +157,15 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     };
     let engine = Engine::load(&checkpoint, &options, &bar).inspect_err(|_| bar.clear());
     let mut engine = engine?;
+    if let Some(name) = resolved
+        .lm_model_path
+        .as_ref()
+        .filter(|_| resolved.init_llm)
+    {
+        let loaded = LmCheckpoint::open(&root, name)
+            .and_then(|source| engine.load_lm(&source, &options, &bar).cloned());
+        notes.extend(loaded.inspect_err(|_| bar.clear())?.notes);
+    }
     let mut timings = Timings {
         load_secs: started.elapsed().as_secs_f32(),
         ..Timings::default()
@@ -141,9 +176,19 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         noise.check_against(&info, &mut params, bounds, &mut notes)?;
     }
 
+    let thinking = Thinking {
+        params: &params,
+        seeds: &seeds,
+        max_duration_secs: bounds.limits().0 as u32,
+    };
+    let thought = engine.think(thinking, &bar).inspect_err(|_| bar.clear())?;
+    notes.extend(thought.notes.iter().cloned());
+    timings.language_model_secs = thought.plan_secs + thought.codes_secs;
+    let params = thought.params;
     let request = Request {
         params: params.clone(),
         seeds: seeds.clone(),
+        codes: thought.codes.clone(),
         noise: noise.as_ref().map(|noise| noise.state.clone()),
         keep_latents: args.output_latents.is_some(),
         raw_level: noise.is_some(),
@@ -151,6 +196,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     let mut writer = Writer {
         args,
         params: &params,
+        codes: &thought.codes,
         info: &info,
         resolved: &resolved,
         count: seeds.len(),
@@ -189,12 +235,44 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     Ok(Outcome {
         outputs,
         params,
+        plan: thought.plan,
         seeds,
         notes: once,
         model: model_json(&info, &resolved, report.steps),
         timings,
         latents: args.output_latents.clone(),
     })
+}
+
+/// Puts what flags say over the parameters.
+fn overlay(args: &GenerateArgs, asked: &mut Value, notes: &mut Vec<Note>) -> Result<(), Failure> {
+    let mut put = |key: &str, value: Value| {
+        if let Some(object) = asked.as_object_mut() {
+            let before = object.insert(key.to_owned(), value.clone());
+            if before.is_some_and(|before| before != value && before != "") {
+                notes.push(Note::new(
+                    &format!("{key}_by_flag"),
+                    key,
+                    format!("{key}: the flag is used, not the value in the parameters."),
+                ));
+            }
+        }
+    };
+    if let Some(thinking) = args.thinking {
+        put("thinking", thinking.into());
+    }
+    if let Some(path) = &args.codes {
+        let codes = audio_codes::parse(&read_text(path)?).map_err(Failure::input)?;
+        if codes.is_empty() {
+            return Err(Failure::input(UserError::invalid(
+                "audio_codes",
+                format!("{}: there are no audio codes in it.", path.display()),
+                "Give <|audio_code_N|> or numbers from 0 to 63999, separated by commas.",
+            )));
+        }
+        put("audio_codes", audio_codes::to_text(&codes).into());
+    }
+    Ok(())
 }
 
 /// What the service flags come to. Without a name, a checkpoint in a folder that was named is meant,
@@ -204,7 +282,10 @@ fn settle_service(
     environment: &Environment,
     capabilities: &Capabilities,
 ) -> Result<(Resolved, Vec<Note>), Failure> {
-    let (config, mut notes) = args.service.config(environment);
+    let (mut config, mut notes) = args.service.config(environment);
+    // A command makes what it is told: a language model takes part when it is asked for.
+    let asked = args.thinking == Some(true) || config.lm_model_path.is_some();
+    config.init_llm = config.init_llm.or(Some(asked));
     let root = args.service.root();
     let (models, lms) = installed(&root, capabilities);
     let installed = Installed {
@@ -238,13 +319,6 @@ fn settle_service(
                 )
             }));
         }
-    }
-    if config.init_llm == Some(true) || config.lm_model_path.is_some() {
-        notes.push(Note::new(
-            "lm_not_in_this_version",
-            "init_llm",
-            "Language model: loading one comes in a later version; the song is made without it.",
-        ));
     }
     Ok((resolved, notes))
 }
@@ -292,10 +366,11 @@ fn text(outcome: &Outcome) -> String {
     }
     let timings = &outcome.timings;
     lines.push(format!(
-        "{} in {:.1} s: load {:.1}, prompt {:.1}, diffusion {:.1}, decoding {:.1}",
+        "{} in {:.1} s: load {:.1}, language model {:.1}, prompt {:.1}, diffusion {:.1}, decoding {:.1}",
         outcome.model["name"].as_str().unwrap_or_default(),
         timings.total_secs,
         timings.load_secs,
+        timings.language_model_secs,
         timings.prepare_secs,
         timings.diffusion_secs,
         timings.decode_secs

@@ -5,14 +5,13 @@ use std::{
     process::ExitCode,
 };
 
-use acestep_domain::{GenerationParams, Note, UserError, generation::read::params_from_json};
+use acestep_domain::{
+    GenerationParams, Note, SongPlan, UserError, generation::read::params_from_json,
+};
 use acestep_engine::{
     checkpoint::LmCheckpoint,
     engine::{LanguageModel, LoadOptions},
-    planner::{
-        jobs::{Given, PlanRequest, Planned, TextOptions},
-        sampler::Sampling,
-    },
+    planner::jobs::{Given, PlanRequest, Planned, TextOptions},
 };
 use clap::{Args, Subcommand};
 use serde::Deserialize;
@@ -108,7 +107,7 @@ pub(crate) fn plan_song(args: &PlanSongArgs, environment: &Environment) -> ExitC
                     "notes": planned.notes,
                 }));
             } else {
-                say(&spelt(&planned));
+                say(&spelt(&planned.plan));
             }
             ExitCode::SUCCESS
         }
@@ -127,23 +126,12 @@ fn planned(args: &PlanSongArgs, environment: &Environment) -> Result<Planned, Fa
     notes.extend(more);
     let bar = Bar::new();
     let model = args.source.load(&bar)?;
-    let given = Given {
-        bpm: params.bpm,
-        duration_secs: params.duration_secs,
-        keyscale: params.keyscale,
-        language: Some(params.vocal_language),
-        timesignature: params.timesignature,
-    };
-    let options = TextOptions {
-        sampling: Sampling {
-            temperature: params.lm_temperature,
-            top_k: params.lm_top_k,
-            top_p: params.lm_top_p,
-            repetition_penalty: params.lm_repetition_penalty,
-        },
-        seed: params.seeds.first().copied().unwrap_or(args.seed),
-        max_duration_secs: capabilities.tier.row().with_lm.max_duration_secs,
-    };
+    let given = Given::of(&params);
+    let options = TextOptions::of(
+        &params,
+        params.seeds.first().copied().unwrap_or(args.seed),
+        capabilities.tier.row().with_lm.max_duration_secs,
+    );
     let planned = match &args.description {
         Some(description) => {
             model.create_sample(description, args.instrumental, &given, &options, &bar)
@@ -167,8 +155,8 @@ fn planned(args: &PlanSongArgs, environment: &Environment) -> Result<Planned, Fa
     Ok(planned)
 }
 
-fn spelt(planned: &Planned) -> String {
-    let plan = &planned.plan;
+/// A plan, a line each field.
+pub(super) fn spelt(plan: &SongPlan) -> String {
     let line = |name: &str, value: Option<String>| value.map(|value| format!("{name:<11}{value}"));
     [
         line(

@@ -5,7 +5,6 @@ use std::path::Path;
 use acestep_domain::{
     capabilities::{Capabilities, LmEntry, ModelEntry},
     note::Note,
-    tier::LmSize,
 };
 use acestep_engine::{capabilities::capabilities, checkpoint, memory::probe};
 
@@ -23,18 +22,12 @@ pub(crate) fn machine(environment: &Environment) -> (Capabilities, Vec<Note>) {
 
 /// Models and language models of `root`.
 pub(crate) fn installed(root: &Path, machine: &Capabilities) -> (Vec<ModelEntry>, Vec<LmEntry>) {
+    let entry =
+        |built_in: bool| move |(name, bytes)| LmEntry::installed(name, bytes, built_in, machine);
     let lms = checkpoint::list_lms(root)
         .into_iter()
-        .map(|(name, size_bytes)| {
-            let size = LmSize::from_name(&name);
-            LmEntry {
-                within_tier: machine.tier.row().lm_sizes.contains(&size),
-                name,
-                size,
-                size_bytes,
-                installed: true,
-            }
-        })
+        .map(entry(false))
+        .chain(checkpoint::built_in_lm(root).map(entry(true)))
         .collect();
     (checkpoint::list_models(root), lms)
 }

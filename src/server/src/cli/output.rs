@@ -113,8 +113,8 @@ pub(crate) fn fail(failure: &Failure, json: bool) -> ExitCode {
     ExitCode::from(failure.code)
 }
 
-/// Reads JSON from a file or, for `-`, from stdin.
-pub(crate) fn read_json(path: &Path) -> Result<serde_json::Value, Failure> {
+/// Reads text from a file or, for `-`, from stdin.
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
     let read = |source: &mut dyn Read| {
         let mut text = String::new();
         source
@@ -122,14 +122,19 @@ pub(crate) fn read_json(path: &Path) -> Result<serde_json::Value, Failure> {
             .read_to_string(&mut text)
             .map(|_| text)
     };
-    let text = if path == Path::new("-") {
+    if path == Path::new("-") {
         read(&mut io::stdin().lock())
             .map_err(|error| Failure::io(Path::new("stdin"), "read", &error))
     } else {
         std::fs::File::open(path)
             .and_then(|mut file| read(&mut file))
             .map_err(|error| Failure::io(path, "read", &error))
-    }?;
+    }
+}
+
+/// Reads JSON from a file or, for `-`, from stdin.
+pub(crate) fn read_json(path: &Path) -> Result<serde_json::Value, Failure> {
+    let text = read_text(path)?;
     serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| {
         let shown = if path == Path::new("-") {
             "stdin".into()

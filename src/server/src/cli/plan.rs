@@ -49,7 +49,11 @@ fn planned(args: &PlanArgs, environment: &Environment) -> Result<Plan, Failure> 
     let (capabilities, mut notes) = machine(environment);
     let (config, more) = args.service.config(environment);
     notes.extend(more);
-    let (models, lms) = installed(&args.service.root(), &capabilities);
+    let (models, mut lms) = installed(&args.service.root(), &capabilities);
+    // The built-in language model takes no memory worth planning; it counts when it is asked for.
+    if config.init_llm.is_none() {
+        lms.retain(|lm| !lm.built_in || config.lm_model_path.as_deref() == Some(&lm.name));
+    }
     let request = Request {
         params: params.as_ref(),
         service: &config,

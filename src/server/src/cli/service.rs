@@ -95,18 +95,19 @@ impl ServiceArgs {
                 .filter(|value| !value.trim().is_empty())
                 .or_else(|| environment.flag(flag).map(str::to_owned))
         };
+        let lm_model_path = text("--lm_model_path", &self.lm_model_path);
         let config = ServiceConfig {
             config_path: text("--config_path", &self.config_path),
             device: device.unwrap_or_default(),
-            lm_model_path: text("--lm_model_path", &self.lm_model_path),
+            // Asking for a language model on the command line is the consent.
+            lm_over_tier_confirmed: lm_model_path.is_some() || init_llm == Some(true),
+            lm_model_path,
             init_llm,
             use_flash_attention,
             offload_to_cpu,
             offload_dit_to_cpu,
             compile,
             quantization,
-            // Naming a model on the command line is the confirmation.
-            lm_over_tier_confirmed: true,
         };
         if let Some(backend) = &self.backend {
             notes.push(Note::new(

@@ -3,17 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use acestep_domain::{
-    service::{LoadedModel, Resolved},
+    service::{LoadedLm, LoadedModel, Resolved},
     task::TaskType,
 };
 use acestep_engine::{
-    checkpoint::{Checkpoint, list_lms, list_models},
-    engine::{Engine, LoadOptions, Request, RunReport, Take},
+    checkpoint::{Checkpoint, LmCheckpoint, built_in_lm, list_lms, list_models},
+    engine::{
+        Engine, LoadOptions, Request, RunReport, Take, Thinking, Thought, WriteReport, WriteRequest,
+    },
     error::{Error, Result},
     observer::Observer,
 };
 
-use super::{Backend, Found, Loaded};
+use super::{Backend, Found, Loaded, LoadedLanguageModel};
 
 /// What this version can do with every family.
 const TASKS: [TaskType; 1] = [TaskType::Text2music];
@@ -35,21 +37,39 @@ impl EngineBackend {
     fn open(&self, wanted: &Resolved) -> Result<Checkpoint> {
         Checkpoint::open(&self.checkpoints_dir, &wanted.config_path)
     }
+
+    fn open_lm(&self, wanted: &Resolved) -> Result<Option<LmCheckpoint>> {
+        let name = wanted.lm_model_path.as_ref().filter(|_| wanted.init_llm);
+        name.map(|name| LmCheckpoint::open(&self.checkpoints_dir, name))
+            .transpose()
+    }
+
+    fn engine(&mut self) -> Result<&mut Engine> {
+        self.engine.as_mut().ok_or_else(|| Error::Unsupported {
+            what: "generating".to_owned(),
+            because: "no model is loaded".to_owned(),
+        })
+    }
+}
+
+fn options(wanted: &Resolved) -> LoadOptions {
+    LoadOptions {
+        device: wanted.device,
+        fused_attention: wanted.use_flash_attention,
+        compile: wanted.compile,
+    }
 }
 
 impl Backend for EngineBackend {
     fn check(&self, wanted: &Resolved) -> Result<()> {
-        self.open(wanted).map(drop)
+        self.open(wanted)?;
+        self.open_lm(wanted).map(drop)
     }
 
     fn load(&mut self, wanted: &Resolved, observer: &dyn Observer) -> Result<Loaded> {
-        let options = LoadOptions {
-            device: wanted.device,
-            fused_attention: wanted.use_flash_attention,
-            compile: wanted.compile,
-        };
-        let engine = Engine::load(&self.open(wanted)?, &options, observer)?;
+        let engine = Engine::load(&self.open(wanted)?, &options(wanted), observer)?;
         let info = engine.info().clone();
+        let audio_codes = engine.has_audio_codes();
         self.engine = Some(engine);
         Ok(Loaded {
             model: LoadedModel {
@@ -63,9 +83,35 @@ impl Backend for EngineBackend {
                 weights_bytes: info.weights_bytes,
                 dtype: info.dtype,
                 attention: info.attention,
+                audio_codes,
             },
             notes: info.notes,
         })
+    }
+
+    fn load_lm(
+        &mut self,
+        wanted: &Resolved,
+        observer: &dyn Observer,
+    ) -> Result<Option<LoadedLanguageModel>> {
+        self.engine()?.unload_lm();
+        let Some(source) = self.open_lm(wanted)? else {
+            return Ok(None);
+        };
+        let engine = self.engine()?;
+        let info = engine.load_lm(&source, &options(wanted), observer)?.clone();
+        Ok(Some(LoadedLanguageModel {
+            lm: LoadedLm {
+                name: info.name,
+                built_in: info.built_in,
+                parameters: info.parameters,
+                weights_bytes: info.weights_bytes,
+                dtype: info.dtype,
+                context_tokens: info.context_tokens,
+                has_codes: info.has_codes && engine.has_audio_codes(),
+            },
+            notes: info.notes,
+        }))
     }
 
     fn unload(&mut self) {
@@ -78,11 +124,19 @@ impl Backend for EngineBackend {
         observer: &dyn Observer,
         sink: &mut dyn FnMut(Take) -> Result<()>,
     ) -> Result<RunReport> {
-        let engine = self.engine.as_mut().ok_or_else(|| Error::Unsupported {
-            what: "generating".to_owned(),
-            because: "no model is loaded".to_owned(),
-        })?;
-        engine.generate(request, observer, sink)
+        self.engine()?.generate(request, observer, sink)
+    }
+
+    fn think(&mut self, thinking: Thinking<'_>, observer: &dyn Observer) -> Result<Thought> {
+        self.engine()?.think(thinking, observer)
+    }
+
+    fn write(
+        &mut self,
+        request: &WriteRequest<'_>,
+        observer: &dyn Observer,
+    ) -> Result<WriteReport> {
+        self.engine()?.write(request, observer)
     }
 }
 
@@ -91,5 +145,6 @@ pub(crate) fn scan(checkpoints_dir: &Path) -> Found {
     Found {
         models: list_models(checkpoints_dir),
         lms: list_lms(checkpoints_dir),
+        built_in_lm: built_in_lm(checkpoints_dir),
     }
 }

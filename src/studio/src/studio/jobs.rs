@@ -1,15 +1,15 @@
 //! Jobs: asking for songs, following them, stopping them.
 
 use acestep_domain::{
-    GenerationParams, Note,
+    GenerationParams, Note, UserError,
     event::EventKind,
     generation::{clamp::Clamped, read::params_from_json},
-    job::{Job, JobState},
+    job::{Job, JobKind, JobState},
 };
 use serde_json::Value;
 use tracing::Span;
 
-use super::Studio;
+use super::{Shared, Studio};
 use crate::{
     error::{Error, Result},
     events::Subscription,
@@ -19,16 +19,43 @@ use crate::{
 };
 
 impl Studio {
-    /// Reads `params` over the defaults, brings them inside the limits, settles the seeds, stores the
-    /// job and queues it.
+    /// Reads `request` over the defaults, brings it inside the limits, settles the seeds, stores the job
+    /// and queues it. Beside the parameters it may hold `kind` (see [`JobKind`]; songs when absent),
+    /// `song_id` (what is listened to) and `then_generate` (a sample goes on to songs).
     ///
     /// # Errors
-    /// When nothing is loaded, the queue is full, or the parameters cannot be used.
-    pub fn submit(&self, params: &Value) -> Result<Job> {
+    /// When nothing is loaded, the queue is full, the kind needs a language model and none is loaded,
+    /// or the parameters cannot be used.
+    pub fn submit(&self, request: &Value) -> Result<Job> {
         let shared = self.shared();
         shared.service.model()?;
-        let (asked, mut notes) = params_from_json(params, self.defaults())?.strict()?;
-        if asked.thinking && asks_to_think(params) {
+        let Errand {
+            kind,
+            source_song_id,
+            then_generate,
+            params,
+        } = Errand::read(request)?;
+        if kind.needs_lm() {
+            shared.service.require_lm(kind)?;
+        }
+        if let Some(id) = &source_song_id {
+            if shared.library.present(id)?.song.audio_codes.is_empty() {
+                shared.service.require_audio_codes("song_id")?;
+            }
+        } else if kind == JobKind::Encode {
+            return Err(UserError::invalid(
+                "song_id",
+                "Nothing is named to take audio codes from.",
+                "Give the id of a song of the library as song_id.",
+            )
+            .into());
+        }
+        let (asked, mut notes) = params_from_json(&params, self.defaults())?.strict()?;
+        if kind == JobKind::Generate
+            && asked.thinking
+            && asks_to_think(&params)
+            && shared.service.lm().is_none()
+        {
             notes.push(Note::new(
                 "thinking_without_lm",
                 "thinking",
@@ -38,10 +65,17 @@ impl Studio {
         let Clamped {
             params,
             notes: clamp_notes,
-        } = shared.service.settle(asked)?;
+        } = shared.service.settle(kind, asked)?;
         notes.extend(clamp_notes);
         let seeds = seeds::settle(&params.seeds, params.batch_size)?;
-        self.queue_job(params, &seeds, &notes)
+        shared.queue_job(Asked {
+            kind,
+            params,
+            seeds,
+            notes,
+            source_song_id,
+            then_generate,
+        })
     }
 
     /// Queues a job again that did not finish, as a new job with the same seeds.
@@ -66,7 +100,7 @@ impl Studio {
                 });
             }
         }
-        let clamped = shared.service.settle(old.params)?;
+        let clamped = shared.service.settle(old.kind, old.params)?;
         let mut notes = old.notes;
         for note in clamped.notes {
             if !notes.contains(&note) {
@@ -74,43 +108,14 @@ impl Studio {
             }
         }
         let seeds = seeds::settle(&old.seeds, clamped.params.batch_size)?;
-        self.queue_job(clamped.params, &seeds, &notes)
-    }
-
-    fn queue_job(
-        &self,
-        mut params: GenerationParams,
-        seeds: &[u32],
-        notes: &[Note],
-    ) -> Result<Job> {
-        let shared = self.shared();
-        let id = uuid::Uuid::now_v7().to_string();
-        let created_at = jiff::Timestamp::now().to_string();
-        params.seeds = seeds.to_vec();
-        let ticket = Ticket {
-            job_id: id.clone(),
-            model: shared.service.model()?.name,
-            cancel: CancelFlag::default(),
-            span: Span::current(),
-        };
-        let job = NewJob {
-            id: &id,
-            created_at: &created_at,
-            params: &params,
+        shared.queue_job(Asked {
+            kind: old.kind,
+            params: clamped.params,
             seeds,
             notes,
-        };
-        shared.queue.submit(ticket, || {
-            shared.events.record(&id, |db| {
-                jobs::insert(db, &job)?;
-                let state = JobState::Queued;
-                let mut kinds = vec![EventKind::State { state }];
-                kinds.extend(notes.iter().cloned().map(|note| EventKind::Note { note }));
-                Ok(kinds)
-            })
-        })?;
-        shared.touch();
-        shared.job(&id)
+            source_song_id: old.source_song_id,
+            then_generate: old.then_generate,
+        })
     }
 
     /// The job.
@@ -165,6 +170,123 @@ impl Studio {
     /// When there is no job of that id.
     pub fn events(&self, id: &str, after: u64) -> Result<Subscription> {
         self.shared().events.subscribe(id, after)
+    }
+}
+
+/// A job that is about to be queued.
+pub(crate) struct Asked {
+    pub(crate) kind: JobKind,
+    pub(crate) params: GenerationParams,
+    pub(crate) seeds: Vec<u32>,
+    pub(crate) notes: Vec<Note>,
+    pub(crate) source_song_id: Option<String>,
+    pub(crate) then_generate: bool,
+}
+
+impl Shared {
+    /// Stores and queues a job.
+    pub(crate) fn queue_job(&self, asked: Asked) -> Result<Job> {
+        let id = uuid::Uuid::now_v7().to_string();
+        let created_at = jiff::Timestamp::now().to_string();
+        let Asked {
+            kind,
+            mut params,
+            seeds,
+            notes,
+            source_song_id,
+            then_generate,
+        } = asked;
+        params.seeds.clone_from(&seeds);
+        let ticket = Ticket {
+            job_id: id.clone(),
+            model: self.service.model()?.name,
+            cancel: CancelFlag::default(),
+            span: Span::current(),
+        };
+        let job = NewJob {
+            id: &id,
+            kind,
+            source_song_id: source_song_id.as_deref(),
+            then_generate,
+            created_at: &created_at,
+            params: &params,
+            seeds: &seeds,
+            notes: &notes,
+        };
+        self.queue.submit(ticket, || {
+            self.events.record(&id, |db| {
+                jobs::insert(db, &job)?;
+                let state = JobState::Queued;
+                let mut kinds = vec![EventKind::State { state }];
+                kinds.extend(notes.iter().cloned().map(|note| EventKind::Note { note }));
+                Ok(kinds)
+            })
+        })?;
+        self.touch();
+        self.job(&id)
+    }
+}
+
+/// A request as it comes: what is made of which parameters.
+struct Errand {
+    kind: JobKind,
+    source_song_id: Option<String>,
+    then_generate: bool,
+    params: Value,
+}
+
+impl Errand {
+    /// Takes what is no parameter out of `request`.
+    fn read(request: &Value) -> Result<Self> {
+        let mut errand = Self {
+            kind: JobKind::Generate,
+            source_song_id: None,
+            then_generate: false,
+            params: request.clone(),
+        };
+        let Value::Object(object) = &mut errand.params else {
+            return Ok(errand);
+        };
+        let given = |value: Option<Value>| value.filter(|value| !value.is_null());
+        if let Some(kind) = given(object.remove("kind")) {
+            let known = kind.as_str().and_then(JobKind::from_name);
+            errand.kind = known.ok_or_else(|| {
+                UserError::invalid(
+                    "kind",
+                    format!("There is no kind of job {kind}."),
+                    format!(
+                        "Kinds are {}.",
+                        JobKind::ALL.map(JobKind::as_str).join(", ")
+                    ),
+                )
+            })?;
+        }
+        if let Some(id) = given(object.remove("song_id")) {
+            let text = id.as_str().map(str::to_owned);
+            errand.source_song_id = Some(text.ok_or_else(|| {
+                UserError::invalid(
+                    "song_id",
+                    format!("{id} is no id of a song."),
+                    "Give it as text.",
+                )
+            })?);
+        }
+        if let Some(on) = given(object.remove("then_generate")) {
+            errand.then_generate = match &on {
+                Value::Bool(on) => *on,
+                Value::String(text) if text == "true" => true,
+                Value::String(text) if text == "false" => false,
+                _ => {
+                    return Err(UserError::invalid(
+                        "then_generate",
+                        format!("then_generate: {on} is neither on nor off."),
+                        "Give true or false.",
+                    )
+                    .into());
+                }
+            };
+        }
+        Ok(errand)
     }
 }
 

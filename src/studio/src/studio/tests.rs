@@ -3,6 +3,7 @@
 
 mod events;
 mod jobs;
+mod language_model;
 mod restart;
 mod service;
 mod songs;
@@ -17,26 +18,30 @@ use std::{
 };
 
 use acestep_domain::{
-    Note,
+    Note, SongPlan,
     capabilities::{Capabilities, ModelEntry},
     event::{EventKind, JobEvent, Stage},
-    job::{Job, JobState},
+    job::{Job, JobKind, JobState},
     library::Report,
-    service::{LoadedModel, Resolved, ServiceConfig},
+    metadata::Bpm,
+    service::{LoadedLm, LoadedModel, Resolved, ServiceConfig},
     task::{Family, TaskType},
     tier::{GpuTier, Vram},
 };
 use acestep_engine::{
     audio::Audio,
     error::{Error as EngineError, Result as EngineResult},
-    observer::Observer,
+    observer::{Observer, Writing},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{Studio, StudioOptions};
 use crate::{
-    backend::{Backend, Found, Loaded, Request, RunReport, Take},
+    backend::{
+        Backend, Found, Loaded, LoadedLanguageModel, Request, RunReport, Take, Thinking, Thought,
+        WriteReport, WriteRequest,
+    },
     error::{Error, Result},
 };
 
@@ -107,6 +112,10 @@ struct Script {
     loads: VecDeque<Act>,
     runs: VecDeque<Act>,
     loaded: Vec<String>,
+    lm_loads: VecDeque<Act>,
+    /// Names of language models, empty where one was given up.
+    lms: Vec<String>,
+    texts: VecDeque<Act>,
     requests: Vec<Request>,
 }
 
@@ -156,6 +165,7 @@ impl Backend for Scripted {
                 weights_bytes: 4,
                 dtype: "f32".to_owned(),
                 attention: "fused".to_owned(),
+                audio_codes: wanted.config_path == TURBO,
             },
             notes: vec![Note::general(
                 "unused_tensors",
@@ -164,7 +174,105 @@ impl Backend for Scripted {
         })
     }
 
+    fn load_lm(
+        &mut self,
+        wanted: &Resolved,
+        observer: &dyn Observer,
+    ) -> EngineResult<Option<LoadedLanguageModel>> {
+        let act = self.0.lock().unwrap().lm_loads.pop_front();
+        perform(act, observer)?;
+        let name = wanted.lm_model_path.clone().filter(|_| wanted.init_llm);
+        let mut script = self.0.lock().unwrap();
+        script.lms.push(name.clone().unwrap_or_default());
+        Ok(name.map(|name| LoadedLanguageModel {
+            lm: LoadedLm {
+                name,
+                built_in: false,
+                parameters: 1,
+                weights_bytes: 4,
+                dtype: "f32".to_owned(),
+                context_tokens: 8192,
+                has_codes: true,
+            },
+            notes: Vec::new(),
+        }))
+    }
+
     fn unload(&mut self) {}
+
+    /// With a language model: plans 92 BPM and twenty seconds, and a code for every seed.
+    fn think(&mut self, thinking: Thinking<'_>, observer: &dyn Observer) -> EngineResult<Thought> {
+        let has_lm = self
+            .0
+            .lock()
+            .unwrap()
+            .lms
+            .last()
+            .is_some_and(|name| !name.is_empty());
+        let mut params = thinking.params.clone();
+        let mut thought = Thought {
+            params: params.clone(),
+            plan: None,
+            codes: Vec::new(),
+            notes: Vec::new(),
+            plan_secs: 0.5,
+            codes_secs: 0.0,
+        };
+        if !has_lm {
+            return Ok(thought);
+        }
+        let act = self.0.lock().unwrap().texts.pop_front();
+        write_words(observer);
+        perform(act, observer)?;
+        if params.lm_plans() {
+            params.bpm = params.bpm.or(Some(Bpm(92)));
+            params.duration_secs = params.duration_secs.or(Some(20.0));
+            let plan = SongPlan {
+                bpm: params.bpm,
+                caption: "A warm piano.".to_owned(),
+                ..SongPlan::default()
+            };
+            observer.planned(&plan);
+            thought.plan = Some(plan);
+        }
+        if params.lm_writes_codes() {
+            thought.codes = thinking.seeds.iter().map(|seed| vec![*seed % 9]).collect();
+        }
+        thought.params = params;
+        Ok(thought)
+    }
+
+    /// Writes a plan around the caption; hears one code.
+    fn write(
+        &mut self,
+        request: &WriteRequest<'_>,
+        observer: &dyn Observer,
+    ) -> EngineResult<WriteReport> {
+        let act = self.0.lock().unwrap().texts.pop_front();
+        write_words(observer);
+        perform(act, observer)?;
+        let heard = if request.source.is_some() {
+            vec![7]
+        } else {
+            Vec::new()
+        };
+        let plan = SongPlan {
+            caption: format!("{}, at length", request.params.caption),
+            lyrics: "[Verse]\nla".to_owned(),
+            bpm: Some(Bpm(92)),
+            duration_secs: Some(20),
+            ..SongPlan::default()
+        };
+        let plan = (request.kind != JobKind::Encode).then_some(plan);
+        if let Some(plan) = &plan {
+            observer.planned(plan);
+        }
+        Ok(WriteReport {
+            plan,
+            audio_codes: heard,
+            notes: Vec::new(),
+        })
+    }
 
     fn generate(
         &mut self,
@@ -208,6 +316,17 @@ impl Backend for Scripted {
     }
 }
 
+fn write_words(observer: &dyn Observer) {
+    observer.writing(&Writing {
+        field: "caption",
+        text: "A warm",
+        tokens: 2,
+        total: None,
+        tokens_per_sec: 10.0,
+        secs_left: None,
+    });
+}
+
 const RATE_HZ: u32 = 8000;
 
 /// Half a second of a tone that depends on the seed.
@@ -242,6 +361,8 @@ struct Fixture {
 
 const TURBO: &str = "acestep-v15-turbo";
 const BASE: &str = "acestep-v15-base";
+const LM: &str = "acestep-5Hz-lm-0.6B";
+const LARGE_LM: &str = "acestep-5Hz-lm-4B";
 
 fn options(output_dir: &Path) -> StudioOptions {
     StudioOptions {
@@ -275,7 +396,8 @@ fn found() -> Found {
     };
     Found {
         models: vec![entry(TURBO), entry(BASE)],
-        lms: vec![("acestep-5Hz-lm-0.6B".to_owned(), 7)],
+        lms: vec![(LM.to_owned(), 7), (LARGE_LM.to_owned(), 9)],
+        built_in_lm: None,
     }
 }
 
@@ -304,6 +426,21 @@ fn ready() -> Fixture {
     let fixture = fixture();
     load(&fixture.studio, TURBO).unwrap();
     fixture
+}
+
+/// With the turbo model and the small language model loaded.
+fn ready_with_lm() -> Fixture {
+    let fixture = fixture();
+    wait_for(fixture.studio.initialize_and_wait(with_lm(LM))).unwrap();
+    fixture
+}
+
+fn with_lm(name: &str) -> ServiceConfig {
+    ServiceConfig {
+        init_llm: Some(true),
+        lm_model_path: Some(name.to_owned()),
+        ..asking_for(TURBO)
+    }
 }
 
 fn asking_for(name: &str) -> ServiceConfig {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use acestep_domain::{GenerationParams, service::Resolved};
+use acestep_domain::{GenerationParams, audio_codes, service::Resolved};
 use acestep_engine::{
     audio::{Audio, encode::encode, tags},
     engine::{EngineInfo, Take},
@@ -31,6 +31,8 @@ pub(super) struct Output {
 pub(super) struct Writer<'a> {
     pub(super) args: &'a GenerateArgs,
     pub(super) params: &'a GenerationParams,
+    /// Codes of each take, where a language model wrote them.
+    pub(super) codes: &'a [Vec<u32>],
     pub(super) info: &'a EngineInfo,
     pub(super) resolved: &'a Resolved,
     pub(super) count: usize,
@@ -68,7 +70,7 @@ impl Writer<'_> {
             std::fs::write(partial, &bytes)
                 .map_err(|error| Failure::io(&path, "written", &error))?;
             if self.args.noise.is_none() {
-                let params = self.tagged_params(take.seed);
+                let params = self.tagged_params(take);
                 tags::embed(partial, format, &params, &title(&self.params.caption))?;
             }
             Ok(())
@@ -84,13 +86,16 @@ impl Writer<'_> {
         })
     }
 
-    /// The parameters that make this take again.
-    fn tagged_params(&self, seed: u32) -> String {
-        let params = GenerationParams {
-            seeds: vec![seed],
+    /// The parameters that make this take again, with a language model or without.
+    fn tagged_params(&self, take: &Take) -> String {
+        let mut params = GenerationParams {
+            seeds: vec![take.seed],
             batch_size: 1,
             ..self.params.clone()
         };
+        if let Some(codes) = self.codes.get(take.item) {
+            params.audio_codes = audio_codes::to_text(codes);
+        }
         let mut value = json!(params);
         value["studio"] = json!({
             "app_version": env!("CARGO_PKG_VERSION"),

@@ -216,7 +216,8 @@ fn a_song_that_cannot_be_written_fails_the_job() {
 
 #[test]
 fn what_this_version_cannot_do_is_refused_with_what_it_can() {
-    let fixture = ready();
+    let fixture = fixture();
+    load(&fixture.studio, BASE).unwrap();
     let cases = [
         ("task_type", json!("cover"), "unsupported"),
         ("audio_codes", json!("<|audio_code_1|>"), "unsupported"),

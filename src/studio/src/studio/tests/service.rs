@@ -21,7 +21,7 @@ fn from_nothing_to_ready_with_limits_and_notes() {
         [
             ("acestep-5Hz-lm-0.6B", true, true),
             ("acestep-5Hz-lm-1.7B", false, false),
-            ("acestep-5Hz-lm-4B", false, false),
+            ("acestep-5Hz-lm-4B", true, false),
         ]
     );
     let refused = told(fixture.studio.submit(&song()).unwrap_err());
@@ -47,21 +47,6 @@ fn every_change_of_the_service_is_announced() {
     watch.mark_unchanged();
     fixture.run(&song());
     assert!(watch.has_changed().unwrap());
-}
-
-#[test]
-fn a_wanted_language_model_is_resolved_and_its_absence_said() {
-    let fixture = fixture();
-    let config = ServiceConfig {
-        lm_model_path: Some("acestep-5Hz-lm-0.6B".to_owned()),
-        ..asking_for(TURBO)
-    };
-    let status = wait_for(fixture.studio.initialize_and_wait(config)).unwrap();
-    assert!(codes(&status.notes).contains(&"lm_not_in_this_version"));
-    assert!(status.resolved.unwrap().init_llm);
-    assert!(!status.lm_loaded);
-    // Without a loaded one its limits do not apply.
-    assert_eq!(status.limits.unwrap().max_duration_secs, 360);
 }
 
 #[test]

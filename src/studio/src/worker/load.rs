@@ -1,0 +1,168 @@
+//! Loading: the main model, then the language model beside it. Where only the language model changes,
+//! the main model stays where it is.
+
+use std::time::Instant;
+
+use acestep_domain::{Note, UserError, service::Resolved};
+use acestep_engine::observer::Observer;
+use tracing::{error, info, warn};
+
+use super::{guarded, observe::LoadObserver};
+use crate::{
+    backend::Backend,
+    error::{Error, Result},
+    queue::{CancelFlag, Load},
+    studio::Shared,
+};
+
+pub(super) fn answer(shared: &Shared, backend: &mut dyn Backend, load: Load) {
+    let outcome = models(shared, backend, &load.wanted, &load.cancel);
+    let answer = match outcome {
+        Ok(()) => Ok(shared.status()),
+        Err(error) if error.is_cancelled() => {
+            info!("loading was cancelled");
+            shared.service.withdraw();
+            Err(error)
+        }
+        Err(error) => {
+            error!(error = &error as &dyn std::error::Error, "loading failed");
+            let told = UserError::from(error);
+            shared.service.failed(told.clone());
+            Err(Error::User(told))
+        }
+    };
+    shared.queue.load_done();
+    shared.touch();
+    if let Some(reply) = load.reply {
+        // Whoever asked may have gone.
+        reply.send(answer).ok();
+    }
+}
+
+/// Checks the checkpoints, then drops what is loaded and loads them. Checkpoints that fail the check
+/// leave what is loaded as it is.
+fn models(
+    shared: &Shared,
+    backend: &mut dyn Backend,
+    wanted: &Resolved,
+    cancel: &CancelFlag,
+) -> Result<()> {
+    let observer = LoadObserver { shared, cancel };
+    observer.check()?;
+    guarded("loading", || backend.check(wanted))??;
+    observer.check()?;
+    let stays = shared.service.runs_main(wanted);
+    if !stays {
+        main_model(shared, backend, wanted, &observer)?;
+    }
+    let notes = match language_model(shared, backend, wanted, &observer) {
+        Ok(notes) => notes,
+        Err(error) if error.is_cancelled() && stays => {
+            shared.service.lm_given_up();
+            shared.queue.set_model_loaded(true);
+            return Err(error);
+        }
+        Err(error) if error.is_cancelled() || matches!(error, Error::Panicked { .. }) => {
+            drop_all(shared, backend);
+            return Err(error);
+        }
+        // Songs can be made without it.
+        Err(error) => {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "the language model could not be loaded"
+            );
+            let told = UserError::from(error);
+            vec![Note::new(
+                "lm_failed",
+                "lm_model_path",
+                format!(
+                    "Language model: {} {} Songs are made without it.",
+                    told.message, told.hint
+                ),
+            )]
+        }
+    };
+    shared.service.ready(notes);
+    shared.queue.set_model_loaded(true);
+    Ok(())
+}
+
+fn main_model(
+    shared: &Shared,
+    backend: &mut dyn Backend,
+    wanted: &Resolved,
+    observer: &LoadObserver<'_>,
+) -> Result<()> {
+    let started = Instant::now();
+    drop_all(shared, backend);
+    let loaded = guarded("loading", || backend.load(wanted, observer))
+        .and_then(|loaded| loaded.map_err(Error::from))
+        .inspect_err(|_| backend.unload())?;
+    info!(
+        duration_ms = started.elapsed().as_millis() as u64,
+        dtype = %loaded.model.dtype,
+        attention = %loaded.model.attention,
+        "loaded {}",
+        loaded.model.name
+    );
+    shared.service.main_loaded(loaded);
+    Ok(())
+}
+
+/// Loads, exchanges or gives up the language model; answers what is worth saying about it.
+fn language_model(
+    shared: &Shared,
+    backend: &mut dyn Backend,
+    wanted: &Resolved,
+    observer: &LoadObserver<'_>,
+) -> Result<Vec<Note>> {
+    let started = Instant::now();
+    shared.queue.set_model_loaded(false);
+    shared.service.lm_loaded(None);
+    let loaded = guarded("loading", || backend.load_lm(wanted, observer))
+        .and_then(|loaded| loaded.map_err(Error::from))?;
+    let Some(loaded) = loaded else {
+        return Ok(Vec::new());
+    };
+    info!(
+        duration_ms = started.elapsed().as_millis() as u64,
+        dtype = %loaded.lm.dtype,
+        "loaded {}",
+        loaded.lm.name
+    );
+    shared.service.lm_loaded(Some(loaded.lm));
+    Ok(loaded.notes)
+}
+
+fn drop_all(shared: &Shared, backend: &mut dyn Backend) {
+    shared.queue.set_model_loaded(false);
+    shared.service.unloaded();
+    backend.unload();
+}
+
+/// Loads the same models again after a panic: nothing is known of the engine's state. A load that the
+/// user asked for meanwhile comes next and makes this one needless.
+pub(super) fn rebuild(shared: &Shared, backend: &mut dyn Backend, wanted: &Resolved) {
+    let cancel = CancelFlag::default();
+    if !shared.queue.claim_load(&cancel) {
+        drop_all(shared, backend);
+        return;
+    }
+    warn!("the engine is rebuilt after a panic");
+    shared.service.begin_again();
+    shared.touch();
+    shared.service.forget_main();
+    match models(shared, backend, wanted, &cancel) {
+        Ok(()) => {}
+        Err(error) if error.is_cancelled() => shared.service.withdraw(),
+        Err(error) => {
+            error!(
+                error = &error as &dyn std::error::Error,
+                "the engine could not be rebuilt"
+            );
+            shared.service.failed(error.into());
+        }
+    }
+    shared.queue.load_done();
+}

@@ -1,0 +1,180 @@
+//! Making songs: what the language model is asked for first, then the run, each take saved as it comes.
+
+use std::time::Instant;
+
+use acestep_domain::{
+    Note, audio_codes,
+    event::{EventKind, Stage},
+    job::Job,
+    library::{Provenance, Report, Song},
+    service::Resolved,
+};
+use acestep_engine::{audio::encode, error::Error as EngineError, observer::Observer};
+
+use super::{guarded, observe::JobObserver};
+use crate::{
+    backend::{Backend, Request, RunReport, Take, Thinking, Thought},
+    error::Result,
+    library,
+    pace::{Amount, Measured, steps_of},
+    queue::CancelFlag,
+    song_file,
+    studio::Shared,
+};
+
+/// Peaks of the drawn wave.
+const PEAKS: usize = 256;
+
+/// Makes the songs of `job`; answers what is worth saying.
+pub(super) fn songs(
+    shared: &Shared,
+    backend: &mut dyn Backend,
+    job: &Job,
+    cancel: &CancelFlag,
+) -> Result<Vec<Note>> {
+    let mut rates = shared.service.rates();
+    let lm = shared.service.lm();
+    let asked = Amount::of(&job.params, lm.as_ref());
+    let observer = JobObserver::new(shared, &job.id, cancel, (rates, asked));
+    observer.check()?;
+    let (max_duration_secs, _) = shared.service.bounds().limits();
+    let thinking = Thinking {
+        params: &job.params,
+        seeds: &job.seeds,
+        max_duration_secs: max_duration_secs as u32,
+    };
+    let thought = guarded("generating", || backend.think(thinking, &observer))??;
+    // A planned length changes what is left to do.
+    let amount = Amount::of(&thought.params, lm.as_ref());
+    if thought.plan.is_some() || !thought.codes.is_empty() {
+        observer.goes_on(amount);
+    }
+    let mut measured = Measured {
+        plan_secs: f64::from(thought.plan_secs),
+        codes_secs: f64::from(thought.codes_secs),
+        ..Measured::default()
+    };
+    let request = Request {
+        params: thought.params.clone(),
+        seeds: job.seeds.clone(),
+        codes: thought.codes.clone(),
+        noise: None,
+        keep_latents: false,
+        raw_level: false,
+    };
+    let mut notes = thought.notes.clone();
+    // The engine's sink speaks the engine's errors; the studio's own waits here.
+    let mut save_error = None;
+    let mut sink = |take: Take| -> acestep_engine::error::Result<()> {
+        measured.decode_secs += f64::from(take.report.decode_secs);
+        let item = take.item;
+        let saving = Instant::now();
+        observer.progress(Stage::Save, item, 0, 1);
+        let note = encode::note(&take.audio, job.params.audio_format);
+        let saved = save(shared, job, &thought, &take, note.as_ref());
+        notes.extend(note.filter(|_| item == 0));
+        measured.save_secs += saving.elapsed().as_secs_f64();
+        match saved {
+            Ok(()) => {
+                observer.progress(Stage::Save, item, 1, 1);
+                Ok(())
+            }
+            Err(error) => {
+                save_error = Some(error);
+                Err(EngineError::Cancelled)
+            }
+        }
+    };
+    let outcome = guarded("generating", || {
+        backend.generate(&request, &observer, &mut sink)
+    });
+    if let Some(error) = save_error {
+        return Err(error);
+    }
+    let report: RunReport = outcome??;
+    measured.prepare_secs = f64::from(report.prepare_secs);
+    measured.diffusion_secs = f64::from(report.diffusion_secs);
+    rates.learn(amount, measured);
+    shared.service.set_rates(rates);
+    notes.extend(report.notes);
+    Ok(notes)
+}
+
+/// Writes a song and records it.
+fn save(
+    shared: &Shared,
+    job: &Job,
+    thought: &Thought,
+    take: &Take,
+    note: Option<&Note>,
+) -> Result<()> {
+    let model = shared.service.model()?;
+    let device = shared
+        .service
+        .in_force()
+        .map(|resolved| device_name(&resolved))
+        .unwrap_or_default();
+    let mut params = job.params.clone();
+    params.seeds = vec![take.seed];
+    let codes = thought.codes.get(take.item);
+    let wrote = thought.plan.is_some() || codes.is_some();
+    let mut song = Song {
+        id: uuid::Uuid::now_v7().to_string(),
+        job_id: job.id.clone(),
+        item: take.item,
+        title: crate::paths::title_from_caption(if params.caption.trim().is_empty() {
+            &thought.params.caption
+        } else {
+            &params.caption
+        }),
+        created_at: jiff::Timestamp::now().to_string(),
+        duration_secs: take.audio.duration_secs(),
+        sample_rate_hz: take.audio.sample_rate_hz,
+        channels: take.audio.channels.len() as u16,
+        audio_format: params.audio_format.as_str().to_owned(),
+        size_bytes: 0,
+        seed: take.seed,
+        provenance: Provenance {
+            app_version: shared.version.clone(),
+            model: model.name,
+            lm: shared.service.lm().filter(|_| wrote).map(|lm| lm.name),
+            device,
+            quantization: model.dtype,
+            steps: steps_of(&params),
+        },
+        plan: thought.plan.clone(),
+        audio_codes: codes
+            .map(|codes| audio_codes::to_text(codes))
+            .unwrap_or_default(),
+        report: Report {
+            language_model_secs: thought.plan_secs + thought.codes_secs,
+            ..take.report
+        },
+        notes: job
+            .notes
+            .iter()
+            .chain(&thought.notes)
+            .chain(note)
+            .cloned()
+            .collect(),
+        peaks: take.audio.peaks(PEAKS),
+        favourite: false,
+        params,
+    };
+    let staged = song_file::stage(&shared.paths, &mut song, &take.audio)?;
+    let file_name = staged.publish(&shared.paths, &song)?;
+    shared.events.record(&job.id, |db| {
+        library::insert(db, &song, &file_name)?;
+        Ok(vec![EventKind::Song {
+            song_id: song.id.clone(),
+            item: song.item,
+        }])
+    })
+}
+
+fn device_name(resolved: &Resolved) -> String {
+    serde_json::to_value(resolved.device)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}

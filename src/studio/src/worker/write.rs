@@ -1,0 +1,133 @@
+//! Making words and codes: texts written anew, samples, songs described. A sample may go on to songs.
+
+use acestep_domain::{
+    GenerationParams, Note, SongPlan, audio_codes,
+    job::{Job, JobKind},
+    metadata::Language,
+};
+use acestep_engine::{audio::decode, observer::Observer};
+
+use super::{guarded, observe::JobObserver};
+use crate::{
+    backend::{Backend, WriteRequest},
+    error::Result,
+    jobs,
+    pace::{Amount, Measured},
+    queue::CancelFlag,
+    seeds,
+    studio::{Asked, Shared},
+};
+
+/// Does a job that makes no songs itself; answers what is worth saying.
+pub(super) fn text(
+    shared: &Shared,
+    backend: &mut dyn Backend,
+    job: &Job,
+    cancel: &CancelFlag,
+) -> Result<Vec<Note>> {
+    if job.kind.needs_lm() {
+        shared.service.require_lm(job.kind)?;
+    }
+    let mut rates = shared.service.rates();
+    let amount = Amount::of_text();
+    let observer = JobObserver::new(shared, &job.id, cancel, (rates, amount));
+    observer.check()?;
+    let mut params = job.params.clone();
+    let mut source = None;
+    if let Some(id) = &job.source_song_id {
+        let kept = shared.library.present(id)?;
+        // What the language model wrote for a song need not be heard again.
+        if kept.song.audio_codes.is_empty() {
+            source = Some(decode::from_path(&shared.paths.song(&kept.file_name))?);
+        } else {
+            params.audio_codes = kept.song.audio_codes;
+        }
+    }
+    let (max_duration_secs, _) = shared.service.bounds().limits();
+    let request = WriteRequest {
+        kind: job.kind,
+        params: &params,
+        seed: job.seeds.first().copied().unwrap_or_default(),
+        max_duration_secs: max_duration_secs as u32,
+        source,
+    };
+    let started = std::time::Instant::now();
+    let report = guarded("writing", || backend.write(&request, &observer))??;
+    if report.audio_codes.is_empty() {
+        let measured = Measured {
+            plan_secs: started.elapsed().as_secs_f64(),
+            ..Measured::default()
+        };
+        rates.learn(amount, measured);
+        shared.service.set_rates(rates);
+    } else {
+        let codes = audio_codes::to_text(&report.audio_codes);
+        shared
+            .store
+            .write(|db| jobs::set_audio_codes(db, &job.id, &codes))?;
+    }
+    let mut notes = report.notes;
+    if job.then_generate
+        && job.kind == JobKind::Sample
+        && let Some(plan) = &report.plan
+    {
+        match go_on(shared, job, plan) {
+            Ok(next) => shared
+                .store
+                .write(|db| jobs::set_next(db, &job.id, &next))?,
+            // What was written is not lost.
+            Err(error) => {
+                let told = acestep_domain::UserError::from(error);
+                notes.push(Note::general(
+                    "not_generated",
+                    format!(
+                        "The song was written but not made: {} {}",
+                        told.message, told.hint
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(notes)
+}
+
+/// Queues the songs of a plan; answers the job's id.
+fn go_on(shared: &Shared, job: &Job, plan: &SongPlan) -> Result<String> {
+    let params = written(&job.params, plan);
+    let clamped = shared.service.settle(JobKind::Generate, params)?;
+    let seeds = seeds::settle(&job.params.seeds, clamped.params.batch_size)?;
+    let next = shared.queue_job(Asked {
+        kind: JobKind::Generate,
+        params: clamped.params,
+        seeds,
+        notes: clamped.notes,
+        source_song_id: None,
+        then_generate: false,
+    })?;
+    Ok(next.id)
+}
+
+/// The request for the song that was written: the plan is what the user sees and may edit, so nothing
+/// of it is planned a second time.
+fn written(asked: &GenerationParams, plan: &SongPlan) -> GenerationParams {
+    GenerationParams {
+        caption: if plan.caption.is_empty() {
+            asked.caption.clone()
+        } else {
+            plan.caption.clone()
+        },
+        lyrics: plan.lyrics.clone(),
+        bpm: plan.bpm.or(asked.bpm),
+        keyscale: plan.keyscale.or(asked.keyscale),
+        timesignature: plan.timesignature.or(asked.timesignature),
+        duration_secs: asked.duration_secs.or(plan.duration_secs.map(f64::from)),
+        vocal_language: if asked.vocal_language == Language::UNKNOWN {
+            plan.language.unwrap_or(Language::UNKNOWN)
+        } else {
+            asked.vocal_language
+        },
+        use_cot_metas: false,
+        audio_codes: String::new(),
+        ..asked.clone()
+    }
+}
