@@ -1,9 +1,6 @@
 //! Whether the language model can be asked, and what would make it so.
 
-use acestep_domain::{
-    job::JobKind,
-    service::{LoadedLm, ServiceConfig, ServiceState, ServiceStatus},
-};
+use acestep_domain::service::{LoadedLm, ServiceConfig, ServiceState, ServiceStatus};
 use leptos::prelude::*;
 
 use super::StudioStore;
@@ -76,16 +73,10 @@ impl StudioStore {
         self.status.with(|status| lm_of(status) == Lm::Ready)
     }
 
-    /// The loaded models know audio codes, as far as `kind` needs them: listening takes a language
-    /// model with codes, turning sound into codes only a main model trained with them.
-    pub fn knows_codes(self, kind: JobKind) -> bool {
-        self.status.with(|status| match kind {
-            JobKind::Understand => status.lm.as_ref().is_some_and(|lm| lm.has_codes),
-            _ => {
-                let both = status.lm.as_ref().is_some_and(|lm| lm.has_codes);
-                both || status.model.as_ref().is_some_and(|model| !model.built_in)
-            }
-        })
+    /// The loaded main model can follow audio codes and hear them in a song.
+    pub fn takes_codes(self) -> bool {
+        self.status
+            .with(|status| status.model.as_ref().is_some_and(|model| model.audio_codes))
     }
 }
 

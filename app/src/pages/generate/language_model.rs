@@ -203,7 +203,9 @@ fn given_codes(form: Form) -> Memo<Option<usize>> {
 fn Codes(codes: Memo<Option<usize>>) -> impl IntoView {
     let i18n = use_i18n();
     let value = Form::expect().text("audio_codes");
+    let store = StudioStore::expect();
     let error = error_for("audio_codes");
+    let useless = Memo::new(move |_| store.is_ready() && !store.takes_codes());
     let count = move || {
         codes.get().filter(|count| *count > 0).map(|count| {
             let time = minutes(audio_codes::secs(count));
@@ -237,6 +239,12 @@ fn Codes(codes: Memo<Option<usize>>) -> impl IntoView {
                 placeholder=word!(i18n, lm.codes_none)
                 error
             />
+            <Show when=move || useless.get()>
+                <p class="field__reason">
+                    <Icon name="lock" />
+                    <span>{t!(i18n, lm.listen_off.main)}</span>
+                </p>
+            </Show>
             <Invalid id="audio_codes" error />
             <Notes notes=notes_for("audio_codes") />
             <p class="field__help">{t!(i18n, params.audio_codes.help)}</p>

@@ -7,7 +7,7 @@ use crate::{
     api::{form::UseCodes, jobs::Listen},
     components::icon::Icon,
     i18n::{t, t_string, use_i18n},
-    pages::generate::runs::after,
+    pages::generate::{runs::after, words::Words},
     routes,
     state::{StudioStore, fill::fields_from_codes, form::Form},
 };
@@ -22,8 +22,8 @@ pub fn ListenItems(
     let listen = ServerAction::<Listen>::new();
     after(listen, store);
     view! {
-        <ListenItem listen kind=JobKind::Understand id=song.id.clone() />
-        <ListenItem listen kind=JobKind::Encode id=song.id.clone() />
+        <ListenItem listen kind=JobKind::Understand song=song.clone() />
+        <ListenItem listen kind=JobKind::Encode song=song.clone() />
         <UseCodesItem song />
         <Answer listen />
     }
@@ -31,10 +31,11 @@ pub fn ListenItems(
 }
 
 #[component]
-fn ListenItem(listen: ServerAction<Listen>, kind: JobKind, id: String) -> impl IntoView {
+fn ListenItem(listen: ServerAction<Listen>, kind: JobKind, song: Song) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let off = Memo::new(move |_| off_because(i18n, store, kind));
+    let (id, heard) = (song.id, !song.audio_codes.is_empty());
+    let off = Memo::new(move |_| off_because(i18n, store, kind, heard));
     let name = move || match kind {
         JobKind::Understand => t_string!(i18n, lm.transcribe),
         _ => t_string!(i18n, lm.encode),
@@ -61,30 +62,28 @@ fn ListenItem(listen: ServerAction<Listen>, kind: JobKind, id: String) -> impl I
     .into_any()
 }
 
-fn does(i18n: crate::pages::generate::words::Words, kind: JobKind) -> &'static str {
+fn does(i18n: Words, kind: JobKind) -> &'static str {
     match kind {
         JobKind::Understand => t_string!(i18n, lm.transcribe_hint),
         _ => t_string!(i18n, lm.encode_hint),
     }
 }
 
-/// Why the loaded models cannot do it.
-fn off_because(
-    i18n: crate::pages::generate::words::Words,
-    store: StudioStore,
-    kind: JobKind,
-) -> Option<String> {
+/// Why the loaded models cannot do it. `heard`: the song's codes are known, so nobody has to hear them.
+fn off_because(i18n: Words, store: StudioStore, kind: JobKind, heard: bool) -> Option<String> {
     if !store.is_ready() {
         return Some(t_string!(i18n, generate.start_first).to_owned());
     }
-    if store.knows_codes(kind) {
-        return None;
+    if !heard && !store.takes_codes() {
+        return Some(t_string!(i18n, lm.listen_off.main).to_owned());
     }
-    Some(match (kind, store.loaded_lm()) {
-        (JobKind::Understand, None) => t_string!(i18n, lm.listen_off.none).to_owned(),
-        (JobKind::Understand, Some(lm)) => t_string!(i18n, lm.listen_off.words, name = lm.name),
-        _ => t_string!(i18n, lm.listen_off.main).to_owned(),
-    })
+    match (kind, store.loaded_lm()) {
+        (JobKind::Understand, None) => Some(t_string!(i18n, lm.listen_off.none).to_owned()),
+        (JobKind::Understand, Some(lm)) if !lm.has_codes => {
+            Some(t_string!(i18n, lm.listen_off.words, name = lm.name))
+        }
+        _ => None,
+    }
 }
 
 /// Where the answer will be, or why there is none.
