@@ -26,6 +26,7 @@ use crate::{
         StudioStore,
         fields::{SWITCHES, TEXTS},
         form::Form,
+        lm::Lm,
         request::{WISH, Wish},
     },
 };
@@ -199,7 +200,8 @@ fn When(ready: Memo<bool>, broken: Memo<bool>) -> impl IntoView {
     });
     let form = Form::expect();
     let simple = Memo::new(move |_| form.is_simple());
-    let with_lm = Memo::new(move |_| store.has_lm());
+    let lm = Memo::new(move |_| store.lm());
+    let with_lm = Memo::new(move |_| lm.get() == Lm::Ready);
     // The numbers stand in both modes.
     let seen_broken = Memo::new(move |_| {
         form.checked
@@ -219,7 +221,12 @@ fn When(ready: Memo<bool>, broken: Memo<bool>) -> impl IntoView {
             .into_any();
         }
         if simple.get() && !with_lm.get() {
-            return t_string!(i18n, lm.need.off).to_string().into_any();
+            let text = match lm.get() {
+                Lm::Loading => t_string!(i18n, generate.wait_loading),
+                Lm::Fixed => t_string!(i18n, lm.need.fixed),
+                _ => t_string!(i18n, lm.need.off),
+            };
+            return text.to_string().into_any();
         }
         if broken.get() {
             let text = if simple.get() && !seen_broken.get() {

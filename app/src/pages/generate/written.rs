@@ -69,9 +69,9 @@ fn WrittenJob(job: Job, open: bool) -> impl IntoView {
             <details class="written__fold" open=open>
                 <summary class="written__head">
                     <span class="badge badge--accent">{move || words::kind(i18n, kind)}</span>
-                    <h3 class="written__title" id=heading>
+                    <h2 class="written__title" id=heading>
                         <bdi>{title}</bdi>
-                    </h3>
+                    </h2>
                     <span class="written__facts">{facts.join(" · ")}</span>
                     <Icon name="down" />
                 </summary>
