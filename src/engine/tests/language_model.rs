@@ -140,6 +140,18 @@ fn the_users_values_are_never_replaced() {
         lm.plan_song(&request, &Silent),
         Err(Error::Invalid { field: "bpm", .. })
     ));
+    // What it would have said is told, and does not change what it says.
+    let would = planned
+        .notes
+        .iter()
+        .find(|note| note.code == "lm_would_say");
+    let would = would.expect("another tempo than 123");
+    assert_eq!(would.field.as_deref(), Some("bpm"));
+    assert!(
+        would.message.contains("123 as you set it"),
+        "{}",
+        would.message
+    );
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::{
     models::{
         AudioDetokenizer, AudioTokenizer, ConditionEncoder, Dit, Qwen3, dit,
         oobleck::{self, Oobleck},
-        qwen3,
+        qwen3::{self, CausalLm},
     },
     nn::{Backend, WeightFile, Weights},
 };
@@ -281,9 +281,17 @@ fn check_qwen3(report: &mut ModelReport, source: &Source, config: &Config, files
         .typed::<qwen3::Config>()
         .and_then(|cfg| cfg.validate().map(|()| cfg))
     {
-        Ok(cfg) => rehearse(report, files, |w| {
-            Qwen3::load(&cfg, Backend::default(), w).map(drop)
-        }),
+        Ok(cfg) => {
+            let is_lm = report.kind == ModelKind::Lm;
+            rehearse(report, files, |w| {
+                let backend = Backend::default();
+                if is_lm {
+                    CausalLm::load(&cfg, backend, w).map(drop)
+                } else {
+                    Qwen3::load(&cfg, backend, w).map(drop)
+                }
+            });
+        }
         Err(problem) => report.problems.push(problem),
     }
     if let Err(error) = source.read(&format!("{}/tokenizer.json", report.name)) {

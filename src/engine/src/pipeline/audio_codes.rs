@@ -20,11 +20,14 @@ pub(crate) struct AudioCodes {
 }
 
 impl AudioCodes {
-    /// Whether `checkpoint` holds the networks.
+    /// Whether `checkpoint` holds the networks, and they were trained.
     ///
     /// # Errors
     /// Its file is damaged.
     pub(crate) fn are_in(checkpoint: &Checkpoint, placement: &Placement) -> Result<bool> {
+        if !checkpoint.dit.audio_codes_trained {
+            return Ok(false);
+        }
         checkpoint.part(Module::Dit, placement)?.load(|w| {
             Ok(w.pp("detokenizer").contains("special_tokens")
                 && w.pp("tokenizer.quantizer.project_in").contains("weight"))
@@ -44,7 +47,7 @@ impl AudioCodes {
         if !Self::are_in(checkpoint, placement)? {
             return Err(Error::Unsupported {
                 what: "working with audio codes".to_owned(),
-                because: format!("{} has no networks for them", checkpoint.name()),
+                because: format!("{} was not trained on them", checkpoint.name()),
             });
         }
         let part = checkpoint.part(Module::Dit, placement)?;

@@ -123,6 +123,12 @@ pub trait Constraint: Send {
     /// It is not allowed here; the state stays as it was.
     fn advance(&mut self, token: u32) -> Result<()>;
 
+    /// Just before a value that was given is written: the grammar of what could be said in its
+    /// place. Each value is asked about once.
+    fn aside(&mut self) -> Option<Box<dyn Constraint>> {
+        None
+    }
+
     /// Which field is being written, for progress and errors: `bpm`, `caption`, `codes`, ….
     fn field(&self) -> &'static str;
 }

@@ -21,6 +21,9 @@ use crate::{
     observer::Observer,
 };
 
+/// Tokens of an aside at most; the longest value of the grammar has fewer.
+const LONGEST_ASIDE: usize = 16;
+
 /// Ranges of rows of the head asked for one by one; a set in more pieces is asked for as a whole.
 const MOST_RANGES: usize = 16;
 
@@ -50,6 +53,8 @@ pub struct Written {
     pub ids: Vec<u32>,
     /// It ran into the budget before its grammar was complete.
     pub cut: bool,
+    /// What it would have said where a value was given: the field and its tokens.
+    pub asides: Vec<(&'static str, Vec<u32>)>,
 }
 
 /// How far the loop is, seen from the first sequence that is not finished.
@@ -98,7 +103,10 @@ pub fn write(
     loop {
         observer.check()?;
         for sequence in &mut sequences {
-            sequence.follow(script.budget)?;
+            while let Some(mut aside) = sequence.follow(script.budget)? {
+                observer.check()?;
+                sequence.ask(lm, aside.as_mut())?;
+            }
         }
         let mut live: Vec<&mut Sequence> = sequences.iter_mut().filter(|s| !s.finished).collect();
         if live.is_empty() {
@@ -165,6 +173,7 @@ fn begin(
             written: Written {
                 ids: Vec::new(),
                 cut: false,
+                asides: Vec::new(),
             },
             finished: false,
             rows: Vec::new(),
@@ -248,22 +257,34 @@ fn rows_of(allowed: &TokenSet) -> Vec<Range<usize>> {
 }
 
 impl Sequence {
-    /// Goes along until there is a choice, the end, or the budget is used up.
-    fn follow(&mut self, budget: usize) -> Result<()> {
+    /// Goes along until there is a choice, the end, or the budget is used up. Stops before a value that
+    /// was given, with the grammar of what could be said in its place.
+    fn follow(&mut self, budget: usize) -> Result<Option<Box<dyn Constraint>>> {
         while !self.finished {
+            let cut = self.written.ids.len() >= budget;
+            if !cut && let Some(aside) = self.writer.constraint.aside() {
+                return Ok(Some(aside));
+            }
+            let field = self.writer.constraint.field();
             let run = match self.writer.constraint.next() {
                 Next::Done => {
                     self.finished = true;
-                    return Ok(());
+                    return Ok(None);
                 }
-                Next::Choice { .. } if self.written.ids.len() >= budget => {
+                _ if cut => {
                     self.written.cut = true;
                     self.finished = true;
-                    return Ok(());
+                    return Ok(None);
+                }
+                Next::Choice { allowed, .. } if allowed.is_empty() => {
+                    return Err(Error::LanguageModel {
+                        field,
+                        reason: "no token of this tokenizer is allowed".to_owned(),
+                    });
                 }
                 Next::Choice { allowed, .. } => {
                     self.rows = rows_of(allowed);
-                    return Ok(());
+                    return Ok(None);
                 }
                 Next::Forced(run) => run,
             };
@@ -271,6 +292,55 @@ impl Sequence {
                 self.take(token)?;
             }
         }
+        Ok(None)
+    }
+
+    /// Notes what the network thinks most probable under `aside`; the text goes on without it.
+    fn ask(&mut self, lm: &CausalLm, aside: &mut dyn Constraint) -> Result<()> {
+        let stage = || Error::in_stage(Stage::LanguageModel);
+        forward(lm, &mut [self]).map_err(stage())?;
+        let field = aside.field();
+        let mut cache = self.cache.fork().map_err(stage())?;
+        let mut hidden = self.hidden.narrow(0, 0, 1).map_err(stage())?;
+        let mut pending: Vec<u32> = Vec::new();
+        let mut said = Vec::new();
+        while said.len() < LONGEST_ASIDE {
+            let run = match aside.next() {
+                Next::Done => break,
+                Next::Forced(run) => run,
+                Next::Choice { allowed, .. } => {
+                    if !pending.is_empty() {
+                        let mut chunk = [Chunk {
+                            ids: &pending,
+                            cache: &mut cache,
+                        }];
+                        hidden = lm.extend_last(&mut chunk).map_err(stage())?;
+                        pending.clear();
+                    }
+                    let rows = rows_of(allowed);
+                    let logits = lm
+                        .logits(&hidden, &rows)
+                        .and_then(|logits| logits.squeeze(0)?.to_vec1::<f32>())
+                        .map_err(stage())?;
+                    let best = rows
+                        .iter()
+                        .cloned()
+                        .flatten()
+                        .zip(logits)
+                        .filter(|(id, logit)| allowed.contains(*id as u32) && logit.is_finite())
+                        .max_by(|(_, a), (_, b)| a.total_cmp(b));
+                    // An opinion that cannot be had is none.
+                    let Some((id, _)) = best else { return Ok(()) };
+                    vec![id as u32]
+                }
+            };
+            for token in run {
+                aside.advance(token)?;
+                said.push(token);
+                pending.push(token);
+            }
+        }
+        self.written.asides.push((field, said));
         Ok(())
     }
 

@@ -127,14 +127,12 @@ impl Grammar {
             parts.push(Part::Caption)?;
         }
         let longest = fields.max_duration_secs.max(MIN_DURATION_SECS);
-        if let Some(secs) = fields.duration_secs {
-            let secs = secs.clamp(MIN_DURATION_SECS, longest);
-            parts.text(&format!("duration: {secs}\n"));
-        } else {
-            let lengths = (MIN_DURATION_SECS..=longest).map(|secs| secs.to_string());
-            let tree = Arc::new(Tree::new(&self.tokenizer, "duration", lengths)?);
-            parts.value("duration", None, &tree)?;
-        }
+        let lengths = (MIN_DURATION_SECS..=longest).map(|secs| secs.to_string());
+        let tree = Arc::new(Tree::new(&self.tokenizer, "duration", lengths)?);
+        let secs = fields
+            .duration_secs
+            .map(|secs| secs.clamp(MIN_DURATION_SECS, longest).to_string());
+        parts.value("duration", secs, &tree)?;
         parts.value(
             "keyscale",
             fields.keyscale.map(|key| key.to_string()),
@@ -219,16 +217,17 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// `name: value` as it is, or `name:` and one of the tree's values.
+    /// `name:` and the value given, or one of the tree's.
     fn value(&mut self, name: &'static str, given: Option<String>, tree: &Arc<Tree>) -> Result<()> {
-        if let Some(value) = given {
-            self.text(&format!("{name}: {value}\n"));
-            return Ok(());
-        }
+        let given = match given {
+            Some(value) => tree::closed_value(self.tokenizer, name, &value)?,
+            None => Vec::new(),
+        };
         self.text(&format!("{name}:"));
         self.push(Part::Value {
             field: name,
             tree: Arc::clone(tree),
+            given,
         })
     }
 

@@ -431,7 +431,7 @@ impl LanguageModel {
             grammar: self.grammar.thinking(fields, after)?,
         };
         let written = self.run(&run, observer)?;
-        let Some(Written { ids, cut }) = written.into_iter().next() else {
+        let Some(Written { ids, cut, asides }) = written.into_iter().next() else {
             return Err(Error::LanguageModel {
                 field: "plan",
                 reason: "nothing was written".to_owned(),
@@ -455,6 +455,10 @@ impl LanguageModel {
                 .map(|warning| Note::general("lm_value_unused", warning)),
         );
         let user = given(fields);
+        for (field, said) in asides {
+            let would = self.tokenizer().decode(&said);
+            notes.extend(would_say(field, would.trim(), &user));
+        }
         Ok(Planned {
             plan: SongPlan {
                 bpm: user.bpm.or(plan.bpm),
@@ -469,6 +473,33 @@ impl LanguageModel {
             tokens: ids.len(),
         })
     }
+}
+
+/// What the model would have said in place of a value of the user's, where it is another.
+fn would_say(field: &'static str, would: &str, user: &SongPlan) -> Option<Note> {
+    let (name, own, key) = match field {
+        "bpm" => ("Tempo", user.bpm?.to_string(), field),
+        "duration" => ("Length", user.duration_secs?.to_string(), field),
+        "keyscale" => ("Key", user.keyscale?.to_string(), field),
+        "language" => (
+            "Vocal language",
+            user.language?.code().to_owned(),
+            "vocal_language",
+        ),
+        "timesignature" => (
+            "Time signature",
+            user.timesignature?.beats().to_string(),
+            field,
+        ),
+        _ => return None,
+    };
+    (!would.is_empty() && would != own).then(|| {
+        Note::new(
+            "lm_would_say",
+            key,
+            format!("{name}: {own} as you set it; the language model would have written {would}."),
+        )
+    })
 }
 
 /// The plan that holds nothing but what was given.

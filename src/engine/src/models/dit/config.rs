@@ -25,6 +25,10 @@ pub enum LayerType {
 /// checkpoint leaves out (named at the field).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Config {
+    /// False where the networks of audio codes are there and were never trained: the bundled model
+    /// says so, released checkpoints need not say anything.
+    #[serde(default = "trained")]
+    pub audio_codes_trained: bool,
     /// Width of the decoder.
     pub hidden_size: usize,
     /// Width inside the decoder's MLP.
@@ -89,6 +93,10 @@ pub struct Config {
     pub model_version: Option<String>,
     /// Layers to heads whose cross-attention follows the lyrics; absent from 2B.
     pub lyric_alignment_layers_config: Option<BTreeMap<usize, Vec<usize>>>,
+}
+
+const fn trained() -> bool {
+    true
 }
 
 impl Config {

@@ -25,6 +25,8 @@ pub enum Part {
         field: &'static str,
         /// Its values.
         tree: Arc<Tree>,
+        /// The tokens of the one that was given, closed; empty when the model chooses.
+        given: Vec<u32>,
     },
     /// A text of one or more lines; a literal follows it.
     Caption,
@@ -58,6 +60,8 @@ struct Caption {
 enum Place {
     Literal(usize),
     Value(Node),
+    /// Tokens of a given value so far.
+    Given(usize),
     Caption(Caption),
     /// Line breaks at the end of the lyrics so far.
     Lyrics(usize),
@@ -73,6 +77,8 @@ pub struct Automaton {
     place: Place,
     allowed: TokenSet,
     codes: Option<TokenSet>,
+    /// The part that has been asked about.
+    asked: Option<usize>,
 }
 
 impl Automaton {
@@ -96,6 +102,7 @@ impl Automaton {
             part: 0,
             place: Place::Literal(0),
             codes,
+            asked: None,
         };
         automaton.enter(0);
         automaton
@@ -105,6 +112,7 @@ impl Automaton {
         self.part = part;
         self.place = match self.parts.get(part) {
             Some(Part::Literal(_)) | None => Place::Literal(0),
+            Some(Part::Value { given, .. }) if !given.is_empty() => Place::Given(0),
             Some(Part::Value { .. }) => Place::Value(0),
             Some(Part::Caption) => Place::Caption(Caption::default()),
             Some(Part::Lyrics) => Place::Lyrics(0),
@@ -206,7 +214,8 @@ impl Constraint for Automaton {
         };
         match (part, &self.place) {
             (Part::Literal(ids), Place::Literal(at)) => Next::Forced(ids[*at..].to_vec()),
-            (Part::Value { field, tree }, Place::Value(node)) => match tree.only(*node) {
+            (Part::Value { given, .. }, Place::Given(at)) => Next::Forced(given[*at..].to_vec()),
+            (Part::Value { field, tree, .. }, Place::Value(node)) => match tree.only(*node) {
                 Some(id) => Next::Forced(vec![id]),
                 None => Next::Choice {
                     // Detection stays stable at high temperatures, as in the original.
@@ -258,6 +267,17 @@ impl Constraint for Automaton {
                     self.place = Place::Literal(at + 1);
                 }
             }
+            (Part::Value { given, .. }, Place::Given(at)) => {
+                let at = *at;
+                if given.get(at) != Some(&token) {
+                    return self.refuse(token);
+                }
+                if at + 1 == given.len() {
+                    self.enter(self.part + 1);
+                } else {
+                    self.place = Place::Given(at + 1);
+                }
+            }
             (Part::Value { tree, .. }, Place::Value(node)) => match tree.step(*node, token) {
                 Some(Way::On(node)) => self.place = Place::Value(node),
                 Some(Way::Closed) => self.enter(self.part + 1),
@@ -307,6 +327,23 @@ impl Constraint for Automaton {
             _ => return self.refuse(token),
         }
         Ok(())
+    }
+
+    fn aside(&mut self) -> Option<Box<dyn Constraint>> {
+        let Some(Part::Value { field, tree, .. }) = self.parts.get(self.part) else {
+            return None;
+        };
+        if !matches!(self.place, Place::Given(0)) || self.asked == Some(self.part) {
+            return None;
+        }
+        let free = Part::Value {
+            field,
+            tree: Arc::clone(tree),
+            given: Vec::new(),
+        };
+        let aside = Self::new(vec![free], Arc::clone(&self.letters));
+        self.asked = Some(self.part);
+        Some(Box::new(aside))
     }
 
     fn field(&self) -> &'static str {

@@ -32,6 +32,23 @@ pub enum Way {
 /// Marks the end of a value in the list of steps.
 const CLOSED: Node = usize::MAX;
 
+/// The tokens of `value` as they stand after `name:`, closed by a line break.
+///
+/// # Errors
+/// The tokenizer joins the colon with what follows it, or has no token for a line break.
+pub fn closed_value(tokenizer: &LmTokenizer, name: &'static str, value: &str) -> Result<Vec<u32>> {
+    let newline = tokenizer.single("\n")?;
+    let head = tokenizer.encode(&format!("{name}:"))?;
+    let ids = tokenizer.encode(&format!("{name}: {value}\n"))?;
+    ids.strip_prefix(&head[..])
+        .filter(|ids| ids.len() > 1 && ids.last() == Some(&newline))
+        .map(<[u32]>::to_vec)
+        .ok_or_else(|| Error::LanguageModel {
+            field: name,
+            reason: format!("this tokenizer joins the value {value:?} with what stands beside it"),
+        })
+}
+
 impl Tree {
     /// The tree of `values` of field `name`, encoded as they stand after `name:`.
     ///
@@ -42,8 +59,6 @@ impl Tree {
         name: &'static str,
         values: impl IntoIterator<Item = String>,
     ) -> Result<Self> {
-        let newline = tokenizer.single("\n")?;
-        let head = tokenizer.encode(&format!("{name}:"))?;
         let empty = || Step {
             next: Vec::new(),
             allowed: TokenSet::new(tokenizer.vocabulary()),
@@ -52,18 +67,9 @@ impl Tree {
             nodes: vec![empty()],
         };
         for value in values {
-            let ids = tokenizer.encode(&format!("{name}: {value}\n"))?;
-            let Some((&last, body)) = ids
-                .strip_prefix(&head[..])
-                .and_then(|ids| ids.split_last())
-                .filter(|(last, _)| **last == newline)
-            else {
-                return Err(Error::LanguageModel {
-                    field: name,
-                    reason: format!(
-                        "this tokenizer joins the value {value:?} with what stands beside it"
-                    ),
-                });
+            let ids = closed_value(tokenizer, name, &value)?;
+            let Some((&last, body)) = ids.split_last() else {
+                continue;
             };
             let mut at = 0;
             for id in body {
