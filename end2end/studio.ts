@@ -24,10 +24,13 @@ export interface Note {
 /** A job as the API gives it; only what the tests look at. */
 export interface Job {
   id: string;
+  kind: 'generate' | 'format' | 'sample' | 'understand' | 'encode';
   state: 'queued' | 'running' | 'done' | 'failed' | 'cancelled' | 'interrupted';
   notes: Note[];
   params: Record<string, unknown>;
   song_ids: string[];
+  plan: { caption: string; lyrics: string; bpm: number | null } | null;
+  next_job_id: string | null;
 }
 
 /** A song as the API gives it; only what the tests look at. */
@@ -38,6 +41,8 @@ export interface Song {
   duration_secs: number;
   seed: number;
   audio_format: string;
+  plan?: { caption: string; bpm: number | null };
+  params: Record<string, unknown>;
 }
 
 /** The real program on a port of its own, with a folder of its own. */
@@ -101,6 +106,11 @@ export class Studio {
   /** Submits a run by the API. */
   async submit(params: Record<string, unknown>): Promise<Job> {
     return this.post<Job>('/api/v1/jobs', params);
+  }
+
+  /** The jobs, newest first. */
+  async jobs(): Promise<Job[]> {
+    return (await this.get<{ jobs: Job[] }>('/api/v1/jobs')).jobs;
   }
 
   /** The songs, newest first. */

@@ -22,6 +22,7 @@ pub mod select;
 pub mod slider;
 pub mod status_line;
 pub mod switch;
+pub mod text_area;
 pub mod theme;
 pub mod tier_card;
 pub mod transport;

@@ -288,7 +288,10 @@ mod tests {
             size_bytes: 1,
             seed: 1,
             params: GenerationParams::default(),
+            plan: None,
+            audio_codes: String::new(),
             provenance: Provenance {
+                lm: None,
                 app_version: "0".into(),
                 model: "m".into(),
                 device: "cpu".into(),

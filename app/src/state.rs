@@ -4,6 +4,8 @@
 //! follows `/api/v1/events` (a number that grows with every change) by fetching a fresh snapshot.
 //! Steps of a running job come by `/api/v1/jobs/{id}/events`. Signals are set only when a value changed.
 
+#[cfg(feature = "hydrate")]
+mod awaited;
 pub mod check;
 #[cfg(feature = "hydrate")]
 mod draft;
@@ -11,7 +13,11 @@ mod draft;
 pub mod early;
 #[cfg(feature = "hydrate")]
 pub mod events;
+pub mod fields;
+pub mod fill;
 pub mod form;
+pub mod lm;
+pub mod request;
 
 use acestep_domain::{
     UserError,

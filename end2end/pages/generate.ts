@@ -10,6 +10,14 @@ export class GeneratePage {
   readonly seed: Locator;
   readonly results: Locator;
   readonly status: Locator;
+  readonly description: Locator;
+  readonly format: Locator;
+  readonly writeAndGenerate: Locator;
+  readonly writeOnly: Locator;
+  readonly startSmallLm: Locator;
+  readonly plan: Locator;
+  readonly lmFold: Locator;
+  readonly writing: Locator;
 
   constructor(readonly page: Page) {
     this.caption = page.getByRole('textbox', { name: 'Caption', exact: true });
@@ -20,6 +28,14 @@ export class GeneratePage {
     this.seed = page.getByRole('textbox', { name: 'Seed', exact: true });
     this.results = page.getByRole('region', { name: 'Takes', exact: true });
     this.status = page.getByRole('region', { name: 'Service', exact: true });
+    this.description = page.getByRole('textbox', { name: 'Describe the song', exact: true });
+    this.format = page.getByRole('button', { name: 'Format with LM' });
+    this.writeAndGenerate = page.getByRole('button', { name: 'Write and generate' }).filter({ visible: true });
+    this.writeOnly = page.getByRole('button', { name: /^Write only/ });
+    this.startSmallLm = page.getByRole('button', { name: 'Start the small language model' }).filter({ visible: true }).first();
+    this.plan = page.getByRole('region', { name: 'What will happen' });
+    this.lmFold = page.locator('#f-lm');
+    this.writing = page.getByRole('log', { name: 'What the language model writes' });
   }
 
   /** Opens the page and waits until the browser has taken it over. */
@@ -32,6 +48,29 @@ export class GeneratePage {
   /** The button that starts a run: in the plan on a desk, in the bar on a phone. */
   get generate(): Locator {
     return this.page.getByRole('button', { name: /^Generate/ }).filter({ visible: true }).first();
+  }
+
+  /** Chooses how much is written. */
+  async mode(name: 'Simple' | 'Custom'): Promise<void> {
+    await this.page.getByRole('radio', { name, exact: true }).check({ force: true });
+  }
+
+  /** Opens the fold Language model. */
+  async openLmFold(): Promise<void> {
+    if (!(await this.lmFold.evaluate((fold) => (fold as HTMLDetailsElement).open))) {
+      await this.lmFold.locator('summary').click();
+    }
+  }
+
+  /** A switch of the fold Language model. */
+  lmSwitch(name: string): Locator {
+    // A switch says On or Off after its name.
+    return this.lmFold.getByRole('switch', { name: new RegExp(`^${name}`) });
+  }
+
+  /** The cards of what the language model wrote. */
+  get written(): Locator {
+    return this.results.getByRole('article').filter({ hasText: /^(Format|Write a song|Transcribe|Audio codes)/ });
   }
 
   /** The run in progress. */

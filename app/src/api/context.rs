@@ -21,3 +21,9 @@ pub(super) fn studio() -> Result<Studio, ApiError> {
 pub(super) fn user(error: acestep_studio::Error) -> ApiError {
     ApiError(error.into())
 }
+
+/// Keeps `fields` as the draft; what is not among them stays as it was.
+pub(super) fn lay_over_draft(studio: &Studio, fields: serde_json::Value) -> Result<(), ApiError> {
+    let draft = crate::state::fields::laid_over(studio.draft().map_err(user)?, fields);
+    studio.save_draft(&draft).map_err(user)
+}

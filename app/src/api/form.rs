@@ -29,10 +29,22 @@ pub async fn defaults() -> Result<GenerationParams, ApiError> {
 /// A whole song to start from, picked at random; the eight fields it describes.
 #[server(name = RandomExample, prefix = "/api/page")]
 pub async fn random_example() -> Result<acestep_domain::examples::CustomExample, ApiError> {
+    Ok(acestep_domain::examples::pick_custom(rolled()).clone())
+}
+
+/// A description to start from, picked at random.
+#[server(name = RandomDescription, prefix = "/api/page")]
+pub async fn random_description() -> Result<acestep_domain::examples::SimpleExample, ApiError> {
+    Ok(acestep_domain::examples::pick_simple(rolled()).clone())
+}
+
+/// A number nobody chose.
+#[cfg(feature = "ssr")]
+fn rolled() -> u64 {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();
-    Ok(acestep_domain::examples::pick_custom(u64::from(now.subsec_nanos())).clone())
+    u64::from(now.subsec_nanos())
 }
 
 /// Puts a song's settings into the form.
@@ -40,7 +52,21 @@ pub async fn random_example() -> Result<acestep_domain::examples::CustomExample,
 pub async fn restore(song_id: String) -> Result<GenerationParams, ApiError> {
     let studio = super::context::studio()?;
     let params = studio.song(&song_id).map_err(super::context::user)?.params;
-    let form = crate::state::form::fields_from_params(&params);
-    studio.save_draft(&form).map_err(super::context::user)?;
+    let fields = crate::state::fields::fields_to_restore(&params);
+    super::context::lay_over_draft(&studio, fields)?;
     Ok(params)
+}
+
+/// Puts a song's audio codes into the form; gives them.
+#[server(prefix = "/api/page")]
+pub async fn use_codes(song_id: String) -> Result<String, ApiError> {
+    let studio = super::context::studio()?;
+    let codes = studio
+        .song(&song_id)
+        .map_err(super::context::user)?
+        .audio_codes;
+    if let Some((_, fields)) = crate::state::fill::fields_from_codes(&codes) {
+        super::context::lay_over_draft(&studio, fields)?;
+    }
+    Ok(codes)
 }

@@ -7,14 +7,34 @@ use leptos::prelude::*;
 
 use super::ApiError;
 
-/// Queues a run from the fields of the form, by parameter key. Also remembers the form as the draft,
-/// so a browser without scripts gets it back with the page.
+/// Queues what the pressed button asks for, from the fields of the form. Also remembers the form as the
+/// draft, so a browser without scripts gets it back with the page.
 #[server(prefix = "/api/page")]
 pub async fn submit(#[server(flatten)] form: HashMap<String, String>) -> Result<Job, ApiError> {
     let studio = super::context::studio()?;
-    let params = crate::state::form::params_from_fields(form);
-    studio.save_draft(&params).map_err(super::context::user)?;
-    studio.submit(&params).map_err(super::context::user)
+    let (form, request) = crate::state::request::draft_and_request(form);
+    super::context::lay_over_draft(&studio, form)?;
+    studio.submit(&request).map_err(super::context::user)
+}
+
+/// Queues a job that listens to a song of the library: `understand` or `encode`.
+#[server(prefix = "/api/page")]
+pub async fn listen(kind: String, song_id: String) -> Result<Job, ApiError> {
+    let request = serde_json::json!({ "kind": kind, "song_id": song_id });
+    super::context::studio()?
+        .submit(&request)
+        .map_err(super::context::user)
+}
+
+/// Puts what a job of the language model wrote into the form.
+#[server(prefix = "/api/page")]
+pub async fn use_written(job_id: String) -> Result<Job, ApiError> {
+    let studio = super::context::studio()?;
+    let job = studio.job(&job_id).map_err(super::context::user)?;
+    if let Some((_, fields)) = crate::state::fill::fields_from_job(&job) {
+        super::context::lay_over_draft(&studio, fields)?;
+    }
+    Ok(job)
 }
 
 /// One job.

@@ -30,6 +30,20 @@ pub async fn initialize_form(
         .map_err(super::context::user)
 }
 
+/// Loads the language model inside the program beside what runs.
+#[server(prefix = "/api/page")]
+pub async fn start_small_lm() -> Result<(), ApiError> {
+    let studio = super::context::studio()?;
+    let config = crate::state::lm::with_small_lm(&studio.status()).ok_or_else(|| {
+        acestep_domain::UserError::new(
+            "not_found",
+            "This build has no language model inside.",
+            "Choose one in Service Configuration.",
+        )
+    })?;
+    studio.initialize(config).map_err(super::context::user)
+}
+
 /// Stops loading.
 #[server(prefix = "/api/page")]
 pub async fn cancel_initialize() -> Result<(), ApiError> {

@@ -37,7 +37,11 @@ pub fn Stages(
 ) -> impl IntoView {
     let count = Memo::new(move |_| stages.with(Vec::len));
     view! {
-        <ol class=move || if count.get() == 4 { "stages stages--four" } else { "stages" }>
+        <ol class=move || match count.get() {
+            0..=2 => "stages stages--few",
+            3..=4 => "stages stages--four",
+            _ => "stages",
+        }>
             <For each=move || 0..count.get() key=|index| *index let:index>
                 <Stage stage=Memo::new(move |_| stages.with(|stages| stages.get(index).cloned())) />
             </For>

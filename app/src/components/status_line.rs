@@ -3,7 +3,7 @@
 use acestep_domain::{
     capabilities::DeviceKind,
     service::{ServiceState, ServiceStatus},
-    tier::{GpuTier, LmSize},
+    tier::GpuTier,
 };
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
@@ -159,14 +159,11 @@ fn model_text(status: &ServiceStatus, locale: Locale) -> String {
 }
 
 fn lm_text(status: &ServiceStatus, locale: Locale) -> String {
-    let chosen = status
-        .resolved
-        .as_ref()
-        .and_then(|resolved| resolved.lm_model_path.as_deref())
-        .map(|name| LmSize::from_name(name).as_str());
-    match chosen {
-        Some(size) if status.lm_loaded => size.to_owned(),
-        Some(size) => td_string!(locale, frame.lm_later, name = size),
+    match &status.lm {
+        Some(lm) if lm.built_in => {
+            td_string!(locale, frame.model_built_in, name = lm.name.clone()).clone()
+        }
+        Some(lm) => lm.name.clone(),
         None => td_string!(locale, frame.lm_off).to_owned(),
     }
 }

@@ -2,18 +2,24 @@
 
 pub mod bottom;
 pub mod composer;
+pub mod filled;
 pub mod folds;
 pub mod job;
+pub mod language_model;
 pub mod latest;
+pub mod lm_needed;
 pub mod numbers;
 pub mod plan;
 pub mod runs;
 pub mod sampler;
+pub mod simple;
 pub mod take;
 pub mod text;
 pub mod words;
+pub mod writing;
+pub mod written;
 
-use acestep_domain::service::ServiceStatus;
+use acestep_domain::{job::JobKind, service::ServiceStatus};
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
@@ -73,8 +79,16 @@ fn answer(submit: ServerAction<Submit>, store: StudioStore) {
         form.refusal.set(Some(error.0));
     }
     Effect::new(move |_| match submit.value().get() {
-        Some(Ok(_)) => {
+        Some(Ok(job)) => {
             form.refusal.set(None);
+            let comes_back = match job.kind {
+                JobKind::Format => true,
+                JobKind::Sample => !job.then_generate,
+                _ => false,
+            };
+            if comes_back {
+                form.awaited.set(Some(job.id));
+            }
             store.refresh();
         }
         Some(Err(error)) => form.refusal.set(Some(error.0)),

@@ -73,7 +73,8 @@ fn follow_defaults(form: Form) {
     });
 }
 
-fn storage() -> Option<web_sys::Storage> {
+/// What a tab remembers.
+pub(super) fn storage() -> Option<web_sys::Storage> {
     window().session_storage().ok().flatten()
 }
 

@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::HashMap};
 
 use wasm_bindgen::JsCast;
 
-use super::form::{SWITCHES, TEXTS};
+use super::fields::{RADIOS, SWITCHES, TEXTS};
 
 thread_local! {
     static FOUND: RefCell<HashMap<&'static str, String>> = RefCell::default();
@@ -31,6 +31,16 @@ pub fn collect() {
             continue;
         };
         found.insert(key, value);
+    }
+    for key in RADIOS {
+        let chosen = document
+            .query_selector(&format!("input[name={key}]:checked"))
+            .ok()
+            .flatten()
+            .and_then(|element| element.dyn_into::<web_sys::HtmlInputElement>().ok());
+        if let Some(input) = chosen {
+            found.insert(key, input.value());
+        }
     }
     for key in SWITCHES {
         if let Some(input) = document

@@ -29,7 +29,7 @@ pub fn follow(store: StudioStore) {
             .with_untracked(|jobs| jobs.iter().find(|job| job.id == id).map(|job| job.last_seq))
             .unwrap_or_default();
         let stream = EventSource::new(&format!("/api/v1/jobs/{id}/events?after={after}")).ok()?;
-        for kind in ["progress", "state", "note", "song", "error"] {
+        for kind in ["progress", "state", "note", "plan", "song", "error"] {
             let (id, source) = (id.clone(), stream.clone());
             listen(&stream, kind, move |event| {
                 // The browser's own "error" (a broken line) carries no data; it reconnects by itself.

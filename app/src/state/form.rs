@@ -1,64 +1,45 @@
 //! The one store of the Generation form: what is typed, key by key, exactly as typed.
 //!
 //! Values are text (switches: on or off), so a half-written or wrong value survives reload. Reading them
-//! is `acestep-domain`'s work, in [`super::check`].
+//! is `acestep-domain`'s work, in [`super::check`]; text and JSON meet in [`super::fields`].
 
-use std::collections::HashMap;
-
-use acestep_domain::{
-    generation::{GenerationParams, clamp::minutes},
-    metadata::Language,
-};
+use acestep_domain::{UserError, generation::GenerationParams, job::JobId};
 use leptos::prelude::*;
 use serde_json::{Map, Value};
 
-use super::{StudioStore, check::Checked};
-
-/// Fields with text, by parameter key.
-pub const TEXTS: [&str; 16] = [
-    "caption",
-    "lyrics",
-    "vocal_language",
-    "bpm",
-    "keyscale",
-    "timesignature",
-    "duration",
-    "batch_size",
-    "seed",
-    "inference_steps",
-    "guidance_scale",
-    "cfg_interval_start",
-    "cfg_interval_end",
-    "shift",
-    "timesteps",
-    "audio_format",
-];
-
-/// Fields that are on or off or one of two (`infer_method` is text behind radios).
-pub const SWITCHES: [&str; 3] = ["instrumental", "use_adg", "normalize"];
-
-/// Radios.
-pub const RADIOS: [&str; 1] = ["infer_method"];
-
-/// Name of the hidden field that lists the switches a form shows: a browser sends nothing for "off".
-pub const SHOWN_SWITCHES: &str = "switches";
+use super::{
+    StudioStore,
+    check::Checked,
+    fields::{
+        CUSTOM, RADIOS, SIMPLE, SWITCHES, TEXTS, fields_from_params, fields_to_restore, on, shown,
+        wire,
+    },
+    fill::{Filled, FilledBy},
+    request::{Wish, parameters},
+};
 
 /// The form's signals. Cheap to copy.
 #[derive(Debug, Clone, Copy)]
 pub struct Form {
-    texts: [RwSignal<String>; 16],
-    switches: [RwSignal<bool>; 3],
-    radios: [RwSignal<String>; 1],
+    texts: [RwSignal<String>; TEXTS.len()],
+    switches: [RwSignal<bool>; SWITCHES.len()],
+    radios: [RwSignal<String>; RADIOS.len()],
     /// What the domain says about the values as they stand.
     pub checked: Memo<Checked>,
     /// A refusal of the studio, until the next change or submission.
-    pub refusal: RwSignal<Option<acestep_domain::UserError>>,
+    pub refusal: RwSignal<Option<UserError>>,
+    /// The job whose text goes into the form when it is written.
+    pub awaited: RwSignal<Option<JobId>>,
+    /// What was put into the form last, with what stood there before.
+    pub filled: RwSignal<Option<Filled>>,
 }
 
 impl Form {
     /// A form with the kept draft over the defaults of the loaded model.
     pub fn new(store: StudioStore, draft: Option<&Value>) -> Self {
         let mut fields = store.defaults.with_untracked(fields_from_params);
+        fields["mode"] = Value::from(CUSTOM);
+        fields["simple_language"] = Value::from("unknown");
         if let (Some(fields), Some(Value::Object(draft))) = (fields.as_object_mut(), draft) {
             for (key, value) in draft {
                 fields.insert(key.clone(), value.clone());
@@ -69,11 +50,9 @@ impl Form {
         let radios = RADIOS.map(text);
         let switches = SWITCHES.map(|key| RwSignal::new(on(&fields, key)));
         let checked = Memo::new(move |_| {
-            Checked::new(
-                &json(&texts, &switches, &radios),
-                store.defaults.get(),
-                store.bounds(),
-            )
+            let form = json(&texts, &switches, &radios);
+            let asked = parameters(&form, Wish::of_mode(&form));
+            Checked::new(&asked, store.defaults.get(), store.bounds())
         });
         Self {
             texts,
@@ -81,6 +60,8 @@ impl Form {
             radios,
             checked,
             refusal: RwSignal::new(None),
+            awaited: RwSignal::new(None),
+            filled: RwSignal::new(None),
         }
     }
 
@@ -116,6 +97,31 @@ impl Form {
     /// All values as a JSON object by parameter key; tracks every field.
     pub fn json(self) -> Value {
         json(&self.texts, &self.switches, &self.radios)
+    }
+
+    /// A description is enough.
+    pub fn is_simple(self) -> bool {
+        self.text("mode").with(|mode| mode == SIMPLE)
+    }
+
+    /// Puts `fields` into the form; what stood there comes back with Undo.
+    pub fn fill(self, by: FilledBy, fields: &Value) {
+        let before = untrack(|| self.json());
+        self.apply(fields);
+        self.filled.set(Some(Filled { by, before }));
+    }
+
+    /// Takes a song's settings up.
+    pub fn restore(self, params: &GenerationParams) {
+        self.fill(FilledBy::Song, &fields_to_restore(params));
+    }
+
+    /// Takes the last [`Self::fill`] back.
+    pub fn undo(self) {
+        if let Some(filled) = self.filled.get_untracked() {
+            self.apply(&filled.before);
+            self.filled.set(None);
+        }
     }
 
     /// Takes over `fields`; keys that are absent keep.
@@ -159,7 +165,10 @@ impl Form {
     /// Keeps the draft on the server and follows the loaded model's defaults; acts in the browser only.
     pub fn keep(self) {
         #[cfg(feature = "hydrate")]
-        super::draft::keep(self);
+        {
+            super::draft::keep(self);
+            super::awaited::follow(self);
+        }
     }
 }
 
@@ -182,154 +191,4 @@ fn json(
         object.insert((*key).to_owned(), Value::Bool(signal.get()));
     }
     Value::Object(object)
-}
-
-/// A typed text as the reader of parameters takes it: `4:00` is a length in seconds.
-fn wire(key: &str, text: String) -> Value {
-    if key == "duration"
-        && let Some(secs) = seconds(&text)
-    {
-        return Value::from(secs);
-    }
-    Value::String(text)
-}
-
-/// Seconds of `4:00`, `1:02.5` or `90`.
-pub fn seconds(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let secs = match text.split_once(':') {
-        Some((minutes, rest)) => {
-            let minutes: u32 = minutes.trim().parse().ok()?;
-            let rest: f64 = rest.trim().parse().ok()?;
-            f64::from(minutes) * 60.0 + (0.0..60.0).contains(&rest).then_some(rest)?
-        }
-        None => text.parse().ok()?,
-    };
-    (secs.is_finite() && secs > 0.0).then_some(secs)
-}
-
-/// The text a control shows for a value of the wire.
-fn shown(fields: &Value, key: &str) -> String {
-    match (&fields[key], key) {
-        (Value::String(text), "vocal_language") => Language::parse(text)
-            .map_or_else(|_| text.clone(), |language| language.code().to_owned()),
-        (Value::String(text), _) => text.clone(),
-        (Value::Number(number), "duration") => number
-            .as_f64()
-            .filter(|secs| *secs > 0.0)
-            .map(minutes)
-            .unwrap_or_default(),
-        (Value::Number(number), "seed" | "bpm") if number.as_f64() == Some(-1.0) => String::new(),
-        (Value::Number(number), _) => number.as_f64().unwrap_or_default().to_string(),
-        (Value::Array(items), _) => items
-            .iter()
-            .map(|item| {
-                item.as_str()
-                    .map_or_else(|| item.to_string(), str::to_owned)
-            })
-            .collect::<Vec<_>>()
-            .join(", "),
-        _ => String::new(),
-    }
-}
-
-fn on(fields: &Value, key: &str) -> bool {
-    match &fields[key] {
-        Value::Bool(on) => *on,
-        Value::String(text) => matches!(text.as_str(), "true" | "on" | "1"),
-        _ => false,
-    }
-}
-
-/// The form's fields for `params`.
-pub fn fields_from_params(params: &GenerationParams) -> Value {
-    let all = serde_json::to_value(params).unwrap_or_default();
-    let mut object = Map::new();
-    for key in TEXTS.iter().chain(&RADIOS) {
-        object.insert((*key).to_owned(), wire(key, shown(&all, key)));
-    }
-    for key in SWITCHES {
-        object.insert(key.to_owned(), Value::Bool(on(&all, key)));
-    }
-    Value::Object(object)
-}
-
-/// The JSON of a form as a browser posts it: switches it shows and does not send are off.
-pub fn params_from_fields(mut form: HashMap<String, String>) -> Value {
-    let shown = form.remove(SHOWN_SWITCHES).unwrap_or_default();
-    let mut object = Map::new();
-    for key in shown.split(',').filter(|key| SWITCHES.contains(key)) {
-        let sent = form.remove(key).is_some_and(|value| value != "false");
-        object.insert(key.to_owned(), Value::Bool(sent));
-    }
-    // The encoding of server functions may add a pair without a name.
-    for (key, text) in form
-        .into_iter()
-        .filter(|(key, _)| key.starts_with(|c: char| c.is_ascii_alphabetic()))
-    {
-        let value = wire(&key, text);
-        object.insert(key, value);
-    }
-    Value::Object(object)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn lengths_as_people_write_them() {
-        for (text, secs) in [
-            ("4:00", Some(240.0)),
-            ("1:02.5", Some(62.5)),
-            (" 90 ", Some(90.0)),
-            ("0:07", Some(7.0)),
-            ("", None),
-            ("4:75", None),
-            ("-3", None),
-            ("long", None),
-            ("inf", None),
-        ] {
-            assert_eq!(seconds(text), secs, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn settings_of_a_song_survive_the_way_through_the_form() {
-        let params = GenerationParams {
-            caption: "slow piano".into(),
-            duration_secs: Some(62.5),
-            seeds: vec![7, 8],
-            batch_size: 2,
-            bpm: Some(acestep_domain::metadata::Bpm(92)),
-            keyscale: acestep_domain::metadata::KeyScale::parse("F# minor").ok(),
-            timesteps: Some(vec![1.0, 0.5]),
-            normalize: false,
-            instrumental: true,
-            ..GenerationParams::default()
-        };
-        let fields = fields_from_params(&params);
-        let read = acestep_domain::generation::read::params_from_json(
-            &fields,
-            GenerationParams::default(),
-        )
-        .unwrap();
-        assert_eq!((read.params, read.errors), (params, vec![]));
-    }
-
-    #[test]
-    fn a_switch_that_is_shown_and_not_sent_is_off() {
-        let form = HashMap::from([
-            ("caption".to_owned(), "x".to_owned()),
-            ("duration".to_owned(), "0:30".to_owned()),
-            ("instrumental".to_owned(), "true".to_owned()),
-            ("switches".to_owned(), "instrumental,normalize".to_owned()),
-        ]);
-        assert_eq!(
-            params_from_fields(form),
-            json!({ "caption": "x", "duration": 30.0, "instrumental": true, "normalize": false })
-        );
-    }
 }

@@ -7,7 +7,7 @@ use super::{FORM, words};
 use crate::{
     i18n::{t, t_string, use_i18n},
     pages::service,
-    state::StudioStore,
+    state::{StudioStore, form::Form},
 };
 
 /// Song or takes; the style sheet follows the radios, with or without scripts.
@@ -54,6 +54,7 @@ pub fn ViewSwitch() -> impl IntoView {
 pub fn BottomBar() -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
+    let form = Form::expect();
     let fraction = Memo::new(move |_| words::fraction(store));
     // While the panel is open, its main action is the page's.
     let starts = Memo::new(move |_| {
@@ -90,9 +91,17 @@ pub fn BottomBar() -> impl IntoView {
                             class="button button--primary button--large"
                             type="submit"
                             form=FORM
-                            disabled=move || !store.is_ready()
+                            disabled=move || {
+                                !store.is_ready() || (form.is_simple() && !store.has_lm())
+                            }
                         >
-                            {t!(i18n, common.generate)}
+                            {move || {
+                                if form.is_simple() {
+                                    t_string!(i18n, lm.write_and_generate)
+                                } else {
+                                    t_string!(i18n, common.generate)
+                                }
+                            }}
                         </button>
                     }
                 }

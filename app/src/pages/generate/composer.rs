@@ -2,12 +2,19 @@
 
 use leptos::{form::ActionForm, prelude::*};
 
-use super::{FORM, folds::Folds, numbers::Numbers, plan::PlanBox, text};
+use super::{
+    FORM, filled::FilledNote, folds::Folds, numbers::Numbers, plan::PlanBox, simple::Simple, text,
+};
 use crate::{
     api::jobs::Submit,
-    components::icon::Icon,
+    components::{icon::Icon, segmented::Segmented},
     i18n::{t, t_string, use_i18n},
-    state::form::{SHOWN_SWITCHES, SWITCHES},
+    state::{
+        StudioStore,
+        fields::{CUSTOM, LM_SWITCHES, SHOWN_SWITCHES, SIMPLE, SWITCHES},
+        form::Form,
+    },
+    word,
 };
 
 /// The composer. Every control is a native element, so the form works before the program arrives.
@@ -17,7 +24,17 @@ pub fn Composer(
     submit: ServerAction<Submit>,
 ) -> impl IntoView {
     let i18n = use_i18n();
+    let store = StudioStore::expect();
     let explain = RwSignal::new(false);
+    // A control that is off is not sent, and must not be read as switched off.
+    let shown = move || {
+        let with_lm = store.has_lm();
+        SWITCHES
+            .into_iter()
+            .filter(|key| with_lm || !LM_SWITCHES.contains(key))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
     view! {
         <ActionForm
             action=submit
@@ -25,7 +42,9 @@ pub fn Composer(
             attr:id=FORM
             attr:aria-label=move || t_string!(i18n, generate.song)
         >
-            <input type="hidden" name=SHOWN_SWITCHES value=SWITCHES.join(",") />
+            // Enter in a field presses a form's first button; this one asks for what the mode is for.
+            <button type="submit" hidden></button>
+            <input type="hidden" name=SHOWN_SWITCHES value=shown />
             <div class="composer__head">
                 <fieldset class="segmented segmented--plain">
                     <legend class="visually-hidden">{t!(i18n, params.task_type.label)}</legend>
@@ -40,27 +59,65 @@ pub fn Composer(
                         <span class="segmented__text">{t!(i18n, generate.new_song)}</span>
                     </label>
                 </fieldset>
-                <button
-                    type="button"
-                    class="button button--quiet button--small needs-script"
-                    aria-pressed=move || explain.get().to_string()
-                    on:click=move |_| explain.update(|on| *on = !*on)
-                >
-                    <Icon name="help" />
-                    {t!(i18n, generate.explain)}
-                </button>
+                <div class="composer__tools">
+                    <button
+                        type="button"
+                        class="button button--quiet button--small needs-script"
+                        aria-pressed=move || explain.get().to_string()
+                        on:click=move |_| explain.update(|on| *on = !*on)
+                    >
+                        <Icon name="help" />
+                        {t!(i18n, generate.explain)}
+                    </button>
+                    <Mode />
+                </div>
             </div>
             <div
                 class="composer__body"
                 data-explain=move || if explain.get() { "on" } else { "off" }
             >
-                <text::Caption />
-                <text::Lyrics />
+                <FilledNote />
+                <div class="composer__simple">
+                    <Simple />
+                </div>
+                <div class="composer__custom">
+                    <text::Caption />
+                    <text::Lyrics />
+                </div>
                 <Numbers />
-                <Folds />
+                <div class="composer__custom">
+                    <Folds />
+                </div>
             </div>
             <PlanBox pending=submit.pending() />
         </ActionForm>
+    }
+    .into_any()
+}
+
+/// Simple or Custom; the style sheet follows the radios, with or without scripts.
+#[component]
+fn Mode() -> impl IntoView {
+    let i18n = use_i18n();
+    let choices = Signal::derive(move || {
+        vec![
+            (
+                SIMPLE.to_owned(),
+                t_string!(i18n, lm.mode.simple).to_owned(),
+            ),
+            (
+                CUSTOM.to_owned(),
+                t_string!(i18n, lm.mode.custom).to_owned(),
+            ),
+        ]
+    });
+    view! {
+        <Segmented
+            id="mode"
+            value=Form::expect().text("mode")
+            choices
+            legend=word!(i18n, lm.mode.label)
+        />
     }
     .into_any()
 }

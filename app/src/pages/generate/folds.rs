@@ -6,7 +6,7 @@ use acestep_domain::{
 };
 use leptos::prelude::*;
 
-use super::{numbers::notes_for, sampler::Sampler};
+use super::{language_model::LanguageModelFold, numbers::notes_for, sampler::Sampler};
 use crate::{
     components::{
         field::Field,
@@ -20,14 +20,15 @@ use crate::{
     word,
 };
 
-/// Music, Sampler, Output.
+/// Music, Language model, Sampler, Output.
 #[component]
 pub fn Folds() -> impl IntoView {
     view! {
         <div class="folds">
             <Music />
-            <Output />
+            <LanguageModelFold />
             <SamplerFold />
+            <Output />
         </div>
     }
     .into_any()

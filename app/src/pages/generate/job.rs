@@ -2,12 +2,16 @@
 
 use acestep_domain::{
     event::{Progress, Stage},
-    job::Job,
+    job::{Job, JobKind},
     library::Song,
 };
 use leptos::{form::ActionForm, prelude::*};
 
-use super::{take::Take, words};
+use super::{
+    take::Take,
+    words,
+    writing::{self, WritingNow},
+};
 use crate::{
     api::jobs::Cancel,
     components::{
@@ -19,26 +23,25 @@ use crate::{
     state::StudioStore,
 };
 
-/// Stages of a run without and with the language model.
-fn rail(with_lm: bool) -> Vec<Stage> {
-    let all = [
-        Stage::Prepare,
-        Stage::LanguageModel,
-        Stage::Diffusion,
-        Stage::Decode,
-        Stage::Save,
-    ];
-    all.into_iter()
-        .filter(|stage| with_lm || *stage != Stage::LanguageModel)
-        .collect()
+/// Stages of a job, in their order. The language model plans before anything else is prepared.
+fn rail(kind: JobKind, with_lm: bool) -> &'static [Stage] {
+    use Stage::{Decode, Diffusion, Encode, LanguageModel, Prepare, Save};
+    match kind {
+        JobKind::Generate if with_lm => &[LanguageModel, Prepare, Diffusion, Decode, Save],
+        JobKind::Generate => &[Prepare, Diffusion, Decode, Save],
+        JobKind::Format | JobKind::Sample => &[LanguageModel],
+        JobKind::Understand => &[Encode, LanguageModel],
+        JobKind::Encode => &[Encode],
+    }
 }
 
-/// Where `stage` is when the run is at `now`.
-fn place(stage: Stage, now: Option<&Progress>) -> (StageState, f32) {
-    let Some(now) = now else {
+/// Where the stage at `index` of `rail` is when the run is at `now`.
+fn place(rail: &[Stage], index: usize, now: Option<&Progress>) -> (StageState, f32) {
+    let here = now.and_then(|now| rail.iter().position(|stage| *stage == now.stage));
+    let (Some(now), Some(here)) = (now, here) else {
         return (StageState::Wait, 0.0);
     };
-    match stage.cmp(&now.stage) {
+    match index.cmp(&here) {
         std::cmp::Ordering::Less => (StageState::Done, 100.0),
         std::cmp::Ordering::Greater => (StageState::Wait, 0.0),
         std::cmp::Ordering::Equal => {
@@ -46,6 +49,15 @@ fn place(stage: Stage, now: Option<&Progress>) -> (StageState, f32) {
             (StageState::Now, (share * 100.0).clamp(0.0, 100.0))
         }
     }
+}
+
+/// Stages of `job`: the language model's only where it is asked.
+fn rail_of(job: Option<&Job>, lm_loaded: bool) -> &'static [Stage] {
+    let Some(job) = job else {
+        return rail(JobKind::Generate, false);
+    };
+    let asked = job.params.lm_plans() || job.params.lm_writes_codes() || job.plan.is_some();
+    rail(job.kind, lm_loaded && asked)
 }
 
 /// The card.
@@ -66,12 +78,14 @@ pub fn RunningJob(
     });
     let lm = Memo::new(move |_| store.status.with(|status| status.lm_loaded));
     let progress = Memo::new(move |_| words::progress(store));
+    let rail = Memo::new(move |_| job.with(|job| rail_of(job.as_ref(), lm.get())));
     let stages = Memo::new(move |_| {
+        let rail = rail.get();
         progress.with(|now| {
-            rail(lm.get())
-                .into_iter()
-                .map(|stage| {
-                    let (state, percent) = place(stage, now.as_ref());
+            rail.iter()
+                .enumerate()
+                .map(|(index, &stage)| {
+                    let (state, percent) = place(rail, index, now.as_ref());
                     let figures = now.as_ref().filter(|_| state == StageState::Now);
                     StageView {
                         name: words::stage(i18n, stage),
@@ -88,7 +102,17 @@ pub fn RunningJob(
             .with(|now| now.as_ref().and_then(|now| now.eta_secs))
             .map(|secs| t_string!(i18n, generate.left, time = words::about(i18n, secs)))
     };
-    let title = move || job.with(|job| job.as_ref().map(|job| words::job_title(i18n, job)));
+    let title = move || job.with(|job| job.as_ref().map(|job| words::job_title(i18n, store, job)));
+    let kind = Memo::new(move |_| job.with(|job| job.as_ref().map(|job| job.kind)));
+    let makes_songs = Memo::new(move |_| kind.get() == Some(JobKind::Generate));
+    let kind_name = move || kind.get().and_then(|kind| words::kind(i18n, kind));
+    let wrote = Memo::new(move |_| {
+        job.with(|job| {
+            let job = job.as_ref()?;
+            let facts = words::plan_facts_beside(job.plan.as_ref()?, &job.params);
+            (!facts.is_empty()).then(|| facts.join(", "))
+        })
+    });
     let notes = Memo::new(move |_| {
         job.with(|job| job.as_ref().map(|job| job.notes.clone()))
             .unwrap_or_default()
@@ -99,6 +123,7 @@ pub fn RunningJob(
                 <h2 class="job__title" id="job-title">
                     <bdi>{title}</bdi>
                 </h2>
+                {move || kind_name().map(|name| view! { <span class="badge">{name}</span> })}
                 <p class="job__eta">
                     <strong>{eta}</strong>
                 </p>
@@ -111,10 +136,25 @@ pub fn RunningJob(
                 </ActionForm>
             </header>
             <Stages stages />
+            <WritingNow progress />
+            {move || {
+                wrote
+                    .get()
+                    .map(|what| {
+                        view! {
+                            <p class="job__note note note--info">
+                                <Icon name="info" />
+                                <span>{t_string!(i18n, lm.wrote, what = what)}</span>
+                            </p>
+                        }
+                    })
+            }}
             <div class="job__note" hidden=move || notes.with(Vec::is_empty)>
                 <Notes notes />
             </div>
-            <JobTakes job />
+            <Show when=move || makes_songs.get()>
+                <JobTakes job />
+            </Show>
         </article>
     }
     .into_any()
@@ -128,6 +168,7 @@ fn detail(i18n: words::Words, now: &Progress) -> String {
         Stage::Decode | Stage::Encode => {
             t_string!(i18n, generate.tile_of, n = now.done, all = now.total)
         }
+        Stage::LanguageModel => writing::detail(i18n, now),
         _ if now.total > 1 => t_string!(i18n, generate.part_of, n = now.done, all = now.total),
         _ => String::new(),
     }
@@ -185,20 +226,42 @@ fn JobTakes(job: Memo<Option<Job>>) -> impl IntoView {
 mod tests {
     use super::*;
 
-    #[test]
-    fn stages_before_are_done_and_stages_after_wait() {
-        let now = Progress {
-            stage: Stage::Diffusion,
+    fn at(stage: Stage) -> Progress {
+        Progress {
+            stage,
             item: 0,
             done: 2,
             total: 8,
             fraction: 0.3,
             eta_secs: None,
-        };
-        assert_eq!(place(Stage::Prepare, Some(&now)), (StageState::Done, 100.0));
-        assert_eq!(place(Stage::Diffusion, Some(&now)), (StageState::Now, 25.0));
-        assert_eq!(place(Stage::Save, Some(&now)), (StageState::Wait, 0.0));
-        assert_eq!(place(Stage::Prepare, None), (StageState::Wait, 0.0));
-        assert_eq!(rail(false).len(), 4);
+            writing: None,
+        }
+    }
+
+    #[test]
+    fn stages_before_are_done_and_stages_after_wait() {
+        let rail = rail(JobKind::Generate, false);
+        let now = at(Stage::Diffusion);
+        assert_eq!(place(rail, 0, Some(&now)), (StageState::Done, 100.0));
+        assert_eq!(place(rail, 1, Some(&now)), (StageState::Now, 25.0));
+        assert_eq!(place(rail, 3, Some(&now)), (StageState::Wait, 0.0));
+        assert_eq!(place(rail, 0, None), (StageState::Wait, 0.0));
+    }
+
+    #[test]
+    fn listening_comes_before_writing_down() {
+        let rail = rail(JobKind::Understand, true);
+        let now = at(Stage::LanguageModel);
+        assert_eq!(place(rail, 0, Some(&now)), (StageState::Done, 100.0));
+        assert_eq!(place(rail, 1, Some(&now)), (StageState::Now, 25.0));
+    }
+
+    #[test]
+    fn a_stage_that_is_not_drawn_moves_nothing() {
+        let rail = rail(JobKind::Format, true);
+        assert_eq!(
+            place(rail, 0, Some(&at(Stage::Load))),
+            (StageState::Wait, 0.0)
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! What was made: the latest run whole, older songs as rows.
 
-use acestep_domain::library::Song;
+use acestep_domain::{
+    job::{Job, JobKind, JobState},
+    library::Song,
+};
 use leptos::prelude::*;
 
 use super::take::{Take, TakeRow};
@@ -20,7 +23,7 @@ pub fn Songs() -> impl IntoView {
         split(&store.songs.get(), running.as_deref())
     });
     let none = Memo::new(move |_| {
-        store.songs.with(Vec::is_empty) && store.running().is_none() && store.queue().is_empty()
+        store.songs.with(Vec::is_empty) && store.jobs.with(|jobs| !jobs.iter().any(is_seen))
     });
     let latest = Memo::new(move |_| parts.with(|(latest, _)| !latest.is_empty()));
     let older = Memo::new(move |_| parts.with(|(_, older)| !older.is_empty()));
@@ -54,6 +57,11 @@ pub fn Songs() -> impl IntoView {
         </For>
     }
     .into_any()
+}
+
+/// The job has a place in the column.
+fn is_seen(job: &Job) -> bool {
+    !job.state.is_final() || (job.kind != JobKind::Generate && job.state == JobState::Done)
 }
 
 /// Songs of the latest finished run in the order of its takes, and all others; the running job's are

@@ -17,15 +17,12 @@ use crate::{
         slider::{Beyond, Range, Slider},
     },
     i18n::{t, t_string, use_i18n},
-    state::{
-        StudioStore,
-        form::{Form, seconds},
-    },
+    state::{StudioStore, fields::seconds, form::Form},
     word,
 };
 
 /// Fields of this block, in reading order.
-const KEYS: [&str; 4] = ["duration", "batch_size", "bpm", "seed"];
+pub const KEYS: [&str; 4] = ["duration", "batch_size", "bpm", "seed"];
 
 /// Notes the domain would make about `key`, but for the length of Auto, which stands in its place already.
 pub fn notes_for(key: &'static str) -> Signal<Vec<Note>> {
@@ -104,7 +101,8 @@ fn limits(bounds: Bounds) -> ((f64, usize), (f64, usize)) {
 fn Length() -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let value = Form::expect().text("duration");
+    let form = Form::expect();
+    let value = form.text("duration");
     let bounds = Memo::new(move |_| store.bounds());
     let range = Memo::new(move |_| Range {
         min: 5.0,
@@ -137,7 +135,11 @@ fn Length() -> impl IntoView {
             label=word!(i18n, params.duration.label)
             value
             placeholder=Signal::derive(move || {
-                t_string!(i18n, generate.auto_length, time = minutes(AUTO_DURATION_SECS.min(range.get().max)))
+                if lm_fills(store, form) {
+                    t_string!(i18n, lm.picks).to_owned()
+                } else {
+                    t_string!(i18n, generate.auto_length, time = minutes(AUTO_DURATION_SECS.min(range.get().max)))
+                }
             })
             auto=Signal::derive(move || Auto {
                 word: t_string!(i18n, common.auto).to_string(),
@@ -158,6 +160,12 @@ fn Length() -> impl IntoView {
         </Readout>
     }
     .into_any()
+}
+
+/// The language model fills what is left open.
+fn lm_fills(store: StudioStore, form: Form) -> bool {
+    let plans = form.checked.with(|checked| checked.params.lm_plans());
+    store.has_lm() && (plans || form.is_simple())
 }
 
 /// A limit in words: `4 min`, `1:30`.
@@ -245,12 +253,21 @@ fn Takes() -> impl IntoView {
 #[component]
 fn Tempo() -> impl IntoView {
     let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let form = Form::expect();
     view! {
         <Readout
             id="bpm"
             label=word!(i18n, params.bpm.label)
-            value=Form::expect().text("bpm")
-            placeholder=word!(i18n, generate.model_picks)
+            value=form.text("bpm")
+            placeholder=Signal::derive(move || {
+                if lm_fills(store, form) {
+                    t_string!(i18n, lm.picks)
+                } else {
+                    t_string!(i18n, generate.model_picks)
+                }
+                    .to_owned()
+            })
             auto=Signal::derive(move || Auto {
                 word: t_string!(i18n, common.auto).to_string(),
                 otherwise: "120".to_owned(),

@@ -1,9 +1,9 @@
 //! The column of runs: what is wrong, what runs, what waits, what was made.
 
-use acestep_domain::job::{Job, JobState};
+use acestep_domain::job::{Job, JobKind, JobState};
 use leptos::{form::ActionForm, prelude::*};
 
-use super::{job::RunningJob, latest::Songs, words};
+use super::{job::RunningJob, latest::Songs, words, written::WrittenJobs};
 use crate::{
     api::jobs::{Cancel, Rerun},
     components::{
@@ -33,6 +33,7 @@ pub fn Runs(
             <Stopped />
             {move || running.get().map(|id| view! { <RunningJob id cancel /> })}
             <Queue cancel />
+            <WrittenJobs />
             <Songs />
         </section>
     }
@@ -66,10 +67,14 @@ fn Spoken() -> impl IntoView {
         let stage = words::progress(store).map(|progress| words::stage(i18n, progress.stage));
         let ready = job.song_ids.len();
         let stage = stage.unwrap_or_else(|| t_string!(i18n, generate.starting).to_string());
+        let title = words::job_title(i18n, store, &job);
+        if job.kind != JobKind::Generate {
+            return Some(t_string!(i18n, lm.spoken, title = title, stage = stage));
+        }
         Some(t_string!(
             i18n,
             generate.spoken,
-            title = words::job_title(i18n, &job),
+            title = title,
             stage = stage,
             ready = ready,
             all = job.params.batch_size
@@ -78,8 +83,10 @@ fn Spoken() -> impl IntoView {
     let idle = move || {
         store.jobs.with(|jobs| {
             jobs.first().and_then(|job| {
-                (job.state == JobState::Done)
-                    .then(|| t_string!(i18n, generate.spoken_done, n = job.song_ids.len()))
+                (job.state == JobState::Done).then(|| match words::kind(i18n, job.kind) {
+                    Some(kind) => t_string!(i18n, lm.spoken_done, kind = kind),
+                    None => t_string!(i18n, generate.spoken_done, n = job.song_ids.len()),
+                })
             })
         })
     };
@@ -168,7 +175,14 @@ fn Stopped() -> impl IntoView {
         <For each=move || stopped.get() key=|job| job.id.clone() let:job>
             {
                 let own = job.clone();
-                let name = Memo::new(move |_| words::job_title(i18n, &own));
+                let name = Memo::new(move |_| {
+                    let title = words::job_title(i18n, store, &own);
+                    match words::kind(i18n, own.kind) {
+                        Some(kind) => format!("{kind}, {title}"),
+                        None => title,
+                    }
+                });
+                let makes_songs = job.kind == JobKind::Generate;
                 let failed = job.state == JobState::Failed;
                 let cause = job.error.map(|error| error.to_string()).unwrap_or_default();
                 let saved = job.song_ids.len();
@@ -180,7 +194,9 @@ fn Stopped() -> impl IntoView {
                     }
                 });
                 let text = Signal::derive(move || {
-                    let kept = if saved == 0 {
+                    let kept = if !makes_songs {
+                        t_string!(i18n, lm.kept_request).to_string()
+                    } else if saved == 0 {
                         t_string!(i18n, generate.kept_seeds).to_string()
                     } else {
                         t_string!(i18n, generate.kept_takes, takes = words::takes(i18n, saved))
@@ -206,7 +222,8 @@ fn Stopped() -> impl IntoView {
 #[component]
 fn JobTitle(job: Job) -> impl IntoView {
     let i18n = use_i18n();
-    view! { <bdi>{move || words::job_title(i18n, &job)}</bdi> }
+    let store = StudioStore::expect();
+    view! { <bdi>{move || words::job_title(i18n, store, &job)}</bdi> }
 }
 
 /// What waits, next first.
@@ -235,7 +252,15 @@ fn Queue(cancel: ServerAction<Cancel>) -> impl IntoView {
                         <span class="queue__what">
                             <JobTitle job=job.clone() />
                         </span>
-                        <span class="queue__when">{move || words::takes(i18n, job.params.batch_size)}</span>
+                        <span class="queue__when">
+                            {move || {
+                                words::kind(i18n, job.kind)
+                                    .map_or_else(
+                                        || words::takes(i18n, job.params.batch_size),
+                                        str::to_owned,
+                                    )
+                            }}
+                        </span>
                         <span class="queue__tools">
                             <ActionForm action=cancel>
                                 <input type="hidden" name="id" value=job.id.clone() />

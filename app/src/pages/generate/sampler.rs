@@ -111,13 +111,22 @@ fn Guidance() -> impl IntoView {
     .into_any()
 }
 
-/// A parameter with a plain range.
+/// A parameter with a plain range, as a fader.
 #[component]
-fn Number(
+pub fn Number(
+    /// Parameter key.
     key: &'static str,
-    #[prop(into)] label: Signal<String>,
-    #[prop(into)] help: Signal<String>,
+    /// Printed label.
+    #[prop(into)]
+    label: Signal<String>,
+    /// What it does.
+    #[prop(into)]
+    help: Signal<String>,
+    /// The value at which it does nothing; shown as a word.
+    #[prop(optional)]
+    off_at: Option<f64>,
 ) -> impl IntoView {
+    let i18n = use_i18n();
     let text = Form::expect().text(key);
     let (min, max) = range_of(key);
     let step = spec_of(key).and_then(|spec| spec.step).unwrap_or(1.0);
@@ -127,11 +136,15 @@ fn Number(
         usize::from(step < 1.0)
     };
     let value = Memo::new(move |_| text.with(|text| text.trim().parse().unwrap_or(min)));
+    let shown = move || match off_at {
+        Some(off) if value.get() == off => t_string!(i18n, lm.off_at).to_owned(),
+        _ => format!("{:.digits$}", value.get()),
+    };
     view! {
         <Field
             id=key
             label
-            aside=Signal::derive(move || format!("{:.digits$}", value.get()))
+            aside=Signal::derive(shown)
             help=help
             notes=notes_for(key)
             error=error_for(key)
@@ -139,6 +152,7 @@ fn Number(
             <Slider
                 id=key
                 name=key
+                spoken=Signal::derive(shown)
                 range=Range { min, max, step }
                 value
                 on_move=move |moved: f64| text.set(format!("{moved:.digits$}"))

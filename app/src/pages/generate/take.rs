@@ -1,8 +1,10 @@
 //! One song: player, figures, what can be done with it.
 
 pub mod actions;
+pub mod listen;
 
 use acestep_domain::{
+    audio_codes,
     generation::{InferMethod, clamp::minutes},
     library::Song,
 };
@@ -203,6 +205,18 @@ fn Report(song: Song) -> impl IntoView {
         InferMethod::Ode => "ODE",
         InferMethod::Sde => "SDE",
     };
+    let wrote = song
+        .plan
+        .as_ref()
+        .map(|plan| words::plan_facts_beside(plan, &song.params))
+        .filter(|facts| !facts.is_empty())
+        .map(|facts| facts.join(", "));
+    let codes = audio_codes::parse(&song.audio_codes).map_or(0, |codes| codes.len());
+    let text = StoredValue::new(song.audio_codes);
+    let models = match song.provenance.lm {
+        Some(lm) => format!("{} + {lm}", song.provenance.model),
+        None => song.provenance.model,
+    };
     let (steps, shift) = (song.provenance.steps, format!("{:.1}", song.params.shift));
     let used = move || {
         t_string!(
@@ -241,10 +255,40 @@ fn Report(song: Song) -> impl IntoView {
                 <dt>{t!(i18n, generate.used)}</dt>
                 <dd>{used}</dd>
             </div>
+            {wrote
+                .map(|what| {
+                    view! {
+                        <div class="report__item">
+                            <dt>{t!(i18n, lm.wrote_label)}</dt>
+                            <dd>
+                                <bdi>{what}</bdi>
+                            </dd>
+                        </div>
+                    }
+                })}
+            {(codes > 0)
+                .then(|| {
+                    view! {
+                        <div class="report__item">
+                            <dt>{t!(i18n, lm.codes)}</dt>
+                            <dd>
+                                {codes} " "
+                                <button
+                                    type="button"
+                                    class="report__copy needs-script"
+                                    aria-label=move || t_string!(i18n, lm.copy_codes)
+                                    on:click=move |_| text.with_value(|text| copy(text))
+                                >
+                                    {t!(i18n, common.copy)}
+                                </button>
+                            </dd>
+                        </div>
+                    }
+                })}
             <div class="report__item">
                 <dt>{t!(i18n, generate.model)}</dt>
                 <dd>
-                    <bdi dir="ltr">{song.provenance.model}</bdi>
+                    <bdi dir="ltr">{models}</bdi>
                 </dd>
             </div>
         </dl>

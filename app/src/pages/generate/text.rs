@@ -3,17 +3,25 @@
 use acestep_domain::metadata::LANGUAGES;
 use leptos::{html, prelude::*};
 
-use super::numbers::{error_for, notes_for};
+use super::{
+    lm_needed::LmNeeded,
+    numbers::{error_for, notes_for},
+};
 use crate::{
     api::form::RandomExample,
     components::{
         icon::Icon,
         note::{Invalid, Notes},
-        select::Select,
+        select::{Choice, Select},
         switch::Switch,
+        text_area::TextArea,
     },
     i18n::{t, t_string, use_i18n},
-    state::form::Form,
+    state::{
+        StudioStore,
+        form::Form,
+        request::{WISH, Wish},
+    },
     word,
 };
 
@@ -48,17 +56,7 @@ pub fn Caption() -> impl IntoView {
                 </span>
                 <Dice />
             </div>
-            <textarea
-                class="field__input"
-                id="caption"
-                name="caption"
-                rows="2"
-                dir="auto"
-                aria-describedby="caption-error"
-                prop:value=move || value.get()
-                on:input:target=move |event| value.set(event.target().value())
-                inner_html=area_html(&value.get_untracked())
-            ></textarea>
+            <TextArea id="caption" value rows=2 error=error_for("caption") />
             <Invalid id="caption" error=error_for("caption") />
             <Notes notes=notes_for("caption") />
             <p class="field__help">{t!(i18n, params.caption.help)}</p>
@@ -125,21 +123,9 @@ pub fn Lyrics() -> impl IntoView {
                 .count()
         })
     };
-    let languages =
-        Signal::derive(move || {
-            let auto = (
-                "unknown".to_owned(),
-                t_string!(i18n, generate.language_auto).to_string(),
-            );
-            std::iter::once(auto)
-                .chain(LANGUAGES.iter().filter(|(code, _)| *code != "unknown").map(
-                    |(code, name)| {
-                        let words = t_string!(i18n, generate.language_is, name = *name);
-                        ((*code).to_owned(), words)
-                    },
-                ))
-                .collect()
-        });
+    let languages = languages(word!(i18n, generate.language_auto), move |name| {
+        t_string!(i18n, generate.language_is, name = name)
+    });
     view! {
         <section class="section composer__lyrics" id="s-lyrics">
             <div class="section__head">
@@ -169,18 +155,7 @@ pub fn Lyrics() -> impl IntoView {
                 </div>
             </div>
             <div class="composer__lyrics-box">
-                <textarea
-                    class="field__input"
-                    id="lyrics"
-                    name="lyrics"
-                    rows="5"
-                    dir="auto"
-                    aria-describedby="lyrics-error"
-                    node_ref=area
-                    prop:value=move || value.get()
-                    on:input:target=move |event| value.set(event.target().value())
-                    inner_html=area_html(&value.get_untracked())
-                ></textarea>
+                <TextArea id="lyrics" value rows=5 error=error_for("lyrics") node_ref=area />
                 <div class="section__tools section__tools--start needs-script">
                     <details class="menu menu--start menu--up">
                         <summary class="button button--quiet button--small">
@@ -204,6 +179,7 @@ pub fn Lyrics() -> impl IntoView {
                         </div>
                     </details>
                 </div>
+                <Format />
             </div>
             <Invalid id="lyrics" error=error_for("lyrics") />
             <Notes notes=notes_for("lyrics") />
@@ -213,11 +189,50 @@ pub fn Lyrics() -> impl IntoView {
     .into_any()
 }
 
-/// What stands in a text area as the server draws it: escaped, after the line break that HTML swallows.
-/// Not a child: an empty one would be drawn as a space, which the field would then hold.
-fn area_html(text: &str) -> String {
-    let escaped = text.replace('&', "&amp;").replace('<', "&lt;");
-    format!("\n{escaped}")
+/// Has caption and lyrics written anew; what comes fills the form, with Undo.
+#[component]
+fn Format() -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let form = Form::expect();
+    let ready = Memo::new(move |_| store.has_lm());
+    let waits = Memo::new(move |_| form.awaited.with(Option::is_some));
+    view! {
+        <div class="section__tools section__tools--start">
+            <button
+                id="format"
+                class="button button--quiet button--small"
+                type="submit"
+                name=WISH
+                value=Wish::Format.as_str()
+                aria-describedby="format-why"
+                disabled=move || !ready.get() || waits.get()
+            >
+                <Icon name="format" />
+                {t!(i18n, lm.format)}
+            </button>
+            <LmNeeded id="format-why" />
+        </div>
+        <p class="field__help">{t!(i18n, lm.format_help)}</p>
+    }
+    .into_any()
+}
+
+/// Every language the models sing in, the choice of none first.
+pub fn languages(
+    auto: Signal<String>,
+    named: impl Fn(&'static str) -> String + Send + Sync + 'static,
+) -> Signal<Vec<Choice>> {
+    Signal::derive(move || {
+        std::iter::once(("unknown".to_owned(), auto.get()))
+            .chain(
+                LANGUAGES
+                    .iter()
+                    .filter(|(code, _)| *code != "unknown")
+                    .map(|(code, name)| ((*code).to_owned(), named(name))),
+            )
+            .collect()
+    })
 }
 
 /// Puts a section line at the end, with a free line before it.
@@ -248,18 +263,4 @@ fn add_section(value: RwSignal<String>, area: NodeRef<html::Textarea>, tag: &str
     }
     #[cfg(not(feature = "hydrate"))]
     let _ = area;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_cannot_end_its_field() {
-        assert_eq!(
-            area_html("</textarea><b>&amp;"),
-            "\n&lt;/textarea>&lt;b>&amp;amp;"
-        );
-        assert_eq!(area_html(""), "\n");
-    }
 }

@@ -3,8 +3,10 @@
 use acestep_domain::{
     event::{Progress, Stage},
     generation::{GenerationParams, clamp::minutes},
-    job::Job,
+    job::{Job, JobKind},
     library::Song,
+    metadata::Language,
+    song_plan::SongPlan,
 };
 use leptos::prelude::*;
 use leptos_i18n::I18nContext;
@@ -37,9 +39,68 @@ pub fn title(params: &GenerationParams) -> Option<String> {
     (!title.is_empty()).then(|| title.to_owned())
 }
 
-/// The title of a job, or what to call one without a caption.
-pub fn job_title(i18n: Words, job: &Job) -> String {
-    title(&job.params).unwrap_or_else(|| t_string!(i18n, generate.untitled).to_string())
+/// The title of a job: of the song it listens to, else the first words of its caption.
+pub fn job_title(i18n: Words, store: StudioStore, job: &Job) -> String {
+    let source = job.source_song_id.as_ref().and_then(|id| {
+        store.songs.with(|songs| {
+            let song = songs.iter().find(|song| song.id == *id)?;
+            Some(song.title.clone())
+        })
+    });
+    source
+        .or_else(|| title(&job.params))
+        .unwrap_or_else(|| t_string!(i18n, generate.untitled).to_string())
+}
+
+/// What a job of the language model does; nothing to say about one that makes songs.
+pub fn kind(i18n: Words, kind: JobKind) -> Option<&'static str> {
+    match kind {
+        JobKind::Generate => None,
+        JobKind::Format => Some(t_string!(i18n, lm.kind.format)),
+        JobKind::Sample => Some(t_string!(i18n, lm.kind.sample)),
+        JobKind::Understand => Some(t_string!(i18n, lm.kind.understand)),
+        JobKind::Encode => Some(t_string!(i18n, lm.kind.encode)),
+    }
+}
+
+/// The name of a part of a song, by its name in what the language model writes.
+pub fn part(i18n: Words, field: &str) -> &'static str {
+    match field {
+        "caption" => t_string!(i18n, lm.part.caption),
+        "lyrics" => t_string!(i18n, lm.part.lyrics),
+        "bpm" => t_string!(i18n, lm.part.tempo),
+        "keyscale" => t_string!(i18n, lm.part.key),
+        "timesignature" => t_string!(i18n, lm.part.signature),
+        "duration" => t_string!(i18n, lm.part.length),
+        "language" => t_string!(i18n, lm.part.language),
+        "codes" => t_string!(i18n, lm.part.codes),
+        _ => t_string!(i18n, lm.part.plan),
+    }
+}
+
+/// Tempo, key, signature, length and language of a plan.
+pub fn plan_facts(plan: &SongPlan) -> Vec<String> {
+    let mut facts = Vec::new();
+    facts.extend(plan.bpm.map(|bpm| format!("{bpm} BPM")));
+    facts.extend(plan.keyscale.map(|key| key.to_string()));
+    facts.extend(plan.timesignature.map(|own| own.label().to_owned()));
+    facts.extend(plan.duration_secs.map(|secs| minutes(f64::from(secs))));
+    let known = plan.language.filter(|own| *own != Language::UNKNOWN);
+    facts.extend(known.map(|own| own.name().to_owned()));
+    facts
+}
+
+/// The same without what `asked` had given already.
+pub fn plan_facts_beside(plan: &SongPlan, asked: &GenerationParams) -> Vec<String> {
+    let open = |language: &Language| *language != asked.vocal_language;
+    plan_facts(&SongPlan {
+        bpm: plan.bpm.filter(|_| asked.bpm.is_none()),
+        keyscale: plan.keyscale.filter(|_| asked.keyscale.is_none()),
+        timesignature: plan.timesignature.filter(|_| asked.timesignature.is_none()),
+        duration_secs: plan.duration_secs.filter(|_| asked.duration_secs.is_none()),
+        language: plan.language.filter(open),
+        ..SongPlan::default()
+    })
 }
 
 /// How many takes, in words.
@@ -86,13 +147,14 @@ pub fn meta(i18n: Words, song: &Song) -> String {
         minutes(song.duration_secs.round()),
     ];
     let params = &song.params;
-    if let Some(bpm) = params.bpm {
+    let plan = song.plan.clone().unwrap_or_default();
+    if let Some(bpm) = params.bpm.or(plan.bpm) {
         parts.push(format!("{bpm} BPM"));
     }
-    if let Some(key) = params.keyscale {
+    if let Some(key) = params.keyscale.or(plan.keyscale) {
         parts.push(key.to_string());
     }
-    if let Some(signature) = params.timesignature {
+    if let Some(signature) = params.timesignature.or(plan.timesignature) {
         parts.push(signature.label().to_owned());
     }
     parts.join(" · ")

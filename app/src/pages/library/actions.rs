@@ -5,7 +5,7 @@ use acestep_domain::{generation::AudioFormat, library::Song};
 use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 
-use super::{Edits, Problem, place::Place};
+use super::{Edits, Problem, language_model::ListenMenu, place::Place};
 use crate::{
     api::{
         ApiError,
@@ -40,6 +40,7 @@ pub fn SongTools(place: Memo<Place>, song: Song) -> impl IntoView {
             <Rename update song=song.clone() />
             <Favourite update song=song.clone() />
             <Downloads song=song.clone() />
+            <ListenMenu song=song.clone() />
             <button
                 type="button"
                 class="button button--small button--danger"

@@ -1,34 +1,17 @@
 //! The settings of a song: what was asked where it differs, and what was used.
 
-use acestep_domain::{
-    Note,
-    generation::{
-        GenerationParams, InferMethod,
-        clamp::{is_instrumental, minutes},
-    },
-    library::Song,
-};
+mod lines;
+
+use acestep_domain::{Note, generation::GenerationParams, library::Song};
 use leptos::prelude::*;
 
+use self::lines::{Line, lines};
 use crate::{
     api::form::Restore,
     components::{copy_button::CopyButton, icon::Icon},
-    i18n::{Locale, t, td_string, use_i18n},
-    state::{
-        StudioStore,
-        form::{Form, fields_from_params},
-    },
+    i18n::{t, use_i18n},
+    state::{StudioStore, form::Form},
 };
-
-/// A line of the table.
-struct Line {
-    /// What it is.
-    name: &'static str,
-    /// As used.
-    used: String,
-    /// Parameter keys whose notes stand here.
-    keys: &'static [&'static str],
-}
 
 /// Table, notes, all parameters, Restore.
 #[component]
@@ -111,7 +94,7 @@ fn RestoreAll(id: String, params: GenerationParams) -> impl IntoView {
     let params = StoredValue::new(params);
     Effect::new(move |_| {
         if restore.value().with(|value| matches!(value, Some(Ok(_)))) {
-            params.with_value(|params| form.apply(&fields_from_params(params)));
+            params.with_value(|params| form.restore(params));
             store.refresh();
             navigate(
                 crate::routes::GENERATE,
@@ -178,106 +161,6 @@ fn with_notes(lines: Vec<Line>, notes: &[Note]) -> (Vec<(Line, Vec<Note>)>, Vec<
         })
         .collect();
     (rows, rest)
-}
-
-fn lines(song: &Song, locale: Locale) -> Vec<Line> {
-    let params = &song.params;
-    let auto = || td_string!(locale, library.auto).to_owned();
-    let line = |name, used, keys| Line { name, used, keys };
-    let method = match params.infer_method {
-        InferMethod::Ode => "ODE",
-        InferMethod::Sde => "SDE",
-    };
-    let vocals = if is_instrumental(params) {
-        td_string!(locale, library.instrumental)
-    } else {
-        td_string!(locale, library.sung)
-    };
-    let report = song.report;
-    let secs = |secs: f32| format!("{secs:.1}");
-    let spent = td_string!(
-        locale,
-        library.time_spent,
-        prepare = secs(report.prepare_secs),
-        diffusion = secs(report.diffusion_secs),
-        decode = secs(report.decode_secs)
-    );
-    let sampler = format!("{}, {:.1}, {method}", song.provenance.steps, params.shift);
-    let provenance = &song.provenance;
-    vec![
-        line(
-            td_string!(locale, library.row_length),
-            minutes(song.duration_secs),
-            &["duration"],
-        ),
-        line(
-            td_string!(locale, library.row_tempo),
-            params.bpm.map_or_else(auto, |bpm| format!("{bpm} BPM")),
-            &["bpm"],
-        ),
-        line(
-            td_string!(locale, library.row_key),
-            params
-                .keyscale
-                .as_ref()
-                .map_or_else(auto, ToString::to_string),
-            &["keyscale"],
-        ),
-        line(
-            td_string!(locale, library.row_time),
-            params
-                .timesignature
-                .as_ref()
-                .map_or_else(auto, ToString::to_string),
-            &["timesignature"],
-        ),
-        line(
-            td_string!(locale, library.row_language),
-            Some(params.vocal_language.to_string())
-                .filter(|code| code != "unknown")
-                .unwrap_or_else(auto),
-            &["vocal_language"],
-        ),
-        line(
-            td_string!(locale, library.row_vocals),
-            vocals.to_owned(),
-            &["instrumental", "lyrics"],
-        ),
-        line(
-            td_string!(locale, library.row_seed),
-            song.seed.to_string(),
-            &["seed"],
-        ),
-        line(
-            td_string!(locale, library.row_sampler),
-            sampler,
-            &["inference_steps", "shift", "infer_method", "timesteps"],
-        ),
-        line(
-            td_string!(locale, library.row_guidance),
-            format!("{:.1}", params.guidance_scale),
-            &[
-                "guidance_scale",
-                "use_adg",
-                "cfg_interval_start",
-                "cfg_interval_end",
-            ],
-        ),
-        line(
-            td_string!(locale, library.row_format),
-            song.audio_format.to_uppercase(),
-            &["audio_format"],
-        ),
-        line(
-            td_string!(locale, library.row_model),
-            format!(
-                "{}, {}, {}",
-                provenance.model, provenance.device, provenance.quantization
-            ),
-            &["config_path"],
-        ),
-        line(td_string!(locale, library.row_time_spent), spent, &[]),
-    ]
 }
 
 #[cfg(test)]

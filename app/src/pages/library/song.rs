@@ -7,7 +7,7 @@ use acestep_domain::{
 };
 use leptos::prelude::*;
 
-use super::{actions::SongTools, place::Place, settings::Settings};
+use super::{actions::SongTools, language_model::Wrote, place::Place, settings::Settings};
 use crate::{
     components::{copy_button::CopyButton, icon::Icon, wave::Wave},
     i18n::{t, t_string, use_i18n},
@@ -53,7 +53,8 @@ pub fn SongView(place: Memo<Place>, song: Song) -> impl IntoView {
             <Listen song=song.clone() />
             <div class="song__cols">
                 <Words song=song.clone() />
-                <Settings song />
+                <Settings song=song.clone() />
+                <Wrote song />
             </div>
         </article>
     }

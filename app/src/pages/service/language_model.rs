@@ -16,6 +16,7 @@ use crate::{
         dialog::Dialog,
         icon::Icon,
         model_list::{ModelList, ModelRow},
+        note::Notes as NoteLines,
     },
     i18n::{Locale, t, t_string, td_string, use_i18n},
     pages::service::options::{Switch, SwitchSpec},
@@ -30,6 +31,22 @@ pub fn LanguageModel(draft: Draft) -> impl IntoView {
     let lms = Memo::new(move |_| store.status.with(|status| status.lms.clone()));
     let wants = draft.wants_lm();
     let none = Memo::new(move |_| lms.with(|lms| !lms.iter().any(|lm| lm.installed)));
+    let loaded = Memo::new(move |_| store.loaded_lm());
+    // What is so now, and what the switch will make of it.
+    let state = move |locale: Locale| match loaded.get() {
+        Some(lm) if wants.get() => Some(td_string!(locale, service.lm_loaded, name = lm.name)),
+        Some(lm) => Some(td_string!(locale, service.lm_unloads, name = lm.name)),
+        None if wants.get() && none.get() => {
+            Some(td_string!(locale, service.lm_none_here).to_owned())
+        }
+        None => None,
+    };
+    // Above the tier is said at the model's own line.
+    let notes = Memo::new(move |_| {
+        let mut notes = draft.notes("lm_model_path").get();
+        notes.retain(|note| note.code != "lm_over_tier");
+        notes
+    });
     let spec = SwitchSpec {
         field: "init_llm",
         on: wants.into(),
@@ -44,20 +61,18 @@ pub fn LanguageModel(draft: Draft) -> impl IntoView {
             </div>
             <Switch spec label=Signal::derive(move || t_string!(i18n, service.init_llm).to_owned()) />
             <p class="field__help">{t!(i18n, service.init_llm_help)}</p>
-            <Show when=move || wants.get()>
-                <p class="note note--info" id="lm-later">
-                    <Icon name="info" />
-                    <span>
-                        {move || {
-                            if none.get() {
-                                t_string!(i18n, service.lm_none_here)
-                            } else {
-                                t_string!(i18n, service.lm_later)
-                            }
-                        }}
-                    </span>
-                </p>
-            </Show>
+            {move || {
+                state(i18n.get_locale())
+                    .map(|text| {
+                        view! {
+                            <p class="note note--info">
+                                <Icon name="info" />
+                                <span>{text}</span>
+                            </p>
+                        }
+                    })
+            }}
+            <NoteLines notes />
             <ModelList label=Signal::derive(move || t_string!(i18n, service.lm_title).to_owned())>
                 {move || {
                     lms.get()
@@ -89,6 +104,7 @@ fn Row(draft: Draft, index: usize, lm: LmEntry) -> impl IntoView {
     });
     let tier = Memo::new(move |_| store.status.with(|status| status.tier));
     let (installed, within, bytes) = (lm.installed, lm.within_tier, lm.size_bytes);
+    let built_in = lm.built_in;
     let own = lm.name.clone();
     let confirmed = Memo::new(move |_| draft.config.with(|config| is_confirmed(config, &own)));
     let choose = move |name: String| {
@@ -111,7 +127,9 @@ fn Row(draft: Draft, index: usize, lm: LmEntry) -> impl IntoView {
             </Show>
             <span class="badge">
                 {move || {
-                    if installed {
+                    if built_in {
+                        t_string!(i18n, service.built_in)
+                    } else if installed {
                         t_string!(i18n, service.installed)
                     } else {
                         t_string!(i18n, service.not_installed)
@@ -138,6 +156,9 @@ fn is_confirmed(config: &acestep_domain::service::ServiceConfig, name: &str) -> 
 
 /// What a model that can be chosen needs.
 fn about(lm: &LmEntry, tier: GpuTier, confirmed: bool, locale: Locale) -> String {
+    if lm.built_in {
+        return td_string!(locale, service.lm_small).to_owned();
+    }
     let memory = lm.size.memory_gb();
     let tier_name = tier_text(tier, locale);
     if confirmed && !lm.within_tier {

@@ -56,14 +56,13 @@ fn Lines(model: LoadedModel) -> impl IntoView {
             .with(|status| status.capabilities.device_name.clone())
     };
     let lm = move || {
-        store.status.with(|status| {
-            let name = status
-                .resolved
-                .as_ref()
-                .and_then(|resolved| resolved.lm_model_path.clone());
-            name.filter(|_| status.lm_loaded)
-                .unwrap_or_else(|| t_string!(i18n, service.done_lm_none).to_owned())
-        })
+        store.loaded_lm().map_or_else(
+            || t_string!(i18n, service.done_lm_none).to_owned(),
+            |lm| {
+                let size = size_text(lm.weights_bytes, i18n.get_locale());
+                format!("{}, {size}, {}", lm.name, lm.dtype)
+            },
+        )
     };
     let khz = format!("{}", f64::from(model.sample_rate_hz) / 1000.0);
     let channels = model.channels;

@@ -96,7 +96,19 @@ fn Loading(draft: Draft) -> impl IntoView {
     let store = StudioStore::expect();
     let cancel = ServerAction::<CancelInitialize>::new();
     let progress = Memo::new(move |_| store.status.with(|status| status.progress.clone()));
-    let name = draft.resolved(|resolved| resolved.config_path.clone());
+    // Where the main model stays, the language model is what loads.
+    let name = Memo::new(move |_| {
+        let (main, lm) = draft
+            .settled
+            .with(|(settled, _)| (settled.config_path.clone(), settled.lm_model_path.clone()));
+        let stays = store.status.with(|status| {
+            status
+                .model
+                .as_ref()
+                .is_some_and(|model| model.name == main)
+        });
+        lm.filter(|_| stays).unwrap_or(main)
+    });
     let working = Memo::new(move |_| store.running().is_some());
     let percent = move || {
         progress

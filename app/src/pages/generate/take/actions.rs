@@ -3,6 +3,7 @@
 use acestep_domain::library::Song;
 use leptos::{form::ActionForm, prelude::*};
 
+use super::listen::ListenItems;
 use crate::{
     api::{
         form::Restore,
@@ -12,10 +13,7 @@ use crate::{
     i18n::{t, t_string, use_i18n},
     pages::generate::{runs::after, words},
     player::{Player, audio_url},
-    state::{
-        StudioStore,
-        form::{Form, fields_from_params},
-    },
+    state::{StudioStore, form::Form},
     word,
 };
 
@@ -86,7 +84,7 @@ pub fn RestoreButton(
     let restore = ServerAction::<Restore>::new();
     Effect::new(move |_| {
         if let Some(Ok(params)) = restore.value().get() {
-            form.apply(&fields_from_params(&params));
+            form.restore(&params);
         }
     });
     view! {
@@ -145,6 +143,8 @@ pub fn More(
                     {t!(i18n, generate.parameters)}
                     <span class="menu__hint">"JSON"</span>
                 </a>
+                <div class="menu__rule"></div>
+                <ListenItems song=song.clone() />
                 <div class="menu__rule"></div>
                 <button type="button" class="menu__item" popovertarget=target>
                     {t!(i18n, generate.delete)}

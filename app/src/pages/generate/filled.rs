@@ -1,0 +1,63 @@
+//! What was put into the form, in one note with Undo.
+
+use leptos::prelude::*;
+
+use crate::{
+    components::icon::Icon,
+    i18n::{t, t_string, use_i18n},
+    state::{fill::FilledBy, form::Form},
+};
+
+/// The note; it stays until it is closed, undone or followed by the next.
+#[component]
+pub fn FilledNote() -> impl IntoView {
+    let i18n = use_i18n();
+    let form = Form::expect();
+    let by = Memo::new(move |_| {
+        form.filled
+            .with(|filled| filled.as_ref().map(|filled| filled.by))
+    });
+    let text = move |by| match by {
+        FilledBy::Format => t_string!(i18n, lm.filled.format),
+        FilledBy::Sample => t_string!(i18n, lm.filled.sample),
+        FilledBy::Understand => t_string!(i18n, lm.filled.understand),
+        FilledBy::Codes => t_string!(i18n, lm.filled.codes),
+        FilledBy::Song => t_string!(i18n, lm.filled.song),
+    };
+    view! {
+        <div class="composer__filled" role="status">
+            <Show when=move || form.awaited.with(Option::is_some)>
+                <p class="note note--info">
+                    <Icon name="spin" class="icon--spin" />
+                    <span>{t!(i18n, lm.filled.awaited)}</span>
+                </p>
+            </Show>
+            {move || {
+                by.get()
+                    .map(|by| {
+                        view! {
+                            <p class="note note--info">
+                                <Icon name="info" />
+                                <span>{text(by)}</span>
+                                <button
+                                    type="button"
+                                    class="note__action"
+                                    on:click=move |_| form.undo()
+                                >
+                                    {t!(i18n, lm.undo)}
+                                </button>
+                                <button
+                                    type="button"
+                                    class="note__action"
+                                    on:click=move |_| form.filled.set(None)
+                                >
+                                    {t!(i18n, lm.close)}
+                                </button>
+                            </p>
+                        }
+                    })
+            }}
+        </div>
+    }
+    .into_any()
+}

@@ -1,0 +1,102 @@
+//! Why the language model cannot be asked, and what gives it.
+
+use leptos::{prelude::*, server_fn::ServerFn};
+
+use crate::{
+    api::service::StartSmallLm,
+    components::icon::Icon,
+    i18n::{t, t_string, use_i18n},
+    routes,
+    state::{StudioStore, lm::Lm},
+};
+
+/// The reason with its way out; empty while the language model can be asked. It stands in a form: without
+/// scripts its button posts that.
+#[component]
+pub fn LmNeeded(
+    /// Id that the disabled controls are described by.
+    id: &'static str,
+) -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let state = Memo::new(move |_| store.lm());
+    let reason = move || match state.get() {
+        Lm::Ready => None,
+        Lm::Loading => Some(t_string!(i18n, lm.need.loading)),
+        Lm::NotStarted => Some(t_string!(i18n, lm.need.not_started)),
+        Lm::Fixed => Some(t_string!(i18n, lm.need.fixed)),
+        Lm::Small | Lm::Off => Some(t_string!(i18n, lm.need.off)),
+    };
+    view! {
+        <div class="lm-needed" id=id>
+            {move || {
+                reason()
+                    .map(|reason| {
+                        view! {
+                            <p class="field__reason">
+                                <Icon name="lock" />
+                                <span>{reason}</span>
+                            </p>
+                        }
+                    })
+            }}
+            <WayOut state />
+        </div>
+    }
+    .into_any()
+}
+
+/// The small model at once, or the panel.
+#[component]
+fn WayOut(state: Memo<Lm>) -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let start = ServerAction::<StartSmallLm>::new();
+    Effect::new(move |_| {
+        if start.version().get() > 0 {
+            store.refresh();
+        }
+    });
+    let press = move |event: leptos::ev::MouseEvent| {
+        event.prevent_default();
+        start.dispatch(StartSmallLm {});
+    };
+    let refused = move || {
+        start.value().with(|value| match value {
+            Some(Err(error)) => Some(error.0.to_string()),
+            _ => None,
+        })
+    };
+    view! {
+        <Show when=move || state.get() == Lm::Small>
+            <button
+                class="button button--small"
+                type="submit"
+                formaction=StartSmallLm::url()
+                formnovalidate=true
+                disabled=move || start.pending().get()
+                on:click=press
+            >
+                <Icon name="power" />
+                {t!(i18n, lm.start_small)}
+            </button>
+        </Show>
+        <Show when=move || matches!(state.get(), Lm::Small | Lm::Off | Lm::NotStarted)>
+            <a class="button button--quiet button--small" href=routes::SERVICE>
+                {t!(i18n, lm.open_panel)}
+            </a>
+        </Show>
+        {move || {
+            refused()
+                .map(|text| {
+                    view! {
+                        <p class="note note--error" role="alert">
+                            <Icon name="error" />
+                            <span dir="auto">{text}</span>
+                        </p>
+                    }
+                })
+        }}
+    }
+    .into_any()
+}

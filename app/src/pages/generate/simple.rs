@@ -1,0 +1,135 @@
+//! Simple: one description, and the language model writes the song.
+
+use leptos::prelude::*;
+
+use super::{lm_needed::LmNeeded, numbers::error_for, text::languages};
+use crate::{
+    api::form::RandomDescription,
+    components::{
+        field::Field, icon::Icon, note::Invalid, select::Select, switch::Switch,
+        text_area::TextArea,
+    },
+    i18n::{t, use_i18n},
+    state::{
+        StudioStore,
+        form::Form,
+        request::{WISH, Wish},
+    },
+    word,
+};
+
+/// The section; hidden in Custom.
+#[component]
+pub fn Simple() -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let form = Form::expect();
+    let ready = Memo::new(move |_| store.has_lm());
+    let waits = Memo::new(move |_| form.awaited.with(Option::is_some));
+    let languages = languages(word!(i18n, lm.language_auto), str::to_owned);
+    // A sample's caption is the description, so what is said about the one stands at the other.
+    let wrong = error_for("caption");
+    view! {
+        <section class="section" id="s-description">
+            <div class="section__head">
+                <label class="section__label" for="description">
+                    {t!(i18n, lm.describe)}
+                </label>
+                <span class="section__count">{t!(i18n, lm.describe_count)}</span>
+                <Dice />
+            </div>
+            <TextArea id="description" value=form.text("description") rows=6 error=wrong />
+            <Invalid id="description" error=wrong />
+            <p class="field__help">{t!(i18n, lm.describe_help)}</p>
+            <div class="composer__row">
+                <Switch
+                    id="simple_instrumental"
+                    value=form.switch("simple_instrumental")
+                    label=word!(i18n, params.instrumental.label)
+                    with_state=true
+                />
+                <Field id="simple_language" label=word!(i18n, params.vocal_language.label)>
+                    <Select
+                        id="simple_language"
+                        value=form.text("simple_language")
+                        choices=languages
+                    />
+                </Field>
+                <button
+                    class="button"
+                    type="submit"
+                    name=WISH
+                    value=Wish::Write.as_str()
+                    aria-describedby="simple-why"
+                    disabled=move || !ready.get() || waits.get()
+                >
+                    <Icon name="pen" />
+                    {t!(i18n, lm.write_only)}
+                </button>
+            </div>
+            <LmNeeded id="simple-why" />
+            <p class="composer__note">
+                <Icon name="info" />
+                <span>{t!(i18n, lm.simple_note)}</span>
+            </p>
+        </section>
+    }
+    .into_any()
+}
+
+/// Fills the section with an example; what stood there comes back with Undo.
+#[component]
+fn Dice() -> impl IntoView {
+    let i18n = use_i18n();
+    let form = Form::expect();
+    let roll = ServerAction::<RandomDescription>::new();
+    let before = RwSignal::new(None::<serde_json::Value>);
+    Effect::new(move |_| {
+        if let Some(Ok(example)) = roll.value().get() {
+            before.update(|before| {
+                // Several rolls lead back to what was typed, not to the last example.
+                before.get_or_insert_with(|| untrack(|| own_fields(&form.json())));
+            });
+            form.apply(&serde_json::json!({
+                "description": example.description,
+                "simple_instrumental": example.instrumental,
+                "simple_language": example.vocal_language.code(),
+            }));
+        }
+    });
+    let undo = move |_| {
+        if let Some(fields) = before.get_untracked() {
+            form.apply(&fields);
+            before.set(None);
+        }
+    };
+    view! {
+        <div class="section__tools needs-script">
+            <Show when=move || before.with(Option::is_some)>
+                <button type="button" class="button button--quiet button--small" on:click=undo>
+                    {t!(i18n, generate.undo_example)}
+                </button>
+            </Show>
+            <button
+                type="button"
+                class="button button--quiet button--small"
+                on:click=move |_| {
+                    roll.dispatch(RandomDescription {});
+                }
+            >
+                <Icon name="dice" />
+                {t!(i18n, lm.random_description)}
+            </button>
+        </div>
+    }
+    .into_any()
+}
+
+/// The section's part of the form; the rest is not the dice's to take back.
+fn own_fields(form: &serde_json::Value) -> serde_json::Value {
+    ["description", "simple_instrumental", "simple_language"]
+        .into_iter()
+        .map(|key| (key.to_owned(), form[key].clone()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}

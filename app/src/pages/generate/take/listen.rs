@@ -1,0 +1,139 @@
+//! What the models can hear in a song, and the codes it was made from.
+
+use acestep_domain::{job::JobKind, library::Song};
+use leptos::{form::ActionForm, prelude::*};
+
+use crate::{
+    api::{form::UseCodes, jobs::Listen},
+    components::icon::Icon,
+    i18n::{t, t_string, use_i18n},
+    pages::generate::{runs::after, words::Words},
+    routes,
+    state::{StudioStore, fill::fields_from_codes, form::Form},
+};
+
+/// Transcribe and codes of the song, each with why it cannot be done.
+#[component]
+pub fn ListenItems(
+    /// The song.
+    song: Song,
+) -> impl IntoView {
+    let store = StudioStore::expect();
+    let listen = ServerAction::<Listen>::new();
+    after(listen, store);
+    view! {
+        <ListenItem listen kind=JobKind::Understand song=song.clone() />
+        <ListenItem listen kind=JobKind::Encode song=song.clone() />
+        <UseCodesItem song />
+        <Answer listen />
+    }
+    .into_any()
+}
+
+#[component]
+fn ListenItem(listen: ServerAction<Listen>, kind: JobKind, song: Song) -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let (id, heard) = (song.id, !song.audio_codes.is_empty());
+    let off = Memo::new(move |_| off_because(i18n, store, kind, heard));
+    let name = move || match kind {
+        JobKind::Understand => t_string!(i18n, lm.transcribe),
+        _ => t_string!(i18n, lm.encode),
+    };
+    let why = format!("{}-{id}", kind.as_str());
+    let described = why.clone();
+    view! {
+        <ActionForm action=listen>
+            <input type="hidden" name="kind" value=kind.as_str() />
+            <input type="hidden" name="song_id" value=id />
+            <button
+                class="menu__item"
+                type="submit"
+                aria-describedby=described
+                disabled=move || off.with(Option::is_some) || listen.pending().get()
+            >
+                {name}
+            </button>
+        </ActionForm>
+        <p class="menu__why" id=why>
+            {move || off.get().unwrap_or_else(|| does(i18n, kind).to_owned())}
+        </p>
+    }
+    .into_any()
+}
+
+fn does(i18n: Words, kind: JobKind) -> &'static str {
+    match kind {
+        JobKind::Understand => t_string!(i18n, lm.transcribe_hint),
+        _ => t_string!(i18n, lm.encode_hint),
+    }
+}
+
+/// Why the loaded models cannot do it. `heard`: the song's codes are known, so nobody has to hear them.
+fn off_because(i18n: Words, store: StudioStore, kind: JobKind, heard: bool) -> Option<String> {
+    if !store.is_ready() {
+        return Some(t_string!(i18n, generate.start_first).to_owned());
+    }
+    if !heard && !store.takes_codes() {
+        return Some(t_string!(i18n, lm.listen_off.main).to_owned());
+    }
+    match (kind, store.loaded_lm()) {
+        (JobKind::Understand, None) => Some(t_string!(i18n, lm.listen_off.none).to_owned()),
+        (JobKind::Understand, Some(lm)) if !lm.has_codes => {
+            Some(t_string!(i18n, lm.listen_off.words, name = lm.name))
+        }
+        _ => None,
+    }
+}
+
+/// Where the answer will be, or why there is none.
+#[component]
+fn Answer(listen: ServerAction<Listen>) -> impl IntoView {
+    let i18n = use_i18n();
+    move || {
+        listen.value().get().map(|answer| match answer {
+            Ok(_) => view! {
+                <p class="menu__text" role="status">
+                    {t!(i18n, lm.listen_queued)}
+                    " "
+                    <a href=routes::GENERATE>{t!(i18n, lm.listen_go)}</a>
+                </p>
+            }
+            .into_any(),
+            Err(error) => view! {
+                <p class="note note--error" role="alert">
+                    <Icon name="error" />
+                    <span dir="auto">{error.0.to_string()}</span>
+                </p>
+            }
+            .into_any(),
+        })
+    }
+}
+
+/// Puts the codes the song was made from into the form; only where there are some.
+#[component]
+fn UseCodesItem(song: Song) -> impl IntoView {
+    let i18n = use_i18n();
+    let form = Form::expect();
+    let take = ServerAction::<UseCodes>::new();
+    let navigate = leptos_router::hooks::use_navigate();
+    Effect::new(move |_| {
+        if let Some(Ok(codes)) = take.value().get()
+            && let Some((by, fields)) = fields_from_codes(&codes)
+        {
+            form.fill(by, &fields);
+            navigate(routes::GENERATE, leptos_router::NavigateOptions::default());
+        }
+    });
+    (!song.audio_codes.is_empty()).then(|| {
+        view! {
+            <ActionForm action=take>
+                <input type="hidden" name="song_id" value=song.id />
+                <button class="menu__item" type="submit">
+                    {t!(i18n, lm.use_codes)}
+                </button>
+            </ActionForm>
+        }
+    })
+}

@@ -1,0 +1,255 @@
+//! Values of the form between text as typed and JSON: what a control shows, what the wire takes.
+
+use std::collections::HashMap;
+
+use acestep_domain::{
+    generation::{GenerationParams, clamp::minutes},
+    metadata::Language,
+};
+use serde_json::{Map, Value};
+
+/// Fields with text, by parameter key; the first two are the page's own (see [`PAGE_KEYS`]).
+pub const TEXTS: [&str; 26] = [
+    "description",
+    "simple_language",
+    "caption",
+    "lyrics",
+    "vocal_language",
+    "bpm",
+    "keyscale",
+    "timesignature",
+    "duration",
+    "batch_size",
+    "seed",
+    "inference_steps",
+    "guidance_scale",
+    "cfg_interval_start",
+    "cfg_interval_end",
+    "shift",
+    "timesteps",
+    "audio_format",
+    "lm_temperature",
+    "lm_cfg_scale",
+    "lm_top_k",
+    "lm_top_p",
+    "lm_repetition_penalty",
+    "lm_negative_prompt",
+    "audio_codes",
+    "audio_cover_strength",
+];
+
+/// Fields that are on or off.
+pub const SWITCHES: [&str; 8] = [
+    "simple_instrumental",
+    "instrumental",
+    "use_adg",
+    "normalize",
+    "thinking",
+    "use_cot_metas",
+    "use_cot_caption",
+    "use_cot_language",
+];
+
+/// Switches that cannot be moved without a language model; a browser sends nothing for them then.
+pub const LM_SWITCHES: [&str; 4] = [
+    "thinking",
+    "use_cot_metas",
+    "use_cot_caption",
+    "use_cot_language",
+];
+
+/// Radios: text behind one of several.
+pub const RADIOS: [&str; 2] = ["infer_method", "mode"];
+
+/// Fields of the page that are no parameters: how much is written, and what Simple asks for.
+pub const PAGE_KEYS: [&str; 4] = [
+    "mode",
+    "description",
+    "simple_instrumental",
+    "simple_language",
+];
+
+/// The mode in which a description is enough.
+pub const SIMPLE: &str = "simple";
+/// The mode in which everything can be set.
+pub const CUSTOM: &str = "custom";
+
+/// Name of the hidden field that lists the switches a form shows: a browser sends nothing for "off".
+pub const SHOWN_SWITCHES: &str = "switches";
+
+/// What the language model is trained to read as "nothing to avoid"; the field shows it as empty.
+const NO_INPUT: &str = "NO USER INPUT";
+
+/// A typed text as the reader of parameters takes it: `4:00` is a length in seconds.
+pub(super) fn wire(key: &str, text: String) -> Value {
+    if key == "duration"
+        && let Some(secs) = seconds(&text)
+    {
+        return Value::from(secs);
+    }
+    if key == "lm_negative_prompt" && text.trim().is_empty() {
+        return Value::from(NO_INPUT);
+    }
+    Value::String(text)
+}
+
+/// Seconds of `4:00`, `1:02.5` or `90`.
+pub fn seconds(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let secs = match text.split_once(':') {
+        Some((minutes, rest)) => {
+            let minutes: u32 = minutes.trim().parse().ok()?;
+            let rest: f64 = rest.trim().parse().ok()?;
+            f64::from(minutes) * 60.0 + (0.0..60.0).contains(&rest).then_some(rest)?
+        }
+        None => text.parse().ok()?,
+    };
+    (secs.is_finite() && secs > 0.0).then_some(secs)
+}
+
+/// The text a control shows for a value of the wire.
+pub(super) fn shown(fields: &Value, key: &str) -> String {
+    match (&fields[key], key) {
+        (Value::String(text), "vocal_language") => Language::parse(text)
+            .map_or_else(|_| text.clone(), |language| language.code().to_owned()),
+        (Value::String(text), "lm_negative_prompt") if text == NO_INPUT => String::new(),
+        (Value::String(text), _) => text.clone(),
+        (Value::Number(number), "duration") => number
+            .as_f64()
+            .filter(|secs| *secs > 0.0)
+            .map(minutes)
+            .unwrap_or_default(),
+        (Value::Number(number), "seed" | "bpm") if number.as_f64() == Some(-1.0) => String::new(),
+        (Value::Number(number), _) => number.as_f64().unwrap_or_default().to_string(),
+        (Value::Array(items), _) => items
+            .iter()
+            .map(|item| {
+                item.as_str()
+                    .map_or_else(|| item.to_string(), str::to_owned)
+            })
+            .collect::<Vec<_>>()
+            .join(", "),
+        _ => String::new(),
+    }
+}
+
+/// Whether a switch of the wire is on.
+pub(super) fn on(fields: &Value, key: &str) -> bool {
+    match &fields[key] {
+        Value::Bool(on) => *on,
+        Value::String(text) => matches!(text.as_str(), "true" | "on" | "1"),
+        _ => false,
+    }
+}
+
+/// The form's fields for `params`; those of the page are not among them.
+pub fn fields_from_params(params: &GenerationParams) -> Value {
+    let all = serde_json::to_value(params).unwrap_or_default();
+    let mut object = Map::new();
+    let parameter = |key: &&&str| !PAGE_KEYS.contains(*key);
+    for key in TEXTS.iter().chain(&RADIOS).filter(parameter) {
+        object.insert((*key).to_owned(), wire(key, shown(&all, key)));
+    }
+    for key in SWITCHES.iter().filter(parameter) {
+        object.insert((*key).to_owned(), Value::Bool(on(&all, key)));
+    }
+    Value::Object(object)
+}
+
+/// A song's settings, and the mode in which all of them can be seen.
+pub fn fields_to_restore(params: &GenerationParams) -> Value {
+    let mut fields = fields_from_params(params);
+    fields["mode"] = Value::from(CUSTOM);
+    fields
+}
+
+/// `fields` over `draft`: what is not among them keeps.
+pub fn laid_over(draft: Option<Value>, fields: Value) -> Value {
+    match (draft, fields) {
+        (Some(Value::Object(mut draft)), Value::Object(fields)) => {
+            draft.extend(fields);
+            Value::Object(draft)
+        }
+        (_, fields) => fields,
+    }
+}
+
+/// The JSON of a form as a browser posts it: switches it shows and does not send are off.
+pub fn params_from_fields(mut form: HashMap<String, String>) -> Value {
+    let shown = form.remove(SHOWN_SWITCHES).unwrap_or_default();
+    let mut object = Map::new();
+    for key in shown.split(',').filter(|key| SWITCHES.contains(key)) {
+        let sent = form.remove(key).is_some_and(|value| value != "false");
+        object.insert(key.to_owned(), Value::Bool(sent));
+    }
+    // The encoding of server functions may add a pair without a name.
+    for (key, text) in form
+        .into_iter()
+        .filter(|(key, _)| key.starts_with(|c: char| c.is_ascii_alphabetic()))
+    {
+        let value = wire(&key, text);
+        object.insert(key, value);
+    }
+    Value::Object(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lengths_as_people_write_them() {
+        for (text, secs) in [
+            ("4:00", Some(240.0)),
+            ("1:02.5", Some(62.5)),
+            (" 90 ", Some(90.0)),
+            ("0:07", Some(7.0)),
+            ("", None),
+            ("4:75", None),
+            ("-3", None),
+            ("long", None),
+            ("inf", None),
+        ] {
+            assert_eq!(seconds(text), secs, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn settings_of_a_song_survive_the_way_through_the_form() {
+        let params = GenerationParams {
+            caption: "slow piano".into(),
+            duration_secs: Some(62.5),
+            seeds: vec![7, 8],
+            batch_size: 2,
+            bpm: Some(acestep_domain::metadata::Bpm(92)),
+            keyscale: acestep_domain::metadata::KeyScale::parse("F# minor").ok(),
+            timesteps: Some(vec![1.0, 0.5]),
+            normalize: false,
+            instrumental: true,
+            ..GenerationParams::default()
+        };
+        let fields = fields_from_params(&params);
+        let read = acestep_domain::generation::read::params_from_json(
+            &fields,
+            GenerationParams::default(),
+        )
+        .unwrap();
+        assert_eq!((read.params, read.errors), (params, vec![]));
+    }
+
+    #[test]
+    fn a_switch_that_is_shown_and_not_sent_is_off() {
+        let form = HashMap::from([
+            ("caption".to_owned(), "x".to_owned()),
+            ("duration".to_owned(), "0:30".to_owned()),
+            ("instrumental".to_owned(), "true".to_owned()),
+            ("switches".to_owned(), "instrumental,normalize".to_owned()),
+        ]);
+        assert_eq!(
+            params_from_fields(form),
+            json!({ "caption": "x", "duration": 30.0, "instrumental": true, "normalize": false })
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! What the language model wrote, as fields of the form.
+
+use acestep_domain::{
+    generation::clamp::is_instrumental_tag,
+    job::{Job, JobKind},
+    song_plan::SongPlan,
+};
+use serde_json::{Map, Value, json};
+
+use super::fields::CUSTOM;
+
+/// Who put values into the form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilledBy {
+    /// Format.
+    Format,
+    /// A song was written.
+    Sample,
+    /// A song was listened to.
+    Understand,
+    /// Audio codes of a song.
+    Codes,
+    /// A song's settings were taken up.
+    Song,
+}
+
+/// The last time values were put into the form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filled {
+    /// By whom.
+    pub by: FilledBy,
+    /// The form before.
+    pub before: Value,
+}
+
+/// The fields a finished job fills, and by whom; `None` when nothing was written.
+pub fn fields_from_job(job: &Job) -> Option<(FilledBy, Value)> {
+    let plan = job.plan.as_ref();
+    match job.kind {
+        JobKind::Format => Some((FilledBy::Format, fields_from_plan(plan?, false))),
+        JobKind::Sample => Some((FilledBy::Sample, fields_from_plan(plan?, true))),
+        JobKind::Understand => Some((FilledBy::Understand, fields_from_plan(plan?, true))),
+        JobKind::Encode => fields_from_codes(&job.audio_codes),
+        JobKind::Generate => None,
+    }
+}
+
+/// The field for audio codes.
+pub fn fields_from_codes(codes: &str) -> Option<(FilledBy, Value)> {
+    let fields = json!({ "audio_codes": codes, "mode": CUSTOM });
+    (!codes.trim().is_empty()).then_some((FilledBy::Codes, fields))
+}
+
+/// Fields of a plan. `whole`: it is a song of its own, so no words means that nothing is sung.
+fn fields_from_plan(plan: &SongPlan, whole: bool) -> Value {
+    let mut fields = Map::from_iter([("mode".to_owned(), Value::from(CUSTOM))]);
+    let mut set = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            fields.insert(key.to_owned(), value);
+        }
+    };
+    let text = |text: &str| (!text.trim().is_empty()).then(|| Value::from(text));
+    set("caption", text(&plan.caption));
+    set("lyrics", text(&plan.lyrics));
+    if whole {
+        let silent = plan.lyrics.trim().is_empty() || is_instrumental_tag(&plan.lyrics);
+        set("lyrics", Some(Value::from(plan.lyrics.as_str())));
+        set("instrumental", Some(Value::from(silent)));
+    }
+    set("bpm", plan.bpm.map(|bpm| Value::from(bpm.0)));
+    set("duration", plan.duration_secs.map(Value::from));
+    set(
+        "keyscale",
+        plan.keyscale.map(|key| Value::from(key.to_string())),
+    );
+    set(
+        "timesignature",
+        plan.timesignature.map(|own| Value::from(own.to_string())),
+    );
+    set(
+        "vocal_language",
+        plan.language.map(|own| Value::from(own.code())),
+    );
+    Value::Object(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use acestep_domain::metadata::Bpm;
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_written_leaves_its_field_alone() {
+        let plan = SongPlan {
+            bpm: Some(Bpm(92)),
+            caption: "slow piano".into(),
+            ..SongPlan::default()
+        };
+        assert_eq!(
+            fields_from_plan(&plan, false),
+            json!({ "mode": "custom", "caption": "slow piano", "bpm": 92 })
+        );
+    }
+
+    #[test]
+    fn a_whole_song_without_words_is_instrumental() {
+        let plan = SongPlan {
+            lyrics: "[Instrumental]".into(),
+            ..SongPlan::default()
+        };
+        let fields = fields_from_plan(&plan, true);
+        assert_eq!(
+            (&fields["instrumental"], &fields["lyrics"]),
+            (&json!(true), &json!("[Instrumental]"))
+        );
+        assert_eq!(fields_from_plan(&SongPlan::default(), true)["lyrics"], "");
+    }
+
+    #[test]
+    fn no_codes_fill_nothing() {
+        assert_eq!(fields_from_codes(" "), None);
+    }
+}

@@ -1,0 +1,170 @@
+//! From the form as it stands to what the studio is asked for.
+//!
+//! The composer has several buttons over one form. What is hidden in Simple has no effect there, so a
+//! request is made from the form and the button together.
+
+use std::collections::HashMap;
+
+use acestep_domain::job::JobKind;
+use serde_json::{Map, Value};
+
+use super::fields::{PAGE_KEYS, SIMPLE, params_from_fields};
+
+/// Name of the composer's buttons in the form.
+pub const WISH: &str = "wish";
+
+/// What a button of the composer asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Songs of what stands in the form.
+    Generate,
+    /// Caption and lyrics written anew, blanks filled.
+    Format,
+    /// A song on paper from the description.
+    Write,
+    /// The same, and songs of it at once.
+    WriteAndGenerate,
+}
+
+impl Wish {
+    /// All wishes.
+    const ALL: [Self; 4] = [
+        Self::Generate,
+        Self::Format,
+        Self::Write,
+        Self::WriteAndGenerate,
+    ];
+
+    /// Value of its button.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Generate => "generate",
+            Self::Format => "format",
+            Self::Write => "write",
+            Self::WriteAndGenerate => "write_and_generate",
+        }
+    }
+
+    /// What Enter, Ctrl Enter and the phone's bar ask for: the main action of the form's mode.
+    pub fn of_mode(form: &Value) -> Self {
+        if form["mode"] == SIMPLE {
+            Self::WriteAndGenerate
+        } else {
+            Self::Generate
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|wish| wish.as_str() == name)
+    }
+
+    const fn kind(self) -> JobKind {
+        match self {
+            Self::Generate => JobKind::Generate,
+            Self::Format => JobKind::Format,
+            Self::Write | Self::WriteAndGenerate => JobKind::Sample,
+        }
+    }
+}
+
+/// The parameters of `wish`, by key. A description is a sample's caption; words, key and codes of
+/// Custom are no part of it.
+pub fn parameters(form: &Value, wish: Wish) -> Value {
+    let mut asked: Map<String, Value> = form.as_object().cloned().unwrap_or_default();
+    for key in PAGE_KEYS {
+        asked.remove(key);
+    }
+    if wish.kind() == JobKind::Sample {
+        let own = |key: &str| form[key].clone();
+        for key in ["lyrics", "keyscale", "timesignature", "audio_codes"] {
+            asked.insert(key.to_owned(), Value::from(""));
+        }
+        for (key, own) in [
+            ("caption", own("description")),
+            ("vocal_language", own("simple_language")),
+            ("instrumental", own("simple_instrumental")),
+        ] {
+            if own.is_null() {
+                asked.remove(key);
+            } else {
+                asked.insert(key.to_owned(), own);
+            }
+        }
+    }
+    Value::Object(asked)
+}
+
+/// The form as posted: what is kept of it as the draft, and what the studio is asked for.
+pub fn draft_and_request(mut posted: HashMap<String, String>) -> (Value, Value) {
+    let wish = posted.remove(WISH);
+    let form = params_from_fields(posted);
+    let wish = wish
+        .and_then(|name| Wish::from_name(&name))
+        .unwrap_or_else(|| Wish::of_mode(&form));
+    let mut request = parameters(&form, wish);
+    request["kind"] = Value::from(wish.kind().as_str());
+    if wish.kind() == JobKind::Sample {
+        request["then_generate"] = Value::from(wish == Wish::WriteAndGenerate);
+    }
+    (form, request)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn posted(fields: &[(&str, &str)]) -> (Value, Value) {
+        draft_and_request(
+            fields
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn simple_asks_for_a_sample_of_the_description_alone() {
+        let (draft, request) = posted(&[
+            ("mode", "simple"),
+            ("description", "two people on the last bus"),
+            ("simple_language", "en"),
+            ("caption", "left over"),
+            ("lyrics", "left over"),
+            ("keyscale", "A minor"),
+            ("batch_size", "2"),
+            ("switches", "simple_instrumental,instrumental"),
+            ("instrumental", "true"),
+        ]);
+        assert_eq!(
+            request,
+            json!({
+                "kind": "sample", "then_generate": true, "caption": "two people on the last bus",
+                "lyrics": "", "keyscale": "", "timesignature": "", "audio_codes": "",
+                "vocal_language": "en", "instrumental": false, "batch_size": "2"
+            })
+        );
+        assert_eq!(draft["lyrics"], "left over");
+        assert_eq!(draft["mode"], "simple");
+    }
+
+    #[test]
+    fn the_button_says_what_is_wanted() {
+        for (mode, wish, kind, then) in [
+            ("simple", "write", "sample", json!(false)),
+            ("simple", "", "sample", json!(true)),
+            ("custom", "format", "format", Value::Null),
+            ("custom", "", "generate", Value::Null),
+            ("custom", "nonsense", "generate", Value::Null),
+        ] {
+            let (draft, request) = posted(&[("mode", mode), ("caption", "x"), (WISH, wish)]);
+            assert_eq!(
+                (&request["kind"], request.get("then_generate")),
+                (&json!(kind), Some(&then).filter(|then| !then.is_null())),
+                "{mode} {wish}"
+            );
+            assert!(draft.get(WISH).is_none());
+        }
+    }
+}
