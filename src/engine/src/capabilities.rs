@@ -93,8 +93,8 @@ pub fn capabilities(probe: &Probe, simulated_gib: Option<f64>) -> (Capabilities,
         compile: no(
             "Weights are already fused at load where it helps; captured graphs come in a later version.",
         ),
-        quantization: no(
-            "Smaller weights come in a later version; this one computes in the device's own precision.",
+        quantization: yes(
+            "Smaller weights of the language model, made at load and kept beside it; the main model stays in the device's own precision in this version.",
         ),
     };
     (capabilities, notes)

@@ -120,6 +120,16 @@ impl Engine {
                 "Compile: this version has no captured graphs; weights are fused at load in any case.",
             ));
         }
+        if options.quantization != Quantization::None {
+            notes.push(Note::new(
+                "quantization_of_lm_only",
+                "quantization",
+                format!(
+                    "Quantisation: {} for the language model; the main model stays as it is in this version.",
+                    options.quantization.as_str()
+                ),
+            ));
+        }
         let vae = loaded.networks.vae.config();
         let info = EngineInfo {
             name: source.name().to_owned(),
