@@ -7,6 +7,7 @@
 //! one SQLite file (`store`) and in the files that `song_file` writes. [`error`] is the one place
 //! where causes become sentences.
 
+mod adopt;
 pub mod backend;
 pub mod error;
 pub mod events;

@@ -78,6 +78,28 @@ pub(crate) fn insert(db: &Connection, song: &Song, file_name: &str) -> Result<()
     Ok(())
 }
 
+/// Names of the files of all songs.
+pub(crate) fn file_names(db: &Connection) -> Result<Vec<String>> {
+    let mut statement = db.prepare_cached("SELECT file_name FROM songs")?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The name of a song's file, if the song is known.
+pub(crate) fn file_name(db: &Connection, id: &str) -> Result<Option<String>> {
+    Ok(db
+        .prepare_cached("SELECT file_name FROM songs WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?)
+}
+
+/// Records that a song's file has another name now.
+pub(crate) fn set_file_name(db: &Connection, id: &str, file_name: &str) -> Result<()> {
+    db.prepare_cached("UPDATE songs SET file_name = ?2 WHERE id = ?1")?
+        .execute([id, file_name])?;
+    Ok(())
+}
+
 fn read(row: &Row<'_>) -> Result<Kept> {
     let mut song: Song = from_json(&row.get::<_, String>(0)?)?;
     song.title = row.get(1)?;

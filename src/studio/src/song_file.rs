@@ -19,6 +19,9 @@ use crate::{
     paths::{PART_PREFIX, Paths, sidecar, stem},
 };
 
+/// Peaks of the drawn wave.
+pub(crate) const PEAKS: usize = 256;
+
 /// A song that is whole on the disk, under temporary names. Dropped without being published, it is
 /// removed.
 #[derive(Debug)]

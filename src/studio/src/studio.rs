@@ -25,6 +25,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{Span, info};
 
 use crate::{
+    adopt::adopt,
     backend::{
         Backend, Scan,
         engine::{EngineBackend, scan},
@@ -210,6 +211,13 @@ impl Studio {
                 jobs = left.len(),
                 files = strays,
                 "the last run was cut off: jobs are marked as interrupted, unfinished files removed"
+            );
+        }
+        let adopted = adopt(&paths, &store)?;
+        if adopted > 0 {
+            info!(
+                songs = adopted,
+                "songs of the output folder are in the library again"
             );
         }
         let found = scan(&options.checkpoints_dir);

@@ -18,12 +18,9 @@ use crate::{
     library,
     pace::{Amount, Measured, steps_of},
     queue::CancelFlag,
-    song_file,
+    song_file::{self, PEAKS},
     studio::Shared,
 };
-
-/// Peaks of the drawn wave.
-const PEAKS: usize = 256;
 
 /// Makes the songs of `job`; answers what is worth saying.
 pub(super) fn songs(

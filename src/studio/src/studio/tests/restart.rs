@@ -132,3 +132,52 @@ fn a_damaged_library_is_told_as_such() {
     assert_eq!(error.code, "storage");
     assert!(error.message.contains("damaged"), "{error}");
 }
+
+#[test]
+fn songs_the_library_does_not_know_are_taken_in_and_renamed_ones_found_again() {
+    let fixture = ready_with_lm();
+    let made = fixture.run(&with(song(), "seed", 9));
+    let id = made.song_ids[0].clone();
+    let before = fixture.studio.song(&id).unwrap();
+    let killed = as_killed(fixture.folder.path());
+    // As if the program had died after naming the song and before recording it.
+    for name in ["library.sqlite", "library.sqlite-wal", "library.sqlite-shm"] {
+        std::fs::remove_file(killed.path().join(name)).ok();
+    }
+    std::fs::write(killed.path().join("notes.json"), "{}").unwrap();
+    std::fs::write(killed.path().join("notes.wav"), "mine").unwrap();
+    let (studio, _script) = open(killed.path()).unwrap();
+    let found = studio.song(&id).unwrap();
+    assert_eq!(
+        (&found.params, &found.plan, &found.title, found.seed),
+        (&before.params, &before.plan, &before.title, 9)
+    );
+    assert_eq!(
+        (found.peaks.len(), found.size_bytes),
+        (256, before.size_bytes)
+    );
+    assert_eq!(
+        studio
+            .songs(&crate::SongFilter::default())
+            .unwrap()
+            .songs
+            .len(),
+        1
+    );
+    let file = studio.song_file(&id).unwrap();
+    drop(studio);
+
+    let renamed = file.with_file_name("Evening.wav");
+    std::fs::rename(&file, &renamed).unwrap();
+    std::fs::rename(file.with_extension("json"), renamed.with_extension("json")).unwrap();
+    let (studio, _script) = open(killed.path()).unwrap();
+    assert_eq!(studio.song_file(&id).unwrap(), renamed);
+    assert_eq!(
+        studio
+            .songs(&crate::SongFilter::default())
+            .unwrap()
+            .songs
+            .len(),
+        1
+    );
+}

@@ -1,0 +1,150 @@
+//! Songs that lie in the output folder and are not in the library: a program killed between naming a
+//! song and recording it, a library that was moved away, a file that somebody renamed. The JSON beside
+//! the song says everything that has to be known.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use acestep_domain::{
+    GenerationParams, Note, SongPlan,
+    generation::{AudioFormat, read::params_from_json},
+    library::{Provenance, Report, Song},
+};
+use acestep_engine::audio::decode;
+use serde::Deserialize;
+use tracing::warn;
+
+use crate::{
+    error::{Error, Result},
+    library,
+    paths::{PART_PREFIX, Paths},
+    song_file::PEAKS,
+    store::Store,
+};
+
+/// What stands under `studio` beside a song (see `song_file::saved_params`).
+#[derive(Deserialize)]
+struct Saved {
+    song_id: String,
+    job_id: String,
+    title: String,
+    created_at: String,
+    index: usize,
+    audio_format: String,
+    app_version: String,
+    model: String,
+    lm_model: Option<String>,
+    device: String,
+    quantization: String,
+    steps: usize,
+    report: Report,
+    notes: Vec<Note>,
+    #[serde(default)]
+    plan: Option<SongPlan>,
+    #[serde(default)]
+    audio_codes: String,
+}
+
+/// Takes such songs into the library, oldest first; answers how many.
+pub(crate) fn adopt(paths: &Paths, store: &Store) -> Result<usize> {
+    let known: HashSet<String> = store.read(library::file_names)?.into_iter().collect();
+    let mut found: Vec<(Song, String)> = Vec::new();
+    for (json, file_name) in unknown(paths.output_dir(), &known)? {
+        match read(&json, &paths.song(&file_name)) {
+            Ok(Some(song)) => found.push((song, file_name)),
+            // Somebody else's file.
+            Ok(None) => {}
+            Err(error) => warn!(
+                error = &error as &dyn std::error::Error,
+                "{file_name} is not in the library and cannot be read"
+            ),
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| a.created_at.cmp(&b.created_at));
+    let mut adopted = 0;
+    for (song, file_name) in found {
+        adopted += usize::from(store.write(|db| {
+            match library::file_name(db, &song.id)? {
+                None => library::insert(db, &song, &file_name)?,
+                // A copy of a song that is where it was.
+                Some(name) if paths.song(&name).is_file() => return Ok(false),
+                Some(_) => library::set_file_name(db, &song.id, &file_name)?,
+            }
+            Ok(true)
+        })?);
+    }
+    Ok(adopted)
+}
+
+/// Sidecars with a song beside them that the library does not know.
+fn unknown(folder: &Path, known: &HashSet<String>) -> Result<Vec<(PathBuf, String)>> {
+    let reading = "Reading the output folder";
+    let mut pairs = Vec::new();
+    for entry in fs::read_dir(folder).map_err(Error::file(reading))? {
+        let path = entry.map_err(Error::file(reading))?.path();
+        let hidden = path
+            .file_name()
+            .is_none_or(|name| name.to_string_lossy().starts_with(PART_PREFIX));
+        if hidden || path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let mut extensions: Vec<&str> = AudioFormat::ALL.map(AudioFormat::extension).to_vec();
+        extensions.dedup();
+        for extension in extensions {
+            let song = path.with_extension(extension);
+            if let Some(name) = song.file_name().and_then(|name| name.to_str())
+                && !known.contains(name)
+                && song.is_file()
+            {
+                pairs.push((path.clone(), name.to_owned()));
+            }
+        }
+    }
+    Ok(pairs)
+}
+
+/// The song that `json` describes; `None` when it describes none of ours.
+fn read(json: &Path, file: &Path) -> Result<Option<Song>> {
+    let reading = "Reading a song";
+    let text = fs::read_to_string(json).map_err(Error::file(reading))?;
+    let Ok(value) = serde_json::from_str::<serde_json::Value>(&text) else {
+        return Ok(None);
+    };
+    let Ok(saved) = Saved::deserialize(&value["studio"]) else {
+        return Ok(None);
+    };
+    let params = params_from_json(&value, GenerationParams::default())?.params;
+    let audio = decode::from_path(file)?;
+    let size_bytes = fs::metadata(file).map_err(Error::file(reading))?.len();
+    Ok(Some(Song {
+        id: saved.song_id,
+        job_id: saved.job_id,
+        item: saved.index,
+        title: saved.title,
+        created_at: saved.created_at,
+        duration_secs: audio.duration_secs(),
+        sample_rate_hz: audio.sample_rate_hz,
+        channels: audio.channels.len() as u16,
+        audio_format: saved.audio_format,
+        size_bytes,
+        seed: params.seeds.first().copied().unwrap_or_default(),
+        plan: saved.plan,
+        audio_codes: saved.audio_codes,
+        provenance: Provenance {
+            app_version: saved.app_version,
+            model: saved.model,
+            lm: saved.lm_model,
+            device: saved.device,
+            quantization: saved.quantization,
+            steps: saved.steps,
+        },
+        report: saved.report,
+        notes: saved.notes,
+        peaks: audio.peaks(PEAKS),
+        favourite: false,
+        params,
+    }))
+}
