@@ -233,7 +233,7 @@ impl From<Error> for UserError {
 fn engine(error: EngineError) -> UserError {
     match error {
         EngineError::Checkpoint { path, reason } => UserError {
-            field: Some("config_path".to_owned()),
+            field: Some(checkpoint_field(&path).to_owned()),
             ..UserError::new(
                 "checkpoint",
                 format!("{}: {reason}.", shown_path(&path)),
@@ -305,6 +305,18 @@ fn engine(error: EngineError) -> UserError {
             ),
             "Try again; if it happens again, please report it with the program's log.",
         ),
+    }
+}
+
+/// The setting that named a checkpoint.
+fn checkpoint_field(path: &Path) -> &'static str {
+    let of_lm = path
+        .iter()
+        .any(|part| part.to_string_lossy().starts_with("acestep-5Hz-lm-"));
+    if of_lm {
+        "lm_model_path"
+    } else {
+        "config_path"
     }
 }
 
