@@ -7,7 +7,7 @@ use acestep_domain::{capabilities::DeviceKind, note::Note, service::Quantization
 use candle_core::Tensor;
 
 pub use crate::pipeline::generate::{Request, RunReport, Take};
-pub use crate::planner::language_model::{LanguageModel, LmInfo};
+pub use crate::planner::language_model::{LanguageModel, LmInfo, MeasureOptions, Measured};
 use crate::{
     audio::{Audio, resample::resample},
     checkpoint::{Checkpoint, LmCheckpoint},
