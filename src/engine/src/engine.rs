@@ -9,7 +9,7 @@ use candle_core::Tensor;
 pub use crate::pipeline::generate::{Request, RunReport, Take};
 pub use crate::pipeline::thinking::{Thinking, Thought};
 pub use crate::pipeline::writing::{WriteReport, WriteRequest};
-pub use crate::planner::language_model::{LanguageModel, LmInfo};
+pub use crate::planner::language_model::{LanguageModel, LmInfo, MeasureOptions, Measured};
 use crate::{
     audio::{Audio, resample::resample},
     checkpoint::{Checkpoint, LmCheckpoint},

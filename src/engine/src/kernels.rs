@@ -22,6 +22,7 @@ mod direct;
 pub mod matvec;
 mod parallel;
 pub mod quantized;
+pub mod rates;
 mod simd;
 pub mod snake;
 mod tile;

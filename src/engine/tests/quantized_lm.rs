@@ -2,6 +2,10 @@
 //! decoded: another writer and reader of the same formats.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::single_range_in_vec_init,
+    reason = "rows of the head are a list of ranges"
+)]
 #![cfg(feature = "demo-model")]
 
 #[path = "support/closeness.rs"]
@@ -14,7 +18,7 @@ use std::{collections::HashMap, path::Path};
 use acestep_domain::service::Quantization;
 use acestep_engine::{
     checkpoint::{LmCheckpoint, list_lms},
-    engine::{LanguageModel, LoadOptions},
+    engine::{LanguageModel, LoadOptions, MeasureOptions},
     error::{Error, Stage},
     kernels::quantized::Format,
     models::qwen3::{CausalLm, Chunk, Config},
@@ -294,4 +298,39 @@ fn quantising_can_be_cancelled_and_leaves_nothing() {
     let stopped = LanguageModel::load(&source, &options, &Impatient(0.into()));
     assert!(matches!(stopped.err(), Some(Error::Cancelled)));
     assert_eq!(caches(root.path()), Vec::<String>::new());
+}
+
+/// Rates depend on the machine; what is counted does not.
+#[test]
+fn a_measurement_counts_the_weights_that_a_step_reads() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), &tensors());
+    let lm = load(root.path(), Quantization::Int8);
+    let options = MeasureOptions {
+        prompt: 20,
+        steps: 2,
+        times: 1,
+        buffer_bytes: 1 << 20,
+    };
+    let measured = lm.measure(&options, &Silent).unwrap();
+    assert_eq!(measured.decode_bytes, lm.info().resident_bytes);
+    assert!(measured.prefill_share() > 0.0 && measured.decode_share() > 0.0);
+    // Two for each weight of the layers and each token, and a little for the attention.
+    let table = (VOCABULARY * 256) as u64;
+    let layers = 2.0 * (lm.info().parameters - table) as f64;
+    let each = measured.prefill_flops / measured.prefill_tokens_per_sec;
+    assert!(each > layers && each < 1.1 * layers, "{each} of {layers}");
+    for wrong in [
+        MeasureOptions {
+            steps: 0,
+            ..options
+        },
+        MeasureOptions {
+            prompt: 100_000,
+            ..options
+        },
+    ] {
+        let refused = lm.measure(&wrong, &Silent).unwrap_err();
+        assert!(matches!(refused, Error::Invalid { .. }), "{refused}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The command line. Flags keep the original's names; both spellings (`--init_service`,
 //! `--init-service`) work. `acestep` alone is `acestep serve`.
 
+mod bench;
 mod files;
 mod generate;
 mod inspect;
@@ -55,6 +56,9 @@ enum Command {
     /// The language model alone
     #[command(subcommand)]
     Lm(lm::LmCommand),
+    /// Measure how quick this machine is
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// The autoencoder alone
     #[command(subcommand)]
     Vae(vae::VaeCommand),
@@ -79,6 +83,7 @@ pub fn main() -> ExitCode {
         Some(Command::PlanSong(args)) => lm::plan_song(&args, &environment),
         Some(Command::Understand(args)) => understand::run(&args, &environment),
         Some(Command::Lm(command)) => lm::run(&command),
+        Some(Command::Bench(command)) => bench::run(&command),
         Some(Command::Vae(command)) => vae::run(&command),
     }
 }

@@ -59,6 +59,15 @@ impl Matrix {
         }
     }
 
+    /// Bytes of its values or blocks.
+    pub fn bytes(&self) -> u64 {
+        (match self {
+            Self::Dense(weight) => weight.elem_count() * weight.dtype().size_in_bytes(),
+            Self::Packed(packed) => packed.data().len(),
+            Self::Card(card) => card.blocks.storage_size_in_bytes(),
+        }) as u64
+    }
+
     /// Precision of the activations it takes and gives.
     pub fn dtype(&self) -> DType {
         match self {

@@ -1,6 +1,10 @@
 //! A loaded language model: network, tokenizer and grammar, and the one way its jobs are run.
 
+mod measure;
+
 use std::sync::Arc;
+
+pub use measure::{MeasureOptions, Measured};
 
 use acestep_domain::{event::Stage, note::Note};
 use candle_core::Tensor;

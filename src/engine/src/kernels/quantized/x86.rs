@@ -3,12 +3,17 @@
 //! are the same.
 #![expect(unsafe_code, reason = "intrinsics of an instruction set")]
 
+#[expect(
+    clippy::wildcard_imports,
+    reason = "some fifty intrinsics, whose names tell where they are from"
+)]
 use std::arch::x86_64::*;
 
 use super::blocks::{Format, PART, six_bits};
 use crate::kernels::matvec::{OUTPUTS, fold};
 
 /// Scales of a block before its values are looked at. A format uses what it has.
+#[derive(Clone, Copy)]
 struct Scales {
     /// One for every 32 values; in Q6_K for every 16.
     scales: [f32; 16],
@@ -16,19 +21,37 @@ struct Scales {
     minima: [f32; 8],
 }
 
+impl Scales {
+    const NONE: Self = Self {
+        scales: [0.0; 16],
+        minima: [0.0; 8],
+    };
+}
+
+// Loops are written out: a closure inside a function of an instruction set is a function of its
+// own, which the compiler may leave as a call for every vector.
+
+/// Four halves from memory. Reading one by itself inserts it into a register whose last value it
+/// then waits for, and that is a sum of the block before.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-unsafe fn half(at: *const u8) -> __m256 {
-    // SAFETY: the caller's block has two bytes there.
-    let bits = unsafe { at.cast::<u16>().read_unaligned() };
-    _mm256_cvtph_ps(_mm_set1_epi16(bits as i16))
+unsafe fn halves(at: *const u8) -> __m128 {
+    // SAFETY: the caller's block has eight bytes there.
+    _mm_cvtph_ps(unsafe { _mm_loadl_epi64(at.cast()) })
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 unsafe fn scales_q8(block: *const u8) -> f32 {
-    // SAFETY: a block begins with its scale.
-    _mm256_cvtss_f32(unsafe { half(block) })
+    // SAFETY: a block begins with its scale and has 34 bytes.
+    _mm_cvtss_f32(unsafe { halves(block) })
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn floats(bytes: [u8; 8]) -> __m256 {
+    let bytes = _mm_cvtsi64_si128(i64::from_le_bytes(bytes));
+    _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes))
 }
 
 /// Q4_K and Q5_K begin alike.
@@ -36,23 +59,16 @@ unsafe fn scales_q8(block: *const u8) -> f32 {
 #[inline]
 unsafe fn scales_with_minima(block: *const u8) -> Scales {
     // SAFETY: the block has 16 bytes of scales in front.
-    let (scale, minimum, packed) = unsafe {
+    let (halves, packed) = unsafe {
         (
-            half(block),
-            half(block.add(2)),
+            halves(block),
             block.add(4).cast::<[u8; 12]>().read_unaligned(),
         )
     };
+    let scale = _mm256_broadcastss_ps(halves);
+    let minimum = _mm256_broadcastss_ps(_mm_movehdup_ps(halves));
     let (scales, minima) = six_bits(&packed);
-    let floats = |bytes: [u8; 8]| {
-        _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(
-            bytes,
-        ))))
-    };
-    let mut all = Scales {
-        scales: [0.0; 16],
-        minima: [0.0; 8],
-    };
+    let mut all = Scales::NONE;
     // SAFETY: the arrays hold eight values and more.
     unsafe {
         _mm256_storeu_ps(
@@ -70,13 +86,11 @@ unsafe fn scales_with_minima(block: *const u8) -> Scales {
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 unsafe fn scales_q6(block: *const u8) -> Scales {
-    let mut all = Scales {
-        scales: [0.0; 16],
-        minima: [0.0; 8],
-    };
+    let mut all = Scales::NONE;
     // SAFETY: bytes 192 to 210 of the block, and an array of 16 values.
     unsafe {
-        let scale = half(block.add(208));
+        // The scale is the last of the block's last four halves.
+        let scale = _mm256_broadcastss_ps(_mm_permute_ps::<0xff>(halves(block.add(202))));
         for part in 0..2 {
             let own = _mm_loadl_epi64(block.add(192 + part * 8).cast());
             let own = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(own));
@@ -105,11 +119,13 @@ macro_rules! isa {
             #[inline]
             unsafe fn q8_0(block: *const u8, _part: usize, scale: &f32) -> Values {
                 let scale = $set1(*scale);
-                std::array::from_fn(|i| {
+                let mut out = [$zero(); VECTORS];
+                for (i, out) in out.iter_mut().enumerate() {
                     // SAFETY: the 32 bytes after the scale.
                     let q = $signed(unsafe { $load8(block.add(2 + i * $lanes).cast()) });
-                    $mul($float(q), scale)
-                })
+                    *out = $mul($float(q), scale);
+                }
+                out
             }
 
             #[target_feature(enable = $features)]
@@ -117,13 +133,15 @@ macro_rules! isa {
             unsafe fn q4k(block: *const u8, part: usize, all: &Scales) -> Values {
                 let (scale, minimum) = ($set1(all.scales[part]), $set1(all.minima[part]));
                 let shift = $int1((part % 2 * 4) as i32);
-                std::array::from_fn(|i| {
+                let mut out = [$zero(); VECTORS];
+                for (i, out) in out.iter_mut().enumerate() {
                     let at = 16 + part / 2 * PART + i * $lanes;
                     // SAFETY: `part` is below 8, so this is inside the 128 bytes after the scales.
                     let q = $unsigned(unsafe { $load8(block.add(at).cast()) });
                     let q = $and($srlv(q, shift), $int1(15));
-                    $fmsub($float(q), scale, minimum)
-                })
+                    *out = $fmsub($float(q), scale, minimum);
+                }
+                out
             }
 
             #[target_feature(enable = $features)]
@@ -131,7 +149,8 @@ macro_rules! isa {
             unsafe fn q5k(block: *const u8, part: usize, all: &Scales) -> Values {
                 let (scale, minimum) = ($set1(all.scales[part]), $set1(all.minima[part]));
                 let (shift, bit) = ($int1((part % 2 * 4) as i32), $int1(part as i32));
-                std::array::from_fn(|i| {
+                let mut out = [$zero(); VECTORS];
+                for (i, out) in out.iter_mut().enumerate() {
                     let at = 48 + part / 2 * PART + i * $lanes;
                     // SAFETY: `part` is below 8, so these are inside the block.
                     let (q, high) = unsafe {
@@ -142,8 +161,9 @@ macro_rules! isa {
                     };
                     let high = $slli4($and($srlv(high, bit), $int1(1)));
                     let q = $or($and($srlv(q, shift), $int1(15)), high);
-                    $fmsub($float(q), scale, minimum)
-                })
+                    *out = $fmsub($float(q), scale, minimum);
+                }
+                out
             }
 
             #[target_feature(enable = $features)]
@@ -154,7 +174,8 @@ macro_rules! isa {
                     $int1((quarter / 2 * 4) as i32),
                     $int1((quarter * 2) as i32),
                 );
-                std::array::from_fn(|i| {
+                let mut out = [$zero(); VECTORS];
+                for (i, out) in out.iter_mut().enumerate() {
                     let scale = $set1(all.scales[part * 2 + i * $lanes / 16]);
                     let low = side * 64 + quarter % 2 * PART + i * $lanes;
                     // SAFETY: `part` is below 8, so these are inside the block.
@@ -166,8 +187,9 @@ macro_rules! isa {
                     };
                     let high = $slli4($and($srlv(high, pair), $int1(3)));
                     let q = $or($and($srlv(q, shift), $int1(15)), high);
-                    $mul($float($sub(q, $int1(32))), scale)
-                })
+                    *out = $mul($float($sub(q, $int1(32))), scale);
+                }
+                out
             }
 
             isa!(@format $features, $lanes, $zero, $load, $store, $fma, Format::Q8_0, dots_q8_0, decode_q8_0, scales_q8, q8_0);
@@ -221,23 +243,24 @@ macro_rules! isa {
             );
             let mut sums = [[$zero(); R]; O];
             for block in 0..width / BLOCK {
-                let blocks: [_; O] = std::array::from_fn(|o| {
+                // One row after another: the parts of a block are unrolled, and the next row's sums
+                // do not wait for this one's.
+                for o in 0..O {
                     // SAFETY: row o begins at o * row_bytes and has this block, as asserted.
-                    let block = unsafe { data.as_ptr().add(o * row_bytes + block * BYTES) };
+                    let at = unsafe { data.as_ptr().add(o * row_bytes + block * BYTES) };
                     // SAFETY: as above.
-                    (block, unsafe { $scales(block) })
-                });
-                for part in 0..BLOCK / PART {
-                    let at = block * BLOCK + part * PART;
-                    for o in 0..O {
-                        let (block, scales) = &blocks[o];
+                    let scales = unsafe { $scales(at) };
+                    for part in 0..BLOCK / PART {
                         // SAFETY: a whole block, see above, and a part of it.
-                        let values = unsafe { $values(*block, part, scales) };
-                        for (i, w) in values.into_iter().enumerate() {
+                        let values = unsafe { $values(at, part, &scales) };
+                        let first = block * BLOCK + part * PART;
+                        for (i, w) in values.iter().enumerate() {
                             for r in 0..R {
-                                // SAFETY: `at + PART <= width`, and row r begins at r * width.
-                                let x = unsafe { $load(x.as_ptr().add(r * width + at + i * $lanes)) };
-                                sums[o][r] = $fma(w, x, sums[o][r]);
+                                // SAFETY: `first + PART <= width`; row r begins at r * width.
+                                let x = unsafe {
+                                    $load(x.as_ptr().add(r * width + first + i * $lanes))
+                                };
+                                sums[o][r] = $fma(*w, x, sums[o][r]);
                             }
                         }
                     }
@@ -284,7 +307,7 @@ isa!(narrow, "avx2,fma,f16c", 8, __m256, _mm_loadl_epi64,
     int1 _mm256_set1_epi32, srlv _mm256_srlv_epi32, slli4 _mm256_slli_epi32::<4>, and _mm256_and_si256, or _mm256_or_si256, sub _mm256_sub_epi32);
 
 macro_rules! entry {
-    ($decode:ident, $dots:ident, $module:ident, $step:literal, $isa:literal) => {
+    ($decode:ident, $dots:ident, $module:ident, $step:literal) => {
         pub(super) fn $decode(format: Format, data: &[u8], out: &mut [f32]) {
             // SAFETY: the caller asked `simd::isa`, which found this instruction set.
             unsafe { $module::decode(format, data, out) }
@@ -305,19 +328,29 @@ macro_rules! entry {
                 let out = &mut out[first * n..][..outputs * n];
                 let mut row = 0;
                 while row < n {
-                    // Blocks of another size give the same bits, so a rest goes singly.
-                    let rows = if n - row >= $step { $step } else { 1 };
+                    // Blocks of another size give the same bits.
+                    let rows = match n - row {
+                        4.. if $step == 4 => 4,
+                        2.. => 2,
+                        _ => 1,
+                    };
                     let x = &x[row * width..][..rows * width];
                     // SAFETY: as above.
                     unsafe {
                         match (outputs, rows) {
-                            (OUTPUTS, $step) => place::<OUTPUTS, $step>(out, n, row, |block| {
+                            (OUTPUTS, 4) => place::<OUTPUTS, 4>(out, n, row, |block| {
+                                $module::dots(format, data, x, width, block);
+                            }),
+                            (OUTPUTS, 2) => place::<OUTPUTS, 2>(out, n, row, |block| {
                                 $module::dots(format, data, x, width, block);
                             }),
                             (OUTPUTS, _) => place::<OUTPUTS, 1>(out, n, row, |block| {
                                 $module::dots(format, data, x, width, block);
                             }),
-                            (_, $step) => place::<1, $step>(out, n, row, |block| {
+                            (_, 4) => place::<1, 4>(out, n, row, |block| {
+                                $module::dots(format, data, x, width, block);
+                            }),
+                            (_, 2) => place::<1, 2>(out, n, row, |block| {
                                 $module::dots(format, data, x, width, block);
                             }),
                             _ => place::<1, 1>(out, n, row, |block| {
@@ -333,8 +366,8 @@ macro_rules! entry {
     };
 }
 
-entry!(decode_avx512, dots_avx512, wide, 4, "AVX-512");
-entry!(decode_avx2, dots_avx2, narrow, 2, "AVX2");
+entry!(decode_avx512, dots_avx512, wide, 4);
+entry!(decode_avx2, dots_avx2, narrow, 2);
 
 /// Puts a block of products where it belongs in `[O, n]`.
 fn place<const O: usize, const R: usize>(

@@ -46,6 +46,11 @@ impl CausalLm {
         self.vocab_size
     }
 
+    /// Bytes of the embedding table.
+    pub fn table_bytes(&self) -> u64 {
+        self.model.embed_tokens.bytes()
+    }
+
     /// An empty cache of one sequence, with room for `tokens`.
     pub fn cache(&self, tokens: usize) -> Result<KvCache> {
         self.model.cache(tokens)

@@ -1,0 +1,102 @@
+//! What this machine can do at best, for measurements to be held against.
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use candle_core::{DType, Device, Result, Tensor};
+use rayon::prelude::*;
+
+/// The quickest of `times` runs, after one that does not count.
+///
+/// # Errors
+/// Whatever `run` gives back.
+pub fn quickest<E>(
+    times: usize,
+    mut run: impl FnMut() -> std::result::Result<(), E>,
+) -> std::result::Result<Duration, E> {
+    run()?;
+    let mut best = Duration::MAX;
+    for _ in 0..times {
+        let start = Instant::now();
+        run()?;
+        best = best.min(start.elapsed());
+    }
+    Ok(best)
+}
+
+/// A buffer that is read by all threads, to see how quick memory is.
+pub struct Reader {
+    words: Vec<u64>,
+}
+
+impl Reader {
+    /// A buffer of `bytes`, which should be far more than the caches hold.
+    pub fn new(bytes: usize) -> Self {
+        // Written, since a page of zeros that nobody wrote is shared by all.
+        let words = (0..bytes / size_of::<u64>())
+            .into_par_iter()
+            .map(|i| i as u64)
+            .collect();
+        Self { words }
+    }
+
+    /// Reads everything once; bytes a second.
+    pub fn read(&self) -> f64 {
+        const PART: usize = 1 << 15;
+        let start = Instant::now();
+        let sum: u64 = self
+            .words
+            .par_chunks(PART)
+            .map(sum)
+            .reduce(|| 0, u64::wrapping_add);
+        black_box(sum);
+        size_of_val(self.words.as_slice()) as f64 / start.elapsed().as_secs_f64()
+    }
+}
+
+/// Sums side by side, so that no addition waits for another.
+fn sum(words: &[u64]) -> u64 {
+    let mut sums = [0u64; 32];
+    let (parts, rest) = words.as_chunks::<32>();
+    for part in parts {
+        for (sum, word) in sums.iter_mut().zip(part) {
+            *sum = sum.wrapping_add(*word);
+        }
+    }
+    sums.iter()
+        .chain(rest)
+        .fold(0, |all, sum| all.wrapping_add(*sum))
+}
+
+/// Operations a second of the library's f32 product `[m, k] × [k, n]`.
+///
+/// # Errors
+/// Too little memory.
+pub fn matmul_f32(m: usize, k: usize, n: usize) -> Result<f64> {
+    let x = Tensor::ones((m, k), DType::F32, &Device::Cpu)?;
+    let w = Tensor::ones((n, k), DType::F32, &Device::Cpu)?.t()?;
+    let best = quickest(4, || x.matmul(&w).map(|y| drop(black_box(y))))?;
+    Ok(2.0 * (m * k * n) as f64 / best.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Reader, matmul_f32, quickest, sum};
+
+    #[test]
+    fn rates_are_numbers() {
+        assert!(Reader::new(1 << 20).read() > 0.0);
+        assert!(matmul_f32(3, 5, 7).unwrap() > 0.0);
+        let words: Vec<u64> = (0..1000).collect();
+        assert_eq!(sum(&words), 999 * 500);
+        let mut runs = 0;
+        quickest(3, || {
+            runs += 1;
+            Ok::<_, ()>(())
+        })
+        .unwrap();
+        assert_eq!(runs, 4);
+    }
+}
