@@ -6,7 +6,11 @@ use leptos::prelude::*;
 use super::icon::Icon;
 
 /// Codes that inform and need no look.
-const INFORMS: [&str; 2] = ["duration_auto", "nothing_described"];
+const INFORMS: [&str; 3] = [
+    "duration_auto",
+    "nothing_described",
+    "thinking_without_codes",
+];
 
 /// Notes about one control, most of the time none.
 #[component]

@@ -1,8 +1,9 @@
 //! What the language model wrote, as fields of the form.
 
 use acestep_domain::{
-    generation::clamp::is_instrumental_tag,
+    generation::{GenerationParams, clamp::is_instrumental_tag},
     job::{Job, JobKind},
+    metadata::Language,
     song_plan::SongPlan,
 };
 use serde_json::{Map, Value, json};
@@ -35,11 +36,11 @@ pub struct Filled {
 
 /// The fields a finished job fills, and by whom; `None` when nothing was written.
 pub fn fields_from_job(job: &Job) -> Option<(FilledBy, Value)> {
-    let plan = job.plan.as_ref();
+    let (plan, asked) = (job.plan.as_ref(), &job.params);
     match job.kind {
-        JobKind::Format => Some((FilledBy::Format, fields_from_plan(plan?, false))),
-        JobKind::Sample => Some((FilledBy::Sample, fields_from_plan(plan?, true))),
-        JobKind::Understand => Some((FilledBy::Understand, fields_from_plan(plan?, true))),
+        JobKind::Format => Some((FilledBy::Format, fields_from_plan(plan?, asked, false))),
+        JobKind::Sample => Some((FilledBy::Sample, fields_from_plan(plan?, asked, true))),
+        JobKind::Understand => Some((FilledBy::Understand, fields_from_plan(plan?, asked, true))),
         JobKind::Encode => fields_from_codes(&job.audio_codes),
         JobKind::Generate => None,
     }
@@ -51,8 +52,23 @@ pub fn fields_from_codes(codes: &str) -> Option<(FilledBy, Value)> {
     (!codes.trim().is_empty()).then_some((FilledBy::Codes, fields))
 }
 
-/// Fields of a plan. `whole`: it is a song of its own, so no words means that nothing is sung.
-fn fields_from_plan(plan: &SongPlan, whole: bool) -> Value {
+/// Tempo, key, signature, length and language of a plan where `asked` had none.
+pub fn open_part(plan: &SongPlan, asked: &GenerationParams) -> SongPlan {
+    SongPlan {
+        bpm: plan.bpm.filter(|_| asked.bpm.is_none()),
+        keyscale: plan.keyscale.filter(|_| asked.keyscale.is_none()),
+        timesignature: plan.timesignature.filter(|_| asked.timesignature.is_none()),
+        duration_secs: plan.duration_secs.filter(|_| asked.duration_secs.is_none()),
+        language: plan
+            .language
+            .filter(|_| asked.vocal_language == Language::UNKNOWN),
+        ..SongPlan::default()
+    }
+}
+
+/// Fields of a plan, as far as `asked` had left them open: a value of the user's stands, also where the
+/// plan had to bend it. `whole`: it is a song of its own, so no words means that nothing is sung.
+fn fields_from_plan(plan: &SongPlan, asked: &GenerationParams, whole: bool) -> Value {
     let mut fields = Map::from_iter([("mode".to_owned(), Value::from(CUSTOM))]);
     let mut set = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -67,19 +83,24 @@ fn fields_from_plan(plan: &SongPlan, whole: bool) -> Value {
         set("lyrics", Some(Value::from(plan.lyrics.as_str())));
         set("instrumental", Some(Value::from(silent)));
     }
-    set("bpm", plan.bpm.map(|bpm| Value::from(bpm.0)));
-    set("duration", plan.duration_secs.map(Value::from));
-    set(
-        "keyscale",
-        plan.keyscale.map(|key| Value::from(key.to_string())),
-    );
+    let SongPlan {
+        bpm,
+        keyscale,
+        timesignature,
+        duration_secs,
+        language,
+        ..
+    } = open_part(plan, asked);
+    set("bpm", bpm.map(|bpm| Value::from(bpm.0)));
+    set("duration", duration_secs.map(Value::from));
+    set("keyscale", keyscale.map(|key| Value::from(key.to_string())));
     set(
         "timesignature",
-        plan.timesignature.map(|own| Value::from(own.to_string())),
+        timesignature.map(|own| Value::from(own.to_string())),
     );
     set(
         "vocal_language",
-        plan.language.map(|own| Value::from(own.code())),
+        language.map(|own| Value::from(own.code())),
     );
     Value::Object(fields)
 }
@@ -98,9 +119,24 @@ mod tests {
             ..SongPlan::default()
         };
         assert_eq!(
-            fields_from_plan(&plan, false),
+            fields_from_plan(&plan, &GenerationParams::default(), false),
             json!({ "mode": "custom", "caption": "slow piano", "bpm": 92 })
         );
+    }
+
+    #[test]
+    fn a_length_of_the_users_stands_where_the_plan_has_another() {
+        let plan = SongPlan {
+            duration_secs: Some(10),
+            bpm: Some(Bpm(92)),
+            ..SongPlan::default()
+        };
+        let asked = GenerationParams {
+            duration_secs: Some(5.0),
+            ..GenerationParams::default()
+        };
+        let fields = fields_from_plan(&plan, &asked, false);
+        assert_eq!(fields, json!({ "mode": "custom", "bpm": 92 }));
     }
 
     #[test]
@@ -109,12 +145,13 @@ mod tests {
             lyrics: "[Instrumental]".into(),
             ..SongPlan::default()
         };
-        let fields = fields_from_plan(&plan, true);
+        let fields = fields_from_plan(&plan, &GenerationParams::default(), true);
         assert_eq!(
             (&fields["instrumental"], &fields["lyrics"]),
             (&json!(true), &json!("[Instrumental]"))
         );
-        assert_eq!(fields_from_plan(&SongPlan::default(), true)["lyrics"], "");
+        let none = fields_from_plan(&SongPlan::default(), &GenerationParams::default(), true);
+        assert_eq!(none["lyrics"], "");
     }
 
     #[test]

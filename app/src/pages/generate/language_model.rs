@@ -30,6 +30,7 @@ pub fn LanguageModelFold() -> impl IntoView {
     let form = Form::expect();
     let codes = given_codes(form);
     let temperature = form.text("lm_temperature");
+    let writes = Memo::new(move |_| store.loaded_lm().is_some_and(|lm| lm.has_codes));
     let (thinking, fills) = (form.switch("thinking"), form.switch("use_cot_metas"));
     let now = Signal::derive(move || {
         let mut parts = Vec::new();
@@ -40,7 +41,7 @@ pub fn LanguageModelFold() -> impl IntoView {
             parts.push(t_string!(i18n, lm.now.off).to_owned());
             return parts.join(", ");
         }
-        if thinking.get() && parts.is_empty() {
+        if thinking.get() && writes.get() && parts.is_empty() {
             parts.push(t_string!(i18n, lm.now.thinks).to_owned());
         }
         if fills.get() {

@@ -81,7 +81,7 @@ fn WayOut(state: Memo<Lm>) -> impl IntoView {
                 {t!(i18n, lm.start_small)}
             </button>
         </Show>
-        <Show when=move || matches!(state.get(), Lm::Small | Lm::Off | Lm::NotStarted)>
+        <Show when=move || matches!(state.get(), Lm::Off | Lm::NotStarted)>
             <a class="button button--quiet button--small" href=routes::SERVICE>
                 {t!(i18n, lm.open_panel)}
             </a>

@@ -48,13 +48,15 @@ pub fn Simple() -> impl IntoView {
                     label=word!(i18n, params.instrumental.label)
                     with_state=true
                 />
-                <Field id="simple_language" label=word!(i18n, params.vocal_language.label)>
-                    <Select
-                        id="simple_language"
-                        value=form.text("simple_language")
-                        choices=languages
-                    />
-                </Field>
+                <div class="composer__pick">
+                    <Field id="simple_language" label=word!(i18n, params.vocal_language.label)>
+                        <Select
+                            id="simple_language"
+                            value=form.text("simple_language")
+                            choices=languages
+                        />
+                    </Field>
+                </div>
                 <button
                     class="button"
                     type="submit"

@@ -156,8 +156,8 @@ pub fn Lyrics() -> impl IntoView {
             </div>
             <div class="composer__lyrics-box">
                 <TextArea id="lyrics" value rows=5 error=error_for("lyrics") node_ref=area />
-                <div class="section__tools section__tools--start needs-script">
-                    <details class="menu menu--start menu--up">
+                <div class="section__tools section__tools--start">
+                    <details class="menu menu--start menu--up needs-script">
                         <summary class="button button--quiet button--small">
                             <Icon name="plus" />
                             {t!(i18n, generate.section)}
@@ -178,12 +178,13 @@ pub fn Lyrics() -> impl IntoView {
                                 .collect_view()}
                         </div>
                     </details>
+                    <Format />
                 </div>
-                <Format />
             </div>
             <Invalid id="lyrics" error=error_for("lyrics") />
             <Notes notes=notes_for("lyrics") />
             <p class="field__help">{t!(i18n, params.lyrics.help)}</p>
+            <p class="field__help">{t!(i18n, lm.format_help)}</p>
         </section>
     }
     .into_any()
@@ -198,22 +199,19 @@ fn Format() -> impl IntoView {
     let ready = Memo::new(move |_| store.has_lm());
     let waits = Memo::new(move |_| form.awaited.with(Option::is_some));
     view! {
-        <div class="section__tools section__tools--start">
-            <button
-                id="format"
-                class="button button--quiet button--small"
-                type="submit"
-                name=WISH
-                value=Wish::Format.as_str()
-                aria-describedby="format-why"
-                disabled=move || !ready.get() || waits.get()
-            >
-                <Icon name="format" />
-                {t!(i18n, lm.format)}
-            </button>
-            <LmNeeded id="format-why" />
-        </div>
-        <p class="field__help">{t!(i18n, lm.format_help)}</p>
+        <button
+            id="format"
+            class="button button--quiet button--small"
+            type="submit"
+            name=WISH
+            value=Wish::Format.as_str()
+            aria-describedby="format-why"
+            disabled=move || !ready.get() || waits.get()
+        >
+            <Icon name="format" />
+            {t!(i18n, lm.format)}
+        </button>
+        <LmNeeded id="format-why" />
     }
     .into_any()
 }

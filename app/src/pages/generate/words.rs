@@ -13,7 +13,7 @@ use leptos_i18n::I18nContext;
 
 use crate::{
     i18n::{Locale, t_string},
-    state::StudioStore,
+    state::{StudioStore, fill::open_part},
 };
 
 /// The page's words.
@@ -92,15 +92,7 @@ pub fn plan_facts(plan: &SongPlan) -> Vec<String> {
 
 /// The same without what `asked` had given already.
 pub fn plan_facts_beside(plan: &SongPlan, asked: &GenerationParams) -> Vec<String> {
-    let open = |language: &Language| *language != asked.vocal_language;
-    plan_facts(&SongPlan {
-        bpm: plan.bpm.filter(|_| asked.bpm.is_none()),
-        keyscale: plan.keyscale.filter(|_| asked.keyscale.is_none()),
-        timesignature: plan.timesignature.filter(|_| asked.timesignature.is_none()),
-        duration_secs: plan.duration_secs.filter(|_| asked.duration_secs.is_none()),
-        language: plan.language.filter(open),
-        ..SongPlan::default()
-    })
+    plan_facts(&open_part(plan, asked))
 }
 
 /// How many takes, in words.
