@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    audio_codes,
     task::Family,
     tier::{GpuTier, LmSize, Vram},
 };
@@ -42,6 +43,10 @@ pub struct Capabilities {
     pub vram: Vram,
     /// Free memory of the card or host in GiB, when known.
     pub free_gib: Option<f64>,
+    /// How fast main memory is read by all threads, in GB a second, where the processor does the work
+    /// and this was measured.
+    #[serde(default)]
+    pub memory_gb_per_sec: Option<f64>,
     /// The tier of the guide.
     pub tier: GpuTier,
     /// Fused attention.
@@ -85,9 +90,26 @@ pub struct LmEntry {
     /// Inside the binary.
     #[serde(default)]
     pub built_in: bool,
+    /// About how many seconds this processor takes for the codes of a minute of music; absent where a
+    /// card does it, or nothing was measured.
+    #[serde(default)]
+    pub codes_secs_per_minute: Option<f64>,
     /// Allowed by the tier; the built-in one is small enough for all, and a machine without a card has
     /// no memory of a card to spare.
     pub within_tier: bool,
+}
+
+/// A code is one pass over all weights (planner.md 7.1): 300 of them, each bound by memory. A
+/// released checkpoint holds 16 bits a weight and is computed in 32; a GGUF file stays as it is.
+fn codes_secs_per_minute(name: &str, size: LmSize, size_bytes: u64, gb_per_sec: f64) -> f64 {
+    const CODES: f64 = 60.0 * audio_codes::PER_SECOND;
+    let on_disk = if size_bytes == 0 {
+        size.bytes_per_code()
+    } else {
+        size_bytes
+    };
+    let widening = if name.ends_with(".gguf") { 1.0 } else { 2.0 };
+    CODES * on_disk as f64 * widening / (gb_per_sec * 1e9)
 }
 
 impl Capabilities {
@@ -108,6 +130,9 @@ impl LmEntry {
     ) -> Self {
         let size = LmSize::from_name(&name);
         Self {
+            codes_secs_per_minute: machine
+                .memory_gb_per_sec
+                .map(|rate| codes_secs_per_minute(&name, size, size_bytes, rate)),
             name,
             size,
             size_bytes,
@@ -123,5 +148,27 @@ impl LmEntry {
             installed: false,
             ..Self::installed(size.folder(), 0, false, machine)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_processor_is_told_how_long_codes_take_and_a_card_is_not() {
+        let machine = Capabilities {
+            memory_gb_per_sec: Some(20.0),
+            ..Capabilities::default()
+        };
+        let entry = |name: &str, bytes| LmEntry::installed(name.to_owned(), bytes, false, &machine);
+        let released = entry("acestep-5Hz-lm-0.6B", 1_200_000_000);
+        assert_eq!(released.codes_secs_per_minute, Some(36.0));
+        let small = entry("acestep-5Hz-lm-0.6B-Q8_0.gguf", 600_000_000);
+        assert_eq!(small.codes_secs_per_minute, Some(9.0));
+        let absent = LmEntry::released(LmSize::Large, &machine);
+        assert!(absent.codes_secs_per_minute.unwrap() > 200.0);
+        let card = LmEntry::released(LmSize::Large, &Capabilities::default());
+        assert_eq!(card.codes_secs_per_minute, None);
     }
 }

@@ -221,6 +221,16 @@ impl LmSize {
         }
     }
 
+    /// Bytes of the released weights that are read for a code, 16 bits each: the layers and the
+    /// head's rows of codes.
+    pub const fn bytes_per_code(self) -> u64 {
+        match self {
+            Self::Small => 1_010_000_000,
+            Self::Medium => 3_080_000_000,
+            Self::Large => 7_590_000_000,
+        }
+    }
+
     /// The released folder of this size.
     pub fn folder(self) -> String {
         format!("acestep-5Hz-lm-{}", self.as_str())

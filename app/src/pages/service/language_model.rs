@@ -2,6 +2,7 @@
 
 use acestep_domain::{
     capabilities::{DeviceKind, LmEntry},
+    generation::clamp::minutes,
     tier::{GpuTier, TIERS},
 };
 use leptos::prelude::*;
@@ -160,6 +161,14 @@ fn about(lm: &LmEntry, tier: GpuTier, confirmed: bool, locale: Locale) -> String
         return td_string!(locale, service.lm_small).to_owned();
     }
     let memory = lm.size.memory_gb();
+    if let Some(secs) = lm.codes_secs_per_minute {
+        return td_string!(
+            locale,
+            service.lm_needs_cpu,
+            memory = memory,
+            time = minutes(secs.ceil())
+        );
+    }
     let tier_name = tier_text(tier, locale);
     if confirmed && !lm.within_tier {
         td_string!(
@@ -194,7 +203,15 @@ fn off_because(lm: &LmEntry, confirmed: bool, locale: Locale) -> Option<String> 
             from = from
         ));
     }
-    (!lm.installed).then(|| td_string!(locale, service.lm_missing, memory = memory))
+    (!lm.installed).then(|| match lm.codes_secs_per_minute {
+        Some(secs) => td_string!(
+            locale,
+            service.lm_missing_cpu,
+            memory = memory,
+            time = minutes(secs.ceil())
+        ),
+        None => td_string!(locale, service.lm_missing, memory = memory),
+    })
 }
 
 /// A tier inside a sentence.

@@ -39,6 +39,7 @@ fn lm(size: LmSize) -> LmEntry {
         size_bytes: 1,
         installed: true,
         built_in: false,
+        codes_secs_per_minute: None,
         within_tier: true,
     }
 }

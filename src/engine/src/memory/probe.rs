@@ -3,6 +3,8 @@
 use nvml_wrapper::Nvml;
 use sysinfo::System;
 
+use crate::kernels::rates::Reader;
+
 /// Bytes of one GiB.
 const GIB: f64 = (1_u64 << 30) as f64;
 
@@ -88,6 +90,15 @@ fn host() -> Host {
         total_gib: total as f64 / GIB,
         available_gib: available as f64 / GIB,
     }
+}
+
+/// How fast all threads together read main memory, in GB a second: the pace at which a processor
+/// writes audio codes. Takes a tenth of a second.
+pub fn memory_gb_per_sec() -> f64 {
+    const BYTES: usize = 128 << 20;
+    const TIMES: usize = 3;
+    let reader = Reader::new(BYTES);
+    (0..TIMES).map(|_| reader.read()).fold(0.0, f64::max) / 1e9
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use acestep_domain::note::Note;
+use acestep_domain::{capabilities::DeviceKind, note::Note};
+use acestep_engine::memory::probe;
 use acestep_studio::StudioOptions;
 use clap::Args;
 
@@ -180,7 +181,10 @@ impl ServeArgs {
 
     /// All flags and variables as one launch.
     fn launch(&self, environment: &Environment) -> Launch {
-        let (capabilities, mut notes) = machine(environment);
+        let (mut capabilities, mut notes) = machine(environment);
+        if capabilities.device == DeviceKind::Cpu {
+            capabilities.memory_gb_per_sec = Some(probe::memory_gb_per_sec());
+        }
         let (mut requested, more) = self.service.config(environment);
         notes.extend(more);
         notes.extend(self.old.notes(environment));
