@@ -3,11 +3,17 @@
 //! are the same.
 #![expect(unsafe_code, reason = "intrinsics of an instruction set")]
 
-#[expect(
-    clippy::wildcard_imports,
-    reason = "some fifty intrinsics, whose names tell where they are from"
-)]
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    __m128, __m256, __m512, _mm_cvtph_ps, _mm_cvtsi64_si128, _mm_cvtss_f32, _mm_loadl_epi64,
+    _mm_loadu_si128, _mm_movehdup_ps, _mm_permute_ps, _mm256_and_si256, _mm256_broadcastss_ps,
+    _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_fmadd_ps,
+    _mm256_fmsub_ps, _mm256_loadu_ps, _mm256_mul_ps, _mm256_or_si256, _mm256_set1_epi32,
+    _mm256_set1_ps, _mm256_setzero_ps, _mm256_slli_epi32, _mm256_srlv_epi32, _mm256_storeu_ps,
+    _mm256_sub_epi32, _mm512_and_si512, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps,
+    _mm512_cvtepu8_epi32, _mm512_fmadd_ps, _mm512_fmsub_ps, _mm512_loadu_ps, _mm512_mul_ps,
+    _mm512_or_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32,
+    _mm512_srlv_epi32, _mm512_storeu_ps, _mm512_sub_epi32,
+};
 
 use super::blocks::{Format, PART, six_bits};
 use crate::kernels::matvec::{OUTPUTS, fold};
