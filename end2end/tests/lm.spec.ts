@@ -201,19 +201,6 @@ test('audio codes are counted as they are typed, and what is none is named', asy
   await expect(generate.generate).toBeEnabled();
 });
 
-test('cancel stops the language model while it writes', async ({ page, launch }) => {
-  const studio = await launch(withLm);
-  const generate = await new GeneratePage(page).open(studio.url);
-  await generate.describe({ caption: 'folk song', lyrics: manyLines });
-  await generate.format.click();
-  await generate.cancel.click();
-  await expect(generate.job).toHaveCount(0);
-  const job = (await studio.jobs()).find(({ kind }) => kind === 'format');
-  expect(job?.state).toBe('cancelled');
-  await expect(generate.lyrics).toHaveValue(manyLines);
-  await expect(generate.format).toBeEnabled();
-});
-
 test('a reload while it writes loses neither the text nor its way into the form', async ({ page, launch }) => {
   const studio = await launch(withLm);
   const generate = await new GeneratePage(page).open(studio.url);

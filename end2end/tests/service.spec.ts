@@ -10,7 +10,7 @@ test('without a loaded model the panel comes first, and the song can be written 
   await expect(page.getByRole('main').getByRole('heading').first()).toHaveText('Service Configuration');
   await expect(generate.status).toContainText('Not started');
   await expect(generate.generate).toBeDisabled();
-  await expect(page.getByText('Initialize the service first')).toBeVisible();
+  await expect(page.getByRole('link', { name: 'Initialize the service first', exact: true })).toBeVisible();
 
   await generate.describe({ caption: 'lofi with a slow piano' });
   await panel.initialize.click();
