@@ -48,10 +48,13 @@ pub fn parse(text: &str) -> Result<Vec<u32>, UserError> {
 
 /// The text that the original reads and writes.
 pub fn to_text(codes: &[u32]) -> String {
-    codes
-        .iter()
-        .map(|code| format!("<|audio_code_{code}|>"))
-        .collect()
+    let mut text = String::new();
+    for code in codes {
+        text.push_str("<|audio_code_");
+        text.push_str(&code.to_string());
+        text.push_str("|>");
+    }
+    text
 }
 
 /// Seconds of sound.

@@ -108,7 +108,8 @@ fn codes_secs_per_minute(name: &str, size: LmSize, size_bytes: u64, gb_per_sec: 
     } else {
         size_bytes
     };
-    let widening = if name.ends_with(".gguf") { 1.0 } else { 2.0 };
+    let is_gguf = name.to_ascii_lowercase().ends_with(".gguf");
+    let widening = if is_gguf { 1.0 } else { 2.0 };
     CODES * on_disk as f64 * widening / (gb_per_sec * 1e9)
 }
 

@@ -167,7 +167,7 @@ impl Service {
 
     /// Refuses a language model that is too large for the tier, until the user has said that it is
     /// meant.
-    pub(crate) fn consent(&self, requested: &ServiceConfig, notes: &[Note]) -> Result<()> {
+    pub(crate) fn consent(requested: &ServiceConfig, notes: &[Note]) -> Result<()> {
         let over = notes.iter().find(|note| note.code == "lm_over_tier");
         match over {
             Some(note) if !requested.lm_over_tier_confirmed => Err(UserError {

@@ -308,7 +308,7 @@ impl Studio {
         shared.service.admit(&config)?;
         self.rescan();
         let (resolved, notes) = shared.service.resolve(&config);
-        shared.service.consent(&config, &notes)?;
+        Service::consent(&config, &notes)?;
         let load = Load {
             wanted: resolved.clone(),
             cancel: CancelFlag::default(),

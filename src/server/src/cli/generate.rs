@@ -140,33 +140,13 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     let mut params = settle_params(&asked, bounds, noise.as_ref(), &mut notes)?;
     let seeds = settle_seeds(&params)?;
     params.seeds.clone_from(&seeds);
-    if !resolved.init_llm && asked.get("thinking") == Some(&Value::Bool(true)) {
-        notes.push(Note::new(
-            "thinking_without_lm",
-            "thinking",
-            "Thinking: asked on, but no language model takes part, so the song is made without it. Name one with --lm_model_path.",
-        ));
-    }
+    notes.extend(idle_thinking(&asked, &resolved));
     settle_format(args, &asked, output_format, &mut params, &mut notes);
 
     let bar = Bar::new();
-    let options = LoadOptions {
-        device: resolved.device,
-        fused_attention: resolved.use_flash_attention,
-        compile: resolved.compile,
-        quantization: resolved.quantization,
-    };
-    let engine = Engine::load(&checkpoint, &options, &bar).inspect_err(|_| bar.clear());
-    let mut engine = engine?;
-    if let Some(name) = resolved
-        .lm_model_path
-        .as_ref()
-        .filter(|_| resolved.init_llm)
-    {
-        let loaded = LmCheckpoint::open(&root, name)
-            .and_then(|source| engine.load_lm(&source, &options, &bar).cloned());
-        notes.extend(loaded.inspect_err(|_| bar.clear())?.notes);
-    }
+    let loaded = load(&checkpoint, args, &resolved, &bar).inspect_err(|_| bar.clear());
+    let (mut engine, more) = loaded?;
+    notes.extend(more);
     let mut timings = Timings {
         load_secs: started.elapsed().as_secs_f32(),
         ..Timings::default()
@@ -227,22 +207,68 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     timings.diffusion_secs = report.diffusion_secs;
     timings.decode_secs = decode_secs;
     timings.total_secs = started.elapsed().as_secs_f32();
+    Ok(Outcome {
+        outputs,
+        params,
+        plan: thought.plan,
+        seeds,
+        notes: once(notes),
+        model: model_json(&info, &resolved, report.steps),
+        timings,
+        latents: args.output_latents.clone(),
+    })
+}
+
+/// The main model, and the language model where one takes part, with what is worth saying of it.
+fn load(
+    checkpoint: &Checkpoint,
+    args: &GenerateArgs,
+    resolved: &Resolved,
+    bar: &Bar,
+) -> Result<(Engine, Vec<Note>), Failure> {
+    let options = LoadOptions {
+        device: resolved.device,
+        fused_attention: resolved.use_flash_attention,
+        compile: resolved.compile,
+        quantization: resolved.quantization,
+    };
+    let mut engine = Engine::load(checkpoint, &options, bar)?;
+    let mut notes = Vec::new();
+    let wanted = resolved.lm_model_path.as_ref();
+    if let Some(name) = wanted.filter(|_| resolved.init_llm) {
+        let source = LmCheckpoint::open(&args.service.root(), name)?;
+        notes.extend(
+            engine
+                .load_lm(&source, &options, bar)?
+                .notes
+                .iter()
+                .cloned(),
+        );
+    }
+    Ok((engine, notes))
+}
+
+/// Thinking that was asked for and has nobody to think.
+fn idle_thinking(asked: &Value, resolved: &Resolved) -> Option<Note> {
+    let idle = !resolved.init_llm && asked.get("thinking") == Some(&Value::Bool(true));
+    idle.then(|| {
+        Note::new(
+            "thinking_without_lm",
+            "thinking",
+            "Thinking: asked on, but no language model takes part, so the song is made without it. Name one with --lm_model_path.",
+        )
+    })
+}
+
+/// Each note once, in order.
+fn once(notes: Vec<Note>) -> Vec<Note> {
     let mut once = Vec::new();
     for note in notes {
         if !once.contains(&note) {
             once.push(note);
         }
     }
-    Ok(Outcome {
-        outputs,
-        params,
-        plan: thought.plan,
-        seeds,
-        notes: once,
-        model: model_json(&info, &resolved, report.steps),
-        timings,
-        latents: args.output_latents.clone(),
-    })
+    once
 }
 
 /// Puts what flags say over the parameters.
