@@ -201,17 +201,26 @@ test('audio codes are counted as they are typed, and what is none is named', asy
   await expect(generate.generate).toBeEnabled();
 });
 
-test('a reload while it writes loses neither the text nor its way into the form', async ({ page, launch }) => {
+test('a reload before it is written loses neither the text nor its way into the form', async ({ page, launch }) => {
   const studio = await launch(withLm);
+  // The small model writes faster than a page loads; a long song ahead of it holds it back.
+  const ahead = await studio.submit({ caption: 'ambient', duration: 240, batch_size: 2, thinking: false, use_cot_metas: false });
+  await studio.jobThat(ahead.id, (job) => job.state === 'running');
   const generate = await new GeneratePage(page).open(studio.url);
   await generate.describe({ caption: 'folk song', lyrics: manyLines });
   await generate.format.click();
-  await expect(generate.job.or(generate.written).first()).toBeVisible();
+  await expect(page.getByText('The language model writes.')).toBeVisible();
   await generate.open(studio.url);
-  await expect(generate.writing.or(generate.written).first()).toBeVisible();
-  await expect(generate.written.first()).toContainText('Format', { timeout: 60_000 });
-  await expect(page.getByText('Format rewrote the song')).toBeVisible();
+  await expect(page.getByText('The language model writes.')).toBeVisible();
+  await expect(generate.lyrics).toHaveValue(manyLines);
+  await studio.delete(`/api/v1/jobs/${ahead.id}`);
+  await expect(page.getByText('Format rewrote the song')).toBeVisible({ timeout: 60_000 });
+  await expect(generate.written.first()).toContainText('Format');
   await expect(generate.tempo).not.toHaveValue('');
+  // What was filled in is there after the next one, and so is the card.
+  await generate.open(studio.url);
+  await expect(generate.tempo).not.toHaveValue('');
+  await expect(generate.written.first()).toContainText('folk song');
 });
 
 for (const colorScheme of ['light', 'dark'] as const) {
