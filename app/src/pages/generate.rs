@@ -2,6 +2,7 @@
 
 pub mod bottom;
 pub mod composer;
+pub mod dice;
 pub mod filled;
 pub mod folds;
 pub mod job;

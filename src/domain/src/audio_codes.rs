@@ -86,8 +86,24 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap(), [1, 63_999, 0], "{text}");
         }
-        assert_eq!(parse(" \n").unwrap(), [0u32; 0]);
+        assert_eq!(parse(" 1, 2,\n3 ").unwrap(), [1, 2, 3]);
+        for none in ["", " \n"] {
+            assert_eq!(parse(none).unwrap(), [0u32; 0]);
+        }
         assert_eq!(parse(&to_text(&[5, 7])).unwrap(), [5, 7]);
+    }
+
+    #[test]
+    fn what_holds_no_code_at_all_is_refused() {
+        for wrong in [
+            "<|audio_code_64000|>",
+            "<|audio_code_99999999999999999999|>",
+            "one, two",
+            "-1",
+            "<|audio_code_",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metadata::{Bpm, KeyScale, Language, TimeSignature};
+use crate::{
+    generation::GenerationParams,
+    metadata::{Bpm, KeyScale, Language, TimeSignature},
+};
 
 /// Caption, lyrics and metadata of a song, as far as they were written. Values the user gave are in
 /// it as given.
@@ -23,6 +26,32 @@ pub struct SongPlan {
     pub timesignature: Option<TimeSignature>,
     /// Words to sing; empty when there are none.
     pub lyrics: String,
+}
+
+impl SongPlan {
+    /// Puts tempo, key, signature and length into `params` where they are open there.
+    pub fn fill_numbers(&self, params: &mut GenerationParams) {
+        params.bpm = params.bpm.or(self.bpm);
+        params.keyscale = params.keyscale.or(self.keyscale);
+        params.timesignature = params.timesignature.or(self.timesignature);
+        params.duration_secs = params.duration_secs.or(self.duration_secs.map(f64::from));
+    }
+
+    /// The same with the language of the vocals.
+    pub fn fill_language(&self, params: &mut GenerationParams) {
+        if params.vocal_language == Language::UNKNOWN
+            && let Some(language) = self.language
+        {
+            params.vocal_language = language;
+        }
+    }
+
+    /// Puts the caption into `params`, if one was written.
+    pub fn fill_caption(&self, params: &mut GenerationParams) {
+        if !self.caption.is_empty() {
+            params.caption.clone_from(&self.caption);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,12 @@
 
 use std::path::Path;
 
-use acestep_domain::{capabilities::DeviceKind, note::Note, service::Quantization, task::Family};
+use acestep_domain::{
+    capabilities::DeviceKind,
+    note::Note,
+    service::{Quantization, Resolved},
+    task::Family,
+};
 use candle_core::Tensor;
 
 pub use crate::pipeline::generate::{Request, RunReport, Take};
@@ -47,6 +52,17 @@ impl Default for LoadOptions {
             fused_attention: true,
             compile: false,
             quantization: Quantization::None,
+        }
+    }
+}
+
+impl From<&Resolved> for LoadOptions {
+    fn from(resolved: &Resolved) -> Self {
+        Self {
+            device: resolved.device,
+            fused_attention: resolved.use_flash_attention,
+            compile: resolved.compile,
+            quantization: resolved.quantization,
         }
     }
 }

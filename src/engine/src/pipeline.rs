@@ -2,6 +2,7 @@
 //! progress goes out and the cancel token is looked at between their units.
 
 pub(crate) mod audio_codes;
+mod finite;
 pub mod generate;
 pub(crate) mod networks;
 mod prepared;

@@ -48,35 +48,57 @@ struct Saved {
     audio_codes: String,
 }
 
+/// A song that lies in the folder, as far as the JSON beside it tells.
+struct Found {
+    saved: Saved,
+    params: GenerationParams,
+    file_name: String,
+}
+
 /// Takes such songs into the library, oldest first; answers how many.
 pub(crate) fn adopt(paths: &Paths, store: &Store) -> Result<usize> {
     let known: HashSet<String> = store.read(library::file_names)?.into_iter().collect();
-    let mut found: Vec<(Song, String)> = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
     for (json, file_name) in unknown(paths.output_dir(), &known)? {
-        match read(&json, &paths.song(&file_name)) {
-            Ok(Some(song)) => found.push((song, file_name)),
-            // Somebody else's file.
-            Ok(None) => {}
-            Err(error) => warn!(
-                error = &error as &dyn std::error::Error,
-                "{file_name} is not in the library and cannot be read"
-            ),
+        match read(&json, &file_name) {
+            // Somebody else's file is none.
+            Ok(song) => found.extend(song),
+            Err(error) => warn_of(&file_name, &error),
         }
     }
-    found.sort_by(|(a, _), (b, _)| a.created_at.cmp(&b.created_at));
+    found.sort_by(|a, b| a.saved.created_at.cmp(&b.saved.created_at));
     let mut adopted = 0;
-    for (song, file_name) in found {
-        adopted += usize::from(store.write(|db| {
-            match library::file_name(db, &song.id)? {
-                None => library::insert(db, &song, &file_name)?,
-                // A copy of a song that is where it was.
-                Some(name) if paths.song(&name).is_file() => return Ok(false),
-                Some(_) => library::set_file_name(db, &song.id, &file_name)?,
+    for Found {
+        saved,
+        params,
+        file_name,
+    } in found
+    {
+        match store.read(|db| library::file_name(db, &saved.song_id))? {
+            // A copy of a song that is where it was.
+            Some(name) if paths.song(&name).is_file() => continue,
+            Some(_) => {
+                store.write(|db| library::set_file_name(db, &saved.song_id, &file_name))?;
             }
-            Ok(true)
-        })?);
+            // Only what is new has to be heard.
+            None => match song(saved, params, &paths.song(&file_name)) {
+                Ok(song) => store.write(|db| library::insert(db, &song, &file_name))?,
+                Err(error) => {
+                    warn_of(&file_name, &error);
+                    continue;
+                }
+            },
+        }
+        adopted += 1;
     }
     Ok(adopted)
+}
+
+fn warn_of(file_name: &str, error: &Error) {
+    warn!(
+        error = error as &dyn std::error::Error,
+        "{file_name} is not in the library and cannot be read"
+    );
 }
 
 /// Sidecars with a song beside them that the library does not know.
@@ -106,20 +128,29 @@ fn unknown(folder: &Path, known: &HashSet<String>) -> Result<Vec<(PathBuf, Strin
     Ok(pairs)
 }
 
-/// The song that `json` describes; `None` when it describes none of ours.
-fn read(json: &Path, file: &Path) -> Result<Option<Song>> {
-    let reading = "Reading a song";
-    let text = fs::read_to_string(json).map_err(Error::file(reading))?;
+/// What `json` says of the song beside it; `None` when that is none of ours.
+fn read(json: &Path, file_name: &str) -> Result<Option<Found>> {
+    let text = fs::read_to_string(json).map_err(Error::file("Reading a song"))?;
     let Ok(value) = serde_json::from_str::<serde_json::Value>(&text) else {
         return Ok(None);
     };
     let Ok(saved) = Saved::deserialize(&value["studio"]) else {
         return Ok(None);
     };
-    let params = params_from_json(&value, GenerationParams::default())?.params;
+    Ok(Some(Found {
+        saved,
+        params: params_from_json(&value, GenerationParams::default())?.params,
+        file_name: file_name.to_owned(),
+    }))
+}
+
+/// The song in `file`.
+fn song(saved: Saved, params: GenerationParams, file: &Path) -> Result<Song> {
     let audio = decode::from_path(file)?;
-    let size_bytes = fs::metadata(file).map_err(Error::file(reading))?.len();
-    Ok(Some(Song {
+    let size_bytes = fs::metadata(file)
+        .map_err(Error::file("Reading a song"))?
+        .len();
+    Ok(Song {
         id: saved.song_id,
         job_id: saved.job_id,
         item: saved.index,
@@ -146,5 +177,5 @@ fn read(json: &Path, file: &Path) -> Result<Option<Song>> {
         peaks: audio.peaks(PEAKS),
         favourite: false,
         params,
-    }))
+    })
 }

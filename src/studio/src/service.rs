@@ -3,11 +3,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use acestep_domain::{
-    GenerationParams, Note, UserError, audio_codes,
+    GenerationParams, Note, UserError,
     capabilities::{Capabilities, LmEntry},
     defaults::defaults,
     event::{Progress, Stage},
-    generation::clamp::{Bounds, Clamped, clamp},
+    generation::clamp::{Bounds, Clamped, clamp, clamp_words},
     job::JobKind,
     service::{
         Installed, LoadedLm, LoadedModel, Resolved, ServiceConfig, ServiceState, ServiceStatus,
@@ -388,30 +388,7 @@ impl Service {
             }
             return Ok(clamp(params, self.bounds())?);
         }
-        // What is written is no song yet: an open length stays open, and whatever is missing is what
-        // the language model is asked for.
-        let asked = params.clone();
-        let mut clamped = clamp(
-            GenerationParams {
-                task_type: TaskType::Text2music,
-                use_cot_metas: true,
-                audio_codes: String::new(),
-                ..params
-            },
-            self.bounds(),
-        )?;
-        audio_codes::parse(&asked.audio_codes)?;
-        clamped.notes.retain(|note| {
-            !matches!(
-                note.code.as_str(),
-                "nothing_described" | "duration_auto" | "lyrics_ignored"
-            )
-        });
-        clamped.params.duration_secs = asked.duration_secs.and(clamped.params.duration_secs);
-        clamped.params.task_type = asked.task_type;
-        clamped.params.use_cot_metas = asked.use_cot_metas;
-        clamped.params.audio_codes = asked.audio_codes;
-        Ok(clamped)
+        Ok(clamp_words(params, self.bounds())?)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{lm_needed::LmNeeded, numbers::error_for, text::languages};
+use super::{dice::Dice, lm_needed::LmNeeded, numbers::error_for, text::languages};
 use crate::{
     api::form::RandomDescription,
     components::{
@@ -36,7 +36,7 @@ pub fn Simple() -> impl IntoView {
                     {t!(i18n, lm.describe)}
                 </label>
                 <span class="section__count">{t!(i18n, lm.describe_count)}</span>
-                <Dice />
+                <Example />
             </div>
             <TextArea id="description" value=form.text("description") rows=6 error=wrong />
             <Invalid id="description" error=wrong />
@@ -79,50 +79,28 @@ pub fn Simple() -> impl IntoView {
     .into_any()
 }
 
-/// Fills the section with an example; what stood there comes back with Undo.
+/// Fills the section with an example.
 #[component]
-fn Dice() -> impl IntoView {
+fn Example() -> impl IntoView {
     let i18n = use_i18n();
-    let form = Form::expect();
     let roll = ServerAction::<RandomDescription>::new();
-    let before = RwSignal::new(None::<serde_json::Value>);
-    Effect::new(move |_| {
-        if let Some(Ok(example)) = roll.value().get() {
-            before.update(|before| {
-                // Several rolls lead back to what was typed, not to the last example.
-                before.get_or_insert_with(|| untrack(|| own_fields(&form.json())));
-            });
-            form.apply(&serde_json::json!({
-                "description": example.description,
-                "simple_instrumental": example.instrumental,
-                "simple_language": example.vocal_language.code(),
-            }));
-        }
+    let example = Signal::derive(move || {
+        let rolled = roll.value().get()?.ok()?;
+        Some(serde_json::json!({
+            "description": rolled.description,
+            "simple_instrumental": rolled.instrumental,
+            "simple_language": rolled.vocal_language.code(),
+        }))
     });
-    let undo = move |_| {
-        if let Some(fields) = before.get_untracked() {
-            form.apply(&fields);
-            before.set(None);
-        }
-    };
     view! {
-        <div class="section__tools needs-script">
-            <Show when=move || before.with(Option::is_some)>
-                <button type="button" class="button button--quiet button--small" on:click=undo>
-                    {t!(i18n, generate.undo_example)}
-                </button>
-            </Show>
-            <button
-                type="button"
-                class="button button--quiet button--small"
-                on:click=move |_| {
-                    roll.dispatch(RandomDescription {});
-                }
-            >
-                <Icon name="dice" />
-                {t!(i18n, lm.random_description)}
-            </button>
-        </div>
+        <Dice
+            label=word!(i18n, lm.random_description)
+            roll=move |()| {
+                roll.dispatch(RandomDescription {});
+            }
+            example
+            own=own_fields
+        />
     }
     .into_any()
 }

@@ -4,6 +4,7 @@ use acestep_domain::metadata::LANGUAGES;
 use leptos::{html, prelude::*};
 
 use super::{
+    dice::Dice,
     lm_needed::LmNeeded,
     numbers::{error_for, notes_for},
 };
@@ -54,7 +55,7 @@ pub fn Caption() -> impl IntoView {
                 <span class="section__count">
                     {move || t_string!(i18n, generate.count_of, n = count(), max = CAPTION_CHARS)}
                 </span>
-                <Dice />
+                <Example />
             </div>
             <TextArea id="caption" value rows=2 error=error_for("caption") />
             <Invalid id="caption" error=error_for("caption") />
@@ -65,46 +66,24 @@ pub fn Caption() -> impl IntoView {
     .into_any()
 }
 
-/// Fills the song with an example; what stood there comes back with Undo.
+/// Fills the song with an example.
 #[component]
-fn Dice() -> impl IntoView {
+fn Example() -> impl IntoView {
     let i18n = use_i18n();
-    let form = Form::expect();
     let roll = ServerAction::<RandomExample>::new();
-    let before = RwSignal::new(None::<serde_json::Value>);
-    Effect::new(move |_| {
-        if let Some(Ok(example)) = roll.value().get() {
-            before.update(|before| {
-                // Several rolls lead back to what was typed, not to the last example.
-                before.get_or_insert_with(|| untrack(|| form.json()));
-            });
-            form.apply(&serde_json::to_value(example).unwrap_or_default());
-        }
+    let example = Signal::derive(move || {
+        let rolled = roll.value().get()?.ok()?;
+        serde_json::to_value(rolled).ok()
     });
-    let undo = move |_| {
-        if let Some(fields) = before.get_untracked() {
-            form.apply(&fields);
-            before.set(None);
-        }
-    };
     view! {
-        <div class="section__tools needs-script">
-            <Show when=move || before.with(Option::is_some)>
-                <button type="button" class="button button--quiet button--small" on:click=undo>
-                    {t!(i18n, generate.undo_example)}
-                </button>
-            </Show>
-            <button
-                type="button"
-                class="button button--quiet button--small"
-                on:click=move |_| {
-                    roll.dispatch(RandomExample {});
-                }
-            >
-                <Icon name="dice" />
-                {t!(i18n, generate.random_example)}
-            </button>
-        </div>
+        <Dice
+            label=word!(i18n, generate.random_example)
+            roll=move |()| {
+                roll.dispatch(RandomExample {});
+            }
+            example
+            own=serde_json::Value::clone
+        />
     }
     .into_any()
 }

@@ -85,9 +85,58 @@ impl Bounds {
 ///
 /// # Errors
 /// When two fields contradict each other and no value can be chosen for the user.
-pub fn clamp(mut params: GenerationParams, bounds: Bounds) -> Result<Clamped, UserError> {
+pub fn clamp(params: GenerationParams, bounds: Bounds) -> Result<Clamped, UserError> {
+    let planned = bounds.lm_loaded && params.lm_plans();
+    let Clamped {
+        mut params,
+        mut notes,
+    } = clamp_numbers(params, bounds, planned)?;
+    if params.instrumental
+        && !params.lyrics.trim().is_empty()
+        && !is_instrumental_tag(&params.lyrics)
+    {
+        notes.push(Note::new(
+            "lyrics_ignored",
+            "lyrics",
+            "Lyrics: instrumental is on, so the lyrics are kept but not sung.",
+        ));
+    }
+    let codes = audio_codes::parse(&params.audio_codes)?;
+    if !codes.is_empty() && params.task_type == TaskType::Text2music {
+        settle_codes(&mut params, codes.len(), bounds, &mut notes)?;
+    }
+    if params.caption.trim().is_empty()
+        && params.lyrics.trim().is_empty()
+        && params.task_type == TaskType::Text2music
+    {
+        notes.push(Note::new(
+            "nothing_described",
+            "caption",
+            "Caption: caption and lyrics are both empty, so the model chooses the music.",
+        ));
+    }
+    Ok(Clamped { params, notes })
+}
+
+/// Clamps the parameters of a job that makes words or codes: no song yet, so an open length stays open,
+/// and what is missing is what is asked for.
+///
+/// # Errors
+/// As [`clamp`]; and codes that cannot be read.
+pub fn clamp_words(params: GenerationParams, bounds: Bounds) -> Result<Clamped, UserError> {
+    let clamped = clamp_numbers(params, bounds, true)?;
+    audio_codes::parse(&clamped.params.audio_codes)?;
+    Ok(clamped)
+}
+
+/// What holds for every job. An open length is settled unless it is `left_open`.
+fn clamp_numbers(
+    mut params: GenerationParams,
+    bounds: Bounds,
+    left_open: bool,
+) -> Result<Clamped, UserError> {
     let mut notes = Vec::new();
-    clamp_length_and_batch(&mut params, bounds, &mut notes);
+    clamp_length_and_batch(&mut params, bounds, left_open, &mut notes);
     clamp_sampler(&mut params, bounds.family, &mut notes);
     clamp_ranges(&mut params, &mut notes);
     if let Some(bpm) = params.bpm {
@@ -111,30 +160,6 @@ pub fn clamp(mut params: GenerationParams, bounds: Bounds) -> Result<Clamped, Us
                 params.cfg_interval_start, params.cfg_interval_end
             ),
             "Let it start at or below its end.",
-        ));
-    }
-    if params.instrumental
-        && !params.lyrics.trim().is_empty()
-        && !is_instrumental_tag(&params.lyrics)
-    {
-        notes.push(Note::new(
-            "lyrics_ignored",
-            "lyrics",
-            "Lyrics: instrumental is on, so the lyrics are kept but not sung.",
-        ));
-    }
-    let codes = audio_codes::parse(&params.audio_codes)?;
-    if !codes.is_empty() && params.task_type == TaskType::Text2music {
-        settle_codes(&mut params, codes.len(), bounds, &mut notes)?;
-    }
-    if params.caption.trim().is_empty()
-        && params.lyrics.trim().is_empty()
-        && params.task_type == TaskType::Text2music
-    {
-        notes.push(Note::new(
-            "nothing_described",
-            "caption",
-            "Caption: caption and lyrics are both empty, so the model chooses the music.",
         ));
     }
     Ok(Clamped { params, notes })
@@ -169,7 +194,12 @@ fn changed(
     )
 }
 
-fn clamp_length_and_batch(params: &mut GenerationParams, bounds: Bounds, notes: &mut Vec<Note>) {
+fn clamp_length_and_batch(
+    params: &mut GenerationParams,
+    bounds: Bounds,
+    left_open: bool,
+    notes: &mut Vec<Note>,
+) {
     let (max_secs, max_batch) = bounds.limits();
     let without_lm = Bounds {
         lm_loaded: false,
@@ -178,7 +208,7 @@ fn clamp_length_and_batch(params: &mut GenerationParams, bounds: Bounds, notes: 
     .limits();
     let (min_secs, _) = range_of("duration");
     match params.duration_secs {
-        None if bounds.lm_loaded && params.lm_plans() => {}
+        None if left_open => {}
         None => {
             params.duration_secs = Some(AUTO_DURATION_SECS.min(max_secs));
             notes.push(Note::new(

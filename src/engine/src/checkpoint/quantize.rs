@@ -57,23 +57,11 @@ mod tests {
     use acestep_domain::service::Quantization;
 
     use super::language_model;
-    use crate::{kernels::quantized::Format, models::qwen3::Config, nn::weights::Role};
-
-    fn released(h: usize, i: usize, layers: usize, nq: usize) -> Config {
-        Config {
-            vocab_size: 217_204,
-            hidden_size: h,
-            intermediate_size: i,
-            num_hidden_layers: layers,
-            num_attention_heads: nq,
-            num_key_value_heads: 8,
-            head_dim: 128,
-            rope_theta: 1e6,
-            rms_norm_eps: 1e-6,
-            tie_word_embeddings: true,
-            max_position_embeddings: None,
-        }
-    }
+    use crate::{
+        kernels::quantized::Format,
+        models::qwen3::{Config, released},
+        nn::weights::Role,
+    };
 
     #[test]
     fn the_4b_never_goes_below_five_bits() {

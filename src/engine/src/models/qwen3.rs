@@ -12,6 +12,8 @@ use candle_core::{DType, Result, Tensor, bail};
 
 pub use causal_lm::CausalLm;
 pub use config::Config;
+#[cfg(test)]
+pub(crate) use config::tests::released;
 
 use super::encoder_layer::EncoderStack;
 use crate::{

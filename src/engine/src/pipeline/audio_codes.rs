@@ -4,8 +4,9 @@
 use acestep_domain::event::Stage;
 use candle_core::{Device, Tensor};
 
+use super::finite;
 use crate::{
-    checkpoint::{Checkpoint, Module},
+    checkpoint::{Checkpoint, Module, Part},
     device::Placement,
     error::{Error, Result},
     models::{audio_detokenizer::AudioDetokenizer, audio_tokenizer::AudioTokenizer, dit},
@@ -20,36 +21,28 @@ pub(crate) struct AudioCodes {
 }
 
 impl AudioCodes {
-    /// Whether `checkpoint` holds the networks, and they were trained.
+    /// Whether a checkpoint holds the networks, and they were trained.
     ///
     /// # Errors
     /// Its file is damaged.
-    pub(crate) fn are_in(checkpoint: &Checkpoint, placement: &Placement) -> Result<bool> {
-        if !checkpoint.dit.audio_codes_trained {
-            return Ok(false);
-        }
-        checkpoint.part(Module::Dit, placement)?.load(|w| {
+    pub(crate) fn are_in(config: &dit::Config, part: &Part) -> Result<bool> {
+        let there = part.load(|w| {
             Ok(w.pp("detokenizer").contains("special_tokens")
                 && w.pp("tokenizer.quantizer.project_in").contains("weight"))
-        })
+        })?;
+        Ok(config.audio_codes_trained && there)
     }
 
-    /// Reads them.
+    /// Reads them from a checkpoint that has them, see [`Self::are_in`].
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a checkpoint without them; a damaged file.
+    /// Its file is damaged, or there is too little memory.
     pub(crate) fn load(
         checkpoint: &Checkpoint,
         config: &dit::Config,
         placement: &Placement,
         backend: Backend,
     ) -> Result<Self> {
-        if !Self::are_in(checkpoint, placement)? {
-            return Err(Error::Unsupported {
-                what: "working with audio codes".to_owned(),
-                because: format!("{} was not trained on them", checkpoint.name()),
-            });
-        }
         let part = checkpoint.part(Module::Dit, placement)?;
         Ok(Self {
             tokenizer: part.load(|w| AudioTokenizer::load(config, backend, &w.pp("tokenizer")))?,
@@ -71,7 +64,7 @@ impl AudioCodes {
             .and_then(|vectors| self.detokenizer.forward(&vectors))
             .and_then(|hints| on_host(&hints))
             .map_err(Error::in_stage(Stage::Prepare))?;
-        finite(&hints, "audio detokenizer")?;
+        finite::tensor(&hints, Stage::Prepare, "audio detokenizer")?;
         Ok(hints)
     }
 
@@ -86,7 +79,7 @@ impl AudioCodes {
         let quantized = placed(latents)
             .and_then(|latents| self.tokenizer.tokenize(&latents, &placed(silence)?))
             .map_err(Error::in_stage(Stage::Encode))?;
-        finite(&quantized.vectors, "audio tokenizer")?;
+        finite::tensor(&quantized.vectors, Stage::Prepare, "audio tokenizer")?;
         quantized
             .codes
             .flatten_all()
@@ -99,16 +92,4 @@ fn on_host(values: &Tensor) -> candle_core::Result<Tensor> {
     values
         .to_dtype(candle_core::DType::F32)?
         .to_device(&Device::Cpu)
-}
-
-fn finite(values: &Tensor, module: &'static str) -> Result<()> {
-    let stage = Stage::Prepare;
-    let values: Vec<f32> = on_host(values)
-        .and_then(|values| values.flatten_all()?.to_vec1())
-        .map_err(Error::in_stage(stage))?;
-    if values.iter().all(|value| value.is_finite()) {
-        Ok(())
-    } else {
-        Err(Error::NotFinite { stage, module })
-    }
 }

@@ -104,6 +104,7 @@ impl Networks {
         let condition_encoder = dit_part.load(|w| ConditionEncoder::load(&config, backend, w))?;
         step()?;
         let dit = dit_part.load(|w| Dit::load(&config, backend, &w.pp("decoder")))?;
+        let has_audio_codes = AudioCodes::are_in(&config, &dit_part)?;
         notes.extend(dit_part.unused_note(ANY, |name| {
             LATER.iter().any(|prefix| name.starts_with(prefix))
         }));
@@ -132,7 +133,7 @@ impl Networks {
                 vae,
                 silence,
                 timbre: None,
-                has_audio_codes: AudioCodes::are_in(checkpoint, &placement)?,
+                has_audio_codes,
                 placement,
                 checkpoint: checkpoint.clone(),
                 backend,
@@ -148,6 +149,12 @@ impl Networks {
     pub(crate) fn audio_codes(&mut self) -> Result<&AudioCodes> {
         if let Some(ref found) = self.audio_codes {
             return Ok(found);
+        }
+        if !self.has_audio_codes {
+            return Err(Error::Unsupported {
+                what: "working with audio codes".to_owned(),
+                because: format!("{} was not trained on them", self.checkpoint.name()),
+            });
         }
         let loaded = AudioCodes::load(
             &self.checkpoint,

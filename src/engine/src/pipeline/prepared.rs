@@ -1,9 +1,9 @@
 //! What does not change over the steps of a run: times, conditions, contexts, all prepared once.
 
 use acestep_domain::{GenerationParams, event::Stage, note::Note, task::Family};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
-use super::networks::Networks;
+use super::{finite, networks::Networks};
 use crate::{
     diffusion::{
         denoise::{Branch, Network},
@@ -77,7 +77,7 @@ impl Prepared {
                 .condition_encoder
                 .pack(text, &words, &timbre)
                 .map_err(stage())?;
-            check_finite(&one, "condition encoder")?;
+            finite::tensor(&one, Stage::Prepare, "condition encoder")?;
             packed.push(one);
         }
         observer.progress(Stage::Prepare, 0, 2, PARTS);
@@ -174,23 +174,8 @@ fn encode_caption(
     let text = tokens(ids, &networks.placement.device)
         .and_then(|ids| networks.text_encoder.forward(&ids))
         .map_err(Error::in_stage(Stage::Prepare))?;
-    check_finite(&text, "text encoder")?;
+    finite::tensor(&text, Stage::Prepare, "text encoder")?;
     Ok(text)
-}
-
-fn check_finite(values: &Tensor, module: &'static str) -> Result<()> {
-    let values: Vec<f32> = values
-        .to_dtype(DType::F32)
-        .and_then(|values| values.flatten_all()?.to_vec1())
-        .map_err(Error::in_stage(Stage::Prepare))?;
-    if values.iter().all(|value| value.is_finite()) {
-        Ok(())
-    } else {
-        Err(Error::NotFinite {
-            stage: Stage::Prepare,
-            module,
-        })
-    }
 }
 
 /// The DiT as the loop sees it.

@@ -144,18 +144,12 @@ pub(crate) fn think(
 
 /// Takes over what the user left open.
 fn fill(params: &mut GenerationParams, plan: &SongPlan) {
-    params.bpm = params.bpm.or(plan.bpm);
-    params.keyscale = params.keyscale.or(plan.keyscale);
-    params.timesignature = params.timesignature.or(plan.timesignature);
-    params.duration_secs = params.duration_secs.or(plan.duration_secs.map(f64::from));
-    if params.use_cot_caption && !plan.caption.is_empty() {
-        params.caption.clone_from(&plan.caption);
+    plan.fill_numbers(params);
+    if params.use_cot_caption {
+        plan.fill_caption(params);
     }
-    if params.use_cot_language
-        && params.vocal_language == Language::UNKNOWN
-        && let Some(language) = plan.language
-    {
-        params.vocal_language = language;
+    if params.use_cot_language {
+        plan.fill_language(params);
     }
 }
 

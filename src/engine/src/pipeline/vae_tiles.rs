@@ -13,6 +13,7 @@ use std::ops::Range;
 use acestep_domain::note::Note;
 use candle_core::{IndexOp, Tensor};
 
+use super::finite;
 use crate::error::{Error, Result, Stage};
 use crate::models::oobleck::Oobleck;
 use crate::observer::Observer;
@@ -153,7 +154,7 @@ pub fn decode_tiled(
                 .i((0, i))
                 .and_then(|row| row.narrow(0, first, len)?.to_vec1::<f32>())
                 .map_err(failed())?;
-            check_finite(&values, STAGE, "autoencoder's decoder")?;
+            finite::values(&values, STAGE, "autoencoder's decoder")?;
             channel.extend(values);
         }
         observer.progress(STAGE, item, index + 1, tiling.tiles());
@@ -226,20 +227,12 @@ pub fn encode_tiled(
             .flatten_all()
             .and_then(|mean| mean.to_vec1::<f32>())
             .map_err(failed())?;
-        check_finite(&values, STAGE, "autoencoder's encoder")?;
+        finite::values(&values, STAGE, "autoencoder's encoder")?;
         latents.push(mean);
         observer.progress(STAGE, item, index + 1, tiling.tiles());
     }
     let latents = Tensor::cat(&latents, 0).map_err(failed())?;
     Ok((latents, tiling))
-}
-
-fn check_finite(values: &[f32], stage: Stage, module: &'static str) -> Result<()> {
-    if values.iter().all(|value| value.is_finite()) {
-        Ok(())
-    } else {
-        Err(Error::NotFinite { stage, module })
-    }
 }
 
 #[cfg(test)]

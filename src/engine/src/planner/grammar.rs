@@ -14,7 +14,10 @@ pub mod tree;
 
 use std::sync::Arc;
 
-use acestep_domain::metadata::{Bpm, KeyScale, LANGUAGES, Language, TimeSignature};
+use acestep_domain::{
+    audio_codes,
+    metadata::{Bpm, KeyScale, LANGUAGES, Language, TimeSignature},
+};
 
 use self::{
     automaton::{Automaton, Part},
@@ -26,9 +29,6 @@ use crate::error::Result;
 
 /// Shortest song a plan may ask for, in seconds.
 pub const MIN_DURATION_SECS: u32 = 10;
-
-/// Codes of a second.
-pub const CODES_PER_SECOND: f64 = 5.0;
 
 /// What the thinking writes: values given are written as they are.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -176,7 +176,7 @@ impl Grammar {
 /// Codes of a song of `secs` seconds.
 pub fn codes_of(secs: f64) -> usize {
     // A tenth of a second is the resolution of lengths; 10.2 · 5 must not be 50.999….
-    ((secs * 10.0).round() / 10.0 * CODES_PER_SECOND + 1e-6)
+    ((secs * 10.0).round() / 10.0 * audio_codes::PER_SECOND + 1e-6)
         .floor()
         .max(0.0) as usize
 }

@@ -1,7 +1,7 @@
 //! What the language model is asked to do: plan a song, write codes, rewrite, invent, listen.
 
 use acestep_domain::{
-    GenerationParams, SongPlan,
+    GenerationParams, SongPlan, audio_codes,
     generation::clamp::INSTRUMENTAL,
     metadata::{Bpm, KeyScale, Language, TimeSignature},
     note::Note,
@@ -9,7 +9,7 @@ use acestep_domain::{
 
 use super::{
     decode::Written,
-    grammar::{After, CODES_PER_SECOND, Fields, MIN_DURATION_SECS, codes_of},
+    grammar::{After, Fields, MIN_DURATION_SECS, codes_of},
     language_model::{LanguageModel, Run},
     parse::{self, Answer},
     prompt,
@@ -174,7 +174,10 @@ impl Given {
 
 /// A length for which codes are written: a plan has at least 10 s, a song may be shorter.
 fn secs_of_codes(secs: f64, max: u32, notes: &mut Vec<Note>) -> Result<f64> {
-    if secs.is_finite() && secs >= 1.0 / CODES_PER_SECOND && secs < f64::from(MIN_DURATION_SECS) {
+    if secs.is_finite()
+        && secs >= 1.0 / audio_codes::PER_SECOND
+        && secs < f64::from(MIN_DURATION_SECS)
+    {
         return Ok(secs);
     }
     within(secs, max, notes)
@@ -387,7 +390,7 @@ impl LanguageModel {
             observer,
         )?;
         if !codes.is_empty() {
-            let secs = (codes.len() as f64 / CODES_PER_SECOND).round() as u32;
+            let secs = audio_codes::secs(codes.len()).round() as u32;
             if let Some(written) = planned.plan.duration_secs.filter(|w| *w != secs) {
                 planned.notes.push(Note::new(
                     "duration_counted",

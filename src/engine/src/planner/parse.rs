@@ -144,51 +144,6 @@ fn lyrics(after: &str) -> String {
     if is_heading { rest.trim() } else { text }.to_owned()
 }
 
-/// Codes in any of the forms people paste: `<|audio_code_7|>…`, or numbers with commas.
-///
-/// # Errors
-/// A sentence: no code in it, or one outside the codebook.
-pub fn codes(text: &str) -> Result<Vec<u32>, String> {
-    const LIMIT: u32 = crate::planner::tokenizer::CODES;
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok(Vec::new());
-    }
-    let numbers: Vec<&str> = if text.contains("<|audio_code_") {
-        text.split("<|audio_code_")
-            .skip(1)
-            .filter_map(|rest| rest.split_once("|>").map(|(number, _)| number))
-            .collect()
-    } else {
-        text.split([',', ' ', '\n', '\r', '\t', '[', ']'])
-            .filter(|number| !number.is_empty())
-            .collect()
-    };
-    if numbers.is_empty() {
-        return Err("there is no audio code in it".to_owned());
-    }
-    numbers
-        .into_iter()
-        .map(|number| match number.parse::<u64>() {
-            Ok(code) if code < u64::from(LIMIT) => Ok(code as u32),
-            _ => Err(format!(
-                "{:?} is no audio code; they are numbers from 0 to {}",
-                number.chars().take(24).collect::<String>(),
-                LIMIT - 1
-            )),
-        })
-        .collect()
-}
-
-/// The form in which codes are stored and shown.
-pub fn spell_codes(codes: &[u32]) -> String {
-    let parts: Vec<String> = codes
-        .iter()
-        .map(|code| format!("<|audio_code_{code}|>"))
-        .collect();
-    parts.concat()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,26 +199,6 @@ mod tests {
         ] {
             let answer = plan(&format!("<think>\n</think>\n\n{head}[Chorus]\nhey"));
             assert_eq!(answer.plan.lyrics, "[Chorus]\nhey", "{head:?}");
-        }
-    }
-
-    #[test]
-    fn codes_are_read_in_both_forms_and_wrong_ones_are_named() {
-        assert_eq!(
-            codes("<|audio_code_5|>x<|audio_code_63999|>").unwrap(),
-            [5, 63_999]
-        );
-        assert_eq!(codes(" 1, 2,\n3 ").unwrap(), [1, 2, 3]);
-        assert_eq!(codes("").unwrap(), Vec::<u32>::new());
-        assert_eq!(codes(&spell_codes(&[7, 0])).unwrap(), [7, 0]);
-        for wrong in [
-            "<|audio_code_64000|>",
-            "<|audio_code_99999999999999999999|>",
-            "one, two",
-            "-1",
-            "<|audio_code_",
-        ] {
-            assert!(codes(wrong).is_err(), "{wrong}");
         }
     }
 }

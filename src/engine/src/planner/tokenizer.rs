@@ -7,12 +7,10 @@
 
 use std::{collections::HashMap, path::Path};
 
+use acestep_domain::audio_codes::COUNT;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-
-/// Codes of the 5 Hz codebook (FSQ levels 8·8·8·5·5·5); ids above are in the vocabulary and never legal.
-pub const CODES: u32 = 64_000;
 
 /// Ids of control tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +170,7 @@ impl LmTokenizer {
 
     /// Whether it has the whole codebook.
     pub fn has_codes(&self) -> bool {
-        self.codes.1 >= CODES
+        self.codes.1 >= COUNT
     }
 
     /// The range of ids that are legal codes.
@@ -181,12 +179,12 @@ impl LmTokenizer {
     /// The tokenizer has fewer codes than the codebook.
     pub fn code_ids(&self) -> Result<std::ops::Range<u32>> {
         if self.has_codes() {
-            Ok(self.codes.0..self.codes.0 + CODES)
+            Ok(self.codes.0..self.codes.0 + COUNT)
         } else {
             Err(Error::Unsupported {
                 what: "writing audio codes".to_owned(),
                 because: format!(
-                    "this language model's tokenizer has {} of the {CODES} codes, so it plans metadata only",
+                    "this language model's tokenizer has {} of the {COUNT} codes, so it plans metadata only",
                     self.codes.1
                 ),
             })
@@ -196,7 +194,7 @@ impl LmTokenizer {
     /// The code of an id, when it is a legal one.
     pub fn code(&self, id: u32) -> Option<u32> {
         id.checked_sub(self.codes.0)
-            .filter(|code| *code < self.codes.1.min(CODES))
+            .filter(|code| *code < self.codes.1.min(COUNT))
     }
 
     /// The id of a code.
@@ -205,12 +203,12 @@ impl LmTokenizer {
     /// There is no such code, or the tokenizer has none.
     pub fn code_id(&self, code: u32) -> Result<u32> {
         let ids = self.code_ids()?;
-        if code < CODES {
+        if code < COUNT {
             Ok(ids.start + code)
         } else {
             Err(Error::Invalid {
                 field: "audio_codes",
-                reason: format!("{code} is not a code; they go from 0 to {}", CODES - 1),
+                reason: format!("{code} is not a code; they go from 0 to {}", COUNT - 1),
             })
         }
     }

@@ -226,12 +226,7 @@ fn load(
     resolved: &Resolved,
     bar: &Bar,
 ) -> Result<(Engine, Vec<Note>), Failure> {
-    let options = LoadOptions {
-        device: resolved.device,
-        fused_attention: resolved.use_flash_attention,
-        compile: resolved.compile,
-        quantization: resolved.quantization,
-    };
+    let options = LoadOptions::from(resolved);
     let mut engine = Engine::load(checkpoint, &options, bar)?;
     let mut notes = Vec::new();
     let wanted = resolved.lm_model_path.as_ref();

@@ -10,7 +10,8 @@ use acestep_domain::{
 use acestep_engine::{
     audio::decode,
     checkpoint::{Checkpoint, LmCheckpoint},
-    engine::{Engine, LoadOptions, WriteReport, WriteRequest},
+    engine::{Engine, LanguageModel, LoadOptions, WriteReport, WriteRequest},
+    planner::jobs::TextOptions,
 };
 use clap::Args;
 use serde::Serialize;
@@ -96,37 +97,43 @@ fn understand(args: &UnderstandArgs, environment: &Environment) -> Result<Outcom
             )
         }));
     };
-    let source = args.song.as_deref().map(decode::from_path).transpose()?;
+    let lm = LmCheckpoint::open(&root, lm)?;
+    let options = LoadOptions::from(&resolved);
     let mut params = GenerationParams {
         lm_temperature: args.temperature,
         ..GenerationParams::default()
     };
-    if let Some(path) = &args.codes {
-        params.audio_codes = read_text(path)?;
-        audio_codes::parse(&params.audio_codes).map_err(Failure::input)?;
-    }
-    let lm = LmCheckpoint::open(&root, lm)?;
-    let checkpoint = Checkpoint::open(&root, &resolved.config_path)?;
-    let options = LoadOptions {
-        device: resolved.device,
-        fused_attention: resolved.use_flash_attention,
-        compile: resolved.compile,
-        quantization: resolved.quantization,
-    };
+    let max_duration_secs = capabilities.tier.row().with_lm.max_duration_secs;
     let bar = Bar::new();
-    let request = WriteRequest {
-        kind: JobKind::Understand,
-        params: &params,
-        seed: args.seed,
-        max_duration_secs: capabilities.tier.row().with_lm.max_duration_secs,
-        source,
+    let described = if let Some(path) = &args.codes {
+        params.audio_codes = read_text(path)?;
+        let codes = audio_codes::parse(&params.audio_codes).map_err(Failure::input)?;
+        let options_of_text = TextOptions::of(&params, args.seed, max_duration_secs);
+        LanguageModel::load(&lm, &options, &bar).and_then(|model| {
+            notes.extend(model.info().notes.iter().cloned());
+            let planned = model.understand(&codes, &options_of_text, &bar)?;
+            Ok(WriteReport {
+                plan: Some(planned.plan),
+                audio_codes: codes,
+                notes: planned.notes,
+            })
+        })
+    } else {
+        let request = WriteRequest {
+            kind: JobKind::Understand,
+            params: &params,
+            seed: args.seed,
+            max_duration_secs,
+            source: args.song.as_deref().map(decode::from_path).transpose()?,
+        };
+        let checkpoint = Checkpoint::open(&root, &resolved.config_path)?;
+        Engine::load(&checkpoint, &options, &bar).and_then(|mut engine| {
+            notes.extend(engine.info().notes.iter().cloned());
+            let loaded = engine.load_lm(&lm, &options, &bar)?;
+            notes.extend(loaded.notes.iter().cloned());
+            engine.write(&request, &bar)
+        })
     };
-    let described = Engine::load(&checkpoint, &options, &bar).and_then(|mut engine| {
-        notes.extend(engine.info().notes.iter().cloned());
-        let loaded = engine.load_lm(&lm, &options, &bar)?;
-        notes.extend(loaded.notes.iter().cloned());
-        engine.write(&request, &bar)
-    });
     bar.clear();
     let WriteReport {
         plan,

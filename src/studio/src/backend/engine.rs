@@ -52,15 +52,6 @@ impl EngineBackend {
     }
 }
 
-fn options(wanted: &Resolved) -> LoadOptions {
-    LoadOptions {
-        device: wanted.device,
-        fused_attention: wanted.use_flash_attention,
-        compile: wanted.compile,
-        quantization: wanted.quantization,
-    }
-}
-
 impl Backend for EngineBackend {
     fn check(&self, wanted: &Resolved) -> Result<()> {
         self.open(wanted)?;
@@ -68,7 +59,7 @@ impl Backend for EngineBackend {
     }
 
     fn load(&mut self, wanted: &Resolved, observer: &dyn Observer) -> Result<Loaded> {
-        let engine = Engine::load(&self.open(wanted)?, &options(wanted), observer)?;
+        let engine = Engine::load(&self.open(wanted)?, &LoadOptions::from(wanted), observer)?;
         let info = engine.info().clone();
         let audio_codes = engine.has_audio_codes();
         self.engine = Some(engine);
@@ -100,7 +91,9 @@ impl Backend for EngineBackend {
             return Ok(None);
         };
         let engine = self.engine()?;
-        let info = engine.load_lm(&source, &options(wanted), observer)?.clone();
+        let info = engine
+            .load_lm(&source, &LoadOptions::from(wanted), observer)?
+            .clone();
         Ok(Some(LoadedLanguageModel {
             lm: LoadedLm {
                 name: info.name,

@@ -484,6 +484,13 @@ impl Fixture {
         keeper
     }
 
+    /// The next words stop at the gate that is returned.
+    fn hold_words(&self) -> Keeper {
+        let (gate, keeper) = gate();
+        self.script.lock().unwrap().texts.push_back(Act::Wait(gate));
+        keeper
+    }
+
     /// Submits a job and waits for its end.
     fn run(&self, params: &Value) -> Job {
         let job = self.studio.submit(params).unwrap();

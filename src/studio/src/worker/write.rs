@@ -3,7 +3,6 @@
 use acestep_domain::{
     GenerationParams, Note, SongPlan, audio_codes,
     job::{Job, JobKind},
-    metadata::Language,
 };
 use acestep_engine::{audio::decode, observer::Observer};
 
@@ -110,24 +109,14 @@ fn go_on(shared: &Shared, job: &Job, plan: &SongPlan) -> Result<String> {
 /// The request for the song that was written: the plan is what the user sees and may edit, so nothing
 /// of it is planned a second time.
 fn written(asked: &GenerationParams, plan: &SongPlan) -> GenerationParams {
-    GenerationParams {
-        caption: if plan.caption.is_empty() {
-            asked.caption.clone()
-        } else {
-            plan.caption.clone()
-        },
+    let mut params = GenerationParams {
         lyrics: plan.lyrics.clone(),
-        bpm: plan.bpm.or(asked.bpm),
-        keyscale: plan.keyscale.or(asked.keyscale),
-        timesignature: plan.timesignature.or(asked.timesignature),
-        duration_secs: asked.duration_secs.or(plan.duration_secs.map(f64::from)),
-        vocal_language: if asked.vocal_language == Language::UNKNOWN {
-            plan.language.unwrap_or(Language::UNKNOWN)
-        } else {
-            asked.vocal_language
-        },
         use_cot_metas: false,
         audio_codes: String::new(),
         ..asked.clone()
-    }
+    };
+    plan.fill_numbers(&mut params);
+    plan.fill_language(&mut params);
+    plan.fill_caption(&mut params);
+    params
 }

@@ -118,24 +118,8 @@ impl CausalLm {
 mod tests {
     use candle_core::DType;
 
-    use super::{CausalLm, Config};
-    use crate::nn::Backend;
-
-    fn released(h: usize, i: usize, layers: usize, nq: usize) -> Config {
-        Config {
-            vocab_size: 217_204,
-            hidden_size: h,
-            intermediate_size: i,
-            num_hidden_layers: layers,
-            num_attention_heads: nq,
-            num_key_value_heads: 8,
-            head_dim: 128,
-            rope_theta: 1e6,
-            rms_norm_eps: 1e-6,
-            tie_word_embeddings: true,
-            max_position_embeddings: Some(40_960),
-        }
-    }
+    use super::CausalLm;
+    use crate::{models::qwen3::released, nn::Backend};
 
     #[test]
     fn memory_of_the_released_models_follows_from_their_configs() {

@@ -39,7 +39,7 @@ impl Dice {
 }
 
 /// Follows the automaton to its end; `choose` picks one of the allowed ids.
-fn follow(automaton: &mut Automaton, choose: &mut dyn FnMut(&[u32]) -> u32) -> Vec<u32> {
+fn follow(automaton: &mut dyn Constraint, choose: &mut dyn FnMut(&[u32]) -> u32) -> Vec<u32> {
     let mut ids = Vec::new();
     loop {
         let run = match automaton.next() {
@@ -108,7 +108,7 @@ fn values_given_are_written_as_they_are_and_what_could_be_said_instead_is_known(
     let mut asides = Vec::new();
     loop {
         while let Some(mut aside) = automaton.aside() {
-            let said = follow_boxed(aside.as_mut());
+            let said = follow(aside.as_mut(), &mut |options| options[0]);
             asides.push(spelt(grammar.tokenizer(), &said));
         }
         match automaton.next() {
@@ -128,22 +128,6 @@ fn values_given_are_written_as_they_are_and_what_could_be_said_instead_is_known(
     let bpm: u32 = asides[0].trim().parse().unwrap();
     assert!((30..=300).contains(&bpm) && asides[0].ends_with('\n'));
     assert!(KeyScale::parse(asides[2].trim()).is_ok(), "{asides:?}");
-}
-
-/// Takes the first allowed token to the end.
-fn follow_boxed(constraint: &mut dyn Constraint) -> Vec<u32> {
-    let mut ids = Vec::new();
-    loop {
-        let run = match constraint.next() {
-            Next::Done => return ids,
-            Next::Forced(run) => run,
-            Next::Choice { allowed, .. } => allowed.iter().take(1).collect(),
-        };
-        for id in run {
-            constraint.advance(id).unwrap();
-            ids.push(id);
-        }
-    }
 }
 
 #[test]

@@ -170,13 +170,7 @@ fn a_sample_goes_on_to_its_songs_when_asked() {
 #[test]
 fn a_sample_whose_songs_find_no_place_is_kept() {
     let fixture = ready_with_lm();
-    let (gate, keeper) = gate();
-    fixture
-        .script
-        .lock()
-        .unwrap()
-        .texts
-        .push_back(Act::Wait(gate));
+    let keeper = fixture.hold_words();
     let sample = json!({ "kind": "sample", "caption": "rain", "then_generate": true });
     let job = fixture.studio.submit(&sample).unwrap();
     keeper.wait();
@@ -215,13 +209,7 @@ fn a_song_of_the_library_is_listened_to() {
 #[test]
 fn cancel_stops_the_writing_and_the_studio_goes_on() {
     let fixture = ready_with_lm();
-    let (gate, keeper) = gate();
-    fixture
-        .script
-        .lock()
-        .unwrap()
-        .texts
-        .push_back(Act::Wait(gate));
+    let keeper = fixture.hold_words();
     let job = fixture.studio.submit(&song()).unwrap();
     keeper.wait();
     fixture.studio.cancel(&job.id).unwrap();
