@@ -42,6 +42,7 @@ export interface Song {
   seed: number;
   audio_format: string;
   plan?: { caption: string; bpm: number | null };
+  audio_codes?: string;
   params: Record<string, unknown>;
 }
 

@@ -6,6 +6,7 @@ pub mod copy_button;
 pub mod dialog;
 pub mod error_page;
 pub mod field;
+pub mod figures;
 pub mod fold;
 pub mod icon;
 pub mod key_map;

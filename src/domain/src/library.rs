@@ -74,6 +74,21 @@ pub struct Report {
     pub peak: f32,
     /// Root mean square of the file.
     pub rms: f32,
+    /// Largest level between samples too (ITU-R BS.1770, annex 2); above 1 some players clip.
+    #[serde(default)]
+    pub true_peak: f32,
+    /// Integrated loudness in LUFS (EBU R 128); none below 400 ms and in silence.
+    #[serde(default)]
+    pub loudness_lufs: Option<f32>,
+    /// The mean of the channel furthest from zero, -1 to 1.
+    #[serde(default)]
+    pub dc_offset: f32,
+    /// Samples in runs of three and more at full scale: a wave that was cut.
+    #[serde(default)]
+    pub clipped_samples: u64,
+    /// The longest stretch below -60 dBFS.
+    #[serde(default)]
+    pub longest_silence_secs: f32,
     /// Gain applied to the network's output.
     pub gain: f32,
     /// Seconds the language model wrote (the whole batch).

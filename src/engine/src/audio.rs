@@ -3,6 +3,7 @@
 pub mod decode;
 pub mod encode;
 pub mod loudness;
+pub mod measure;
 pub mod resample;
 pub mod tags;
 

@@ -253,6 +253,9 @@ fn the_bundled_model_makes_a_song_of_the_asked_length() {
         .iter()
         .fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
     assert!((peak - 0.891).abs() < 0.01, "{peak}");
+    let loudness = told["outputs"][0]["loudness_lufs"].as_f64().unwrap();
+    assert!((-40.0..0.0).contains(&loudness), "{loudness}");
+    assert_eq!(told["outputs"][0]["clipped_samples"], 0);
     assert_eq!(told["outputs"][0]["seed"], 7);
     assert_eq!(told["outputs"][0]["duration_secs"], 2.5);
     assert_eq!(told["model"]["name"], "acestep-v15-demo");

@@ -13,7 +13,12 @@ use leptos::prelude::*;
 use self::actions::{Favourite, More, RestoreButton, file_name};
 use super::words;
 use crate::{
-    components::{icon::Icon, note::Notes, wave::Wave},
+    components::{
+        figures::{Loudness, Peak},
+        icon::Icon,
+        note::Notes,
+        wave::Wave,
+    },
     i18n::{t, t_string, use_i18n},
     player::{Player, audio_url},
     state::StudioStore,
@@ -161,37 +166,10 @@ pub fn TakeRow(
             </div>
             <SongWave song=song.clone() slim=true />
             <dl class="report">
-                <Peak peak=song.report.peak />
+                <Peak report=song.report />
             </dl>
             <More song whole=true />
         </article>
-    }
-    .into_any()
-}
-
-#[component]
-fn Peak(peak: f32) -> impl IntoView {
-    let i18n = use_i18n();
-    let clips = peak > 1.0;
-    view! {
-        <div class=if clips {
-            "report__item report__item--warn"
-        } else {
-            "report__item report__item--ok"
-        }>
-            <dt>{t!(i18n, generate.peak)}</dt>
-            <dd>
-                <bdi dir="ltr">{words::decibels(peak)}</bdi>
-                <Icon name=if clips { "warn" } else { "check" } />
-                {move || {
-                    if clips {
-                        t_string!(i18n, generate.clips)
-                    } else {
-                        t_string!(i18n, generate.clean)
-                    }
-                }}
-            </dd>
-        </div>
     }
     .into_any()
 }
@@ -244,13 +222,8 @@ fn Report(song: Song) -> impl IntoView {
                     </button>
                 </dd>
             </div>
-            <div class="report__item">
-                <dt>{t!(i18n, generate.level)}</dt>
-                <dd>
-                    <bdi dir="ltr">{words::decibels(song.report.rms)}</bdi>
-                </dd>
-            </div>
-            <Peak peak=song.report.peak />
+            <Loudness report=song.report />
+            <Peak report=song.report />
             <div class="report__item">
                 <dt>{t!(i18n, generate.used)}</dt>
                 <dd>{used}</dd>

@@ -197,14 +197,6 @@ pub fn job_line(i18n: Words, store: StudioStore) -> impl Fn() -> String + Copy {
     }
 }
 
-/// A level in decibels, with a true minus sign.
-pub fn decibels(level: f32) -> String {
-    if level <= 0.0 {
-        return "−∞ dB".to_owned();
-    }
-    format!("{:.1} dB", 20.0 * level.log10()).replace('-', "−")
-}
-
 /// A file size.
 pub fn size(bytes: u64) -> String {
     let megabytes = bytes as f64 / 1e6;
@@ -234,10 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_and_sizes_read_well() {
-        assert_eq!(decibels(1.0), "0.0 dB");
-        assert_eq!(decibels(0.5), "−6.0 dB");
-        assert_eq!(decibels(0.0), "−∞ dB");
+    fn sizes_read_well() {
         assert_eq!(size(900), "1 kB");
         assert_eq!(size(9_600_000), "9.6 MB");
     }

@@ -9,7 +9,12 @@ use leptos::prelude::*;
 
 use super::{actions::SongTools, language_model::Wrote, place::Place, settings::Settings};
 use crate::{
-    components::{copy_button::CopyButton, icon::Icon, wave::Wave},
+    components::{
+        copy_button::CopyButton,
+        figures::{Loudness, Peak},
+        icon::Icon,
+        wave::Wave,
+    },
     i18n::{t, t_string, use_i18n},
     player::{Player, audio_url, clock},
 };
@@ -131,35 +136,10 @@ fn Listen(song: Song) -> impl IntoView {
 #[component]
 fn Figures(report: Report, format: String, bytes: u64) -> impl IntoView {
     let i18n = use_i18n();
-    let clipped = report.peak >= 1.0;
-    let silent = report.peak < 1e-4;
-    let verdict = move || match (silent, clipped) {
-        (true, _) => t_string!(i18n, library.silent),
-        (_, true) => t_string!(i18n, library.clipped),
-        _ => t_string!(i18n, library.clean),
-    };
-    let (class, icon) = if silent || clipped {
-        ("report__item report__item--warn", "warn")
-    } else {
-        ("report__item report__item--ok", "check")
-    };
     view! {
         <dl class="report">
-            <div class=class>
-                <dt>{t!(i18n, library.peak)}</dt>
-                <dd>
-                    <bdi dir="ltr">{decibels(report.peak)}</bdi>
-                    " "
-                    <Icon name=icon />
-                    {verdict}
-                </dd>
-            </div>
-            <div class="report__item">
-                <dt>{t!(i18n, library.level)}</dt>
-                <dd>
-                    <bdi dir="ltr">{decibels(report.rms)}</bdi>
-                </dd>
-            </div>
+            <Peak report />
+            <Loudness report />
             <div class="report__item">
                 <dt>{t!(i18n, library.file)}</dt>
                 <dd>
@@ -171,16 +151,6 @@ fn Figures(report: Report, format: String, bytes: u64) -> impl IntoView {
         </dl>
     }
     .into_any()
-}
-
-/// A linear level in decibels below full scale.
-fn decibels(level: f32) -> String {
-    if level <= 0.0 {
-        return "−∞ dB".to_owned();
-    }
-    let db = 20.0 * level.log10();
-    // A true minus sign, as wide as the figures.
-    format!("{db:.1} dB").replace('-', "−")
 }
 
 /// Caption and lyrics.
@@ -224,13 +194,6 @@ fn Words(song: Song) -> impl IntoView {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn levels_read_as_decibels() {
-        assert_eq!(decibels(1.0), "0.0 dB");
-        assert_eq!(decibels(0.5), "−6.0 dB");
-        assert_eq!(decibels(0.0), "−∞ dB");
-    }
 
     #[test]
     fn the_time_is_short_and_says_its_zone() {

@@ -271,11 +271,9 @@ fn decode(
         loudness::level(&mut audio, request.params.normalize)?
     };
     let report = Report {
-        peak: audio.peak(),
-        rms: audio.rms(),
         gain,
         decode_secs: started.elapsed().as_secs_f32(),
-        ..Report::default()
+        ..audio.report()
     };
     let kept = request
         .keep_latents

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use acestep_domain::{GenerationParams, audio_codes, service::Resolved};
+use acestep_domain::{GenerationParams, audio_codes, library::Report, service::Resolved};
 use acestep_engine::{
     audio::{Audio, encode::encode, tags},
     engine::{EngineInfo, Take},
@@ -23,8 +23,9 @@ pub(super) struct Output {
     pub(super) duration_secs: f64,
     pub(super) sample_rate_hz: u32,
     pub(super) channels: usize,
-    peak: f32,
-    rms: f32,
+    /// How it sounds, and what it took.
+    #[serde(flatten)]
+    report: Report,
 }
 
 /// Writes each take as it comes.
@@ -81,8 +82,7 @@ impl Writer<'_> {
             duration_secs: take.audio.duration_secs(),
             sample_rate_hz: take.audio.sample_rate_hz,
             channels: take.audio.channels.len(),
-            peak: take.report.peak,
-            rms: take.report.rms,
+            report: take.report,
         })
     }
 

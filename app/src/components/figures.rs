@@ -1,0 +1,145 @@
+//! How a song sounds, in figures: items of a `report` list.
+
+use acestep_domain::library::Report;
+use leptos::prelude::*;
+
+use super::icon::Icon;
+use crate::i18n::{t, t_string, use_i18n};
+
+/// A gap from here on is worth a look.
+const LONG_SILENCE_SECS: f32 = 4.0;
+
+/// What is to be said of a song's peak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Silent,
+    Clipped,
+    Between,
+    Gap,
+    Clean,
+}
+
+impl Verdict {
+    fn of(report: &Report) -> Self {
+        if report.peak < 1e-4 {
+            Self::Silent
+        } else if report.clipped_samples > 0 || report.peak > 1.0 {
+            Self::Clipped
+        } else if report.longest_silence_secs >= LONG_SILENCE_SECS {
+            Self::Gap
+        } else if report.true_peak > 1.0 {
+            Self::Between
+        } else {
+            Self::Clean
+        }
+    }
+}
+
+/// The true peak, and whether something is wrong.
+#[component]
+pub fn Peak(
+    /// The song's figures.
+    report: Report,
+) -> impl IntoView {
+    let i18n = use_i18n();
+    let verdict = Verdict::of(&report);
+    let gap = report.longest_silence_secs.round();
+    let words = move || match verdict {
+        Verdict::Silent => t_string!(i18n, common.silent).to_owned(),
+        Verdict::Clipped => t_string!(i18n, common.clipped).to_owned(),
+        Verdict::Between => t_string!(i18n, common.clips_between).to_owned(),
+        Verdict::Gap => t_string!(i18n, common.silent_for, secs = gap),
+        Verdict::Clean => t_string!(i18n, common.not_clipped).to_owned(),
+    };
+    let (class, icon) = if verdict == Verdict::Clean {
+        ("report__item report__item--ok", "check")
+    } else {
+        ("report__item report__item--warn", "warn")
+    };
+    view! {
+        <div class=class>
+            <dt>{t!(i18n, common.peak)}</dt>
+            <dd>
+                // Songs of before this was measured have the peak of their samples only.
+                <bdi dir="ltr">{decibels(report.true_peak.max(report.peak))}</bdi>
+                " "
+                <Icon name=icon />
+                {words}
+            </dd>
+        </div>
+    }
+    .into_any()
+}
+
+/// Integrated loudness; the mean level where it could not be measured.
+#[component]
+pub fn Loudness(
+    /// The song's figures.
+    report: Report,
+) -> impl IntoView {
+    let i18n = use_i18n();
+    let (measured, figure) = match report.loudness_lufs {
+        Some(lufs) => (true, format!("{lufs:.1} LUFS").replace('-', "−")),
+        None => (false, decibels(report.rms)),
+    };
+    view! {
+        <div class="report__item">
+            <dt>
+                {move || {
+                    if measured { t_string!(i18n, common.loudness) } else { t_string!(i18n, common.level) }
+                }}
+            </dt>
+            <dd>
+                <bdi dir="ltr">{figure}</bdi>
+            </dd>
+        </div>
+    }
+    .into_any()
+}
+
+/// A linear level in decibels below full scale.
+fn decibels(level: f32) -> String {
+    if level <= 0.0 {
+        return "−∞ dB".to_owned();
+    }
+    // A true minus sign, as wide as the figures.
+    format!("{:.1} dB", 20.0 * level.log10()).replace('-', "−")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_read_as_decibels() {
+        assert_eq!(decibels(1.0), "0.0 dB");
+        assert_eq!(decibels(0.5), "−6.0 dB");
+        assert_eq!(decibels(0.0), "−∞ dB");
+    }
+
+    #[test]
+    fn the_worst_is_said_first() {
+        let clean = Report {
+            peak: 0.9,
+            true_peak: 0.95,
+            ..Report::default()
+        };
+        assert_eq!(Verdict::of(&clean), Verdict::Clean);
+        let between = Report {
+            true_peak: 1.1,
+            ..clean
+        };
+        assert_eq!(Verdict::of(&between), Verdict::Between);
+        let gap = Report {
+            longest_silence_secs: 9.0,
+            ..between
+        };
+        assert_eq!(Verdict::of(&gap), Verdict::Gap);
+        let cut = Report {
+            clipped_samples: 12,
+            ..gap
+        };
+        assert_eq!(Verdict::of(&cut), Verdict::Clipped);
+        assert_eq!(Verdict::of(&Report::default()), Verdict::Silent);
+    }
+}

@@ -1,0 +1,45 @@
+import { rmSync } from 'node:fs';
+import { codesCheckpoints, codesModels } from '../codesModel';
+import { expect, test } from '../fixtures';
+import { GeneratePage } from '../pages/generate';
+
+let folder: string;
+test.beforeAll(() => {
+  folder = codesCheckpoints();
+});
+test.afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const flags = () => [
+  '--checkpoints', folder, '--config_path', codesModels.config, '--lm_model_path', codesModels.lm,
+  '--init_service', 'true', '--init_llm', 'true', '--unlimited',
+]; // prettier-ignore
+
+test('the song follows codes that the language model wrote, and they can be used again', async ({ page, launch }) => {
+  const studio = await launch({ flags: flags() });
+  const generate = await new GeneratePage(page).open(studio.url);
+  await generate.describe({ caption: 'slow piano', length: '0:12', takes: '1' });
+  await expect(generate.plan).toContainText(/codes/);
+  await generate.generate.click();
+  await expect(generate.finished.first()).toBeVisible({ timeout: 120_000 });
+  const [song] = await studio.songs();
+  const written = song?.audio_codes?.match(/<\|audio_code_\d+\|>/g) ?? [];
+  expect(written).toHaveLength(60); // five a second
+});
+
+test('a run is cancelled in the middle of its codes, and the next one works', async ({ page, launch }) => {
+  const studio = await launch({ flags: flags() });
+  const generate = await new GeneratePage(page).open(studio.url);
+  await generate.describe({ caption: 'slow piano', length: '8:00', takes: '4' });
+  await generate.generate.click();
+  await expect(generate.job).toContainText(/codes/, { timeout: 30_000 });
+  const [running] = await studio.jobs();
+  const pressed = Date.now();
+  await generate.cancel.click();
+  await studio.jobThat(running!.id, (job) => job.state === 'cancelled');
+  expect(Date.now() - pressed).toBeLessThan(5_000);
+  expect(await studio.songs()).toEqual([]);
+
+  await generate.describe({ length: '0:10', takes: '1' });
+  await generate.generate.click();
+  await expect(generate.finished.first()).toBeVisible({ timeout: 120_000 });
+});
