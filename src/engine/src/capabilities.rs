@@ -95,7 +95,7 @@ pub fn capabilities(probe: &Probe, simulated_gib: Option<f64>) -> (Capabilities,
             "Weights are already fused at load where it helps; captured graphs come in a later version.",
         ),
         quantization: yes(
-            "Smaller weights of the language model, made at load and kept beside it; the main model stays in the device's own precision in this version.",
+            "Smaller weights, made at the first load and kept beside the model. What is heard directly (the autoencoder) and what every layer hangs on stays exact; main models below 1 GiB stay as they are.",
         ),
     };
     (capabilities, notes)

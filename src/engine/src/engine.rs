@@ -6,7 +6,7 @@ use std::path::Path;
 use acestep_domain::{
     capabilities::DeviceKind,
     note::Note,
-    service::{Quantization, Resolved},
+    service::{QUANTIZE_ABOVE_BYTES, Quantization, Resolved},
     task::Family,
 };
 use candle_core::Tensor;
@@ -41,8 +41,10 @@ pub struct LoadOptions {
     pub fused_attention: bool,
     /// Asked of devices that can capture graphs; none can in this version.
     pub compile: bool,
-    /// Format of the language model's matrices; those of the other networks stay as they are.
+    /// Format of the matrices.
     pub quantization: Quantization,
+    /// A main model with fewer bytes of weights than this stays as it is.
+    pub quantize_above_bytes: u64,
 }
 
 impl Default for LoadOptions {
@@ -52,6 +54,7 @@ impl Default for LoadOptions {
             fused_attention: true,
             compile: false,
             quantization: Quantization::None,
+            quantize_above_bytes: QUANTIZE_ABOVE_BYTES,
         }
     }
 }
@@ -63,6 +66,7 @@ impl From<&Resolved> for LoadOptions {
             fused_attention: resolved.use_flash_attention,
             compile: resolved.compile,
             quantization: resolved.quantization,
+            ..Self::default()
         }
     }
 }
@@ -99,7 +103,10 @@ pub struct EngineInfo {
     pub parameters: u64,
     /// Bytes of the weight files.
     pub weights_bytes: u64,
-    /// Precision of weights and activations.
+    /// Bytes of the weights as they are loaded.
+    pub resident_bytes: u64,
+    /// Precision of the weights: that of the activations, or the block format that most of them
+    /// have.
     pub dtype: String,
     /// How attention is computed.
     pub attention: String,
@@ -126,24 +133,13 @@ impl Engine {
         observer: &dyn Observer,
     ) -> Result<Self> {
         let placement = device::open(options.device)?;
-        let backend = options.backend();
-        let loaded = Networks::load(source, placement, backend, observer)?;
+        let loaded = Networks::load(source, placement, options, observer)?;
         let mut notes = loaded.notes;
         if options.compile {
             notes.push(Note::new(
                 "compile_without_effect",
                 "compile",
                 "Compile: this version has no captured graphs; weights are fused at load in any case.",
-            ));
-        }
-        if options.quantization != Quantization::None {
-            notes.push(Note::new(
-                "quantization_of_lm_only",
-                "quantization",
-                format!(
-                    "Quantisation: {} for the language model; the main model stays as it is in this version.",
-                    options.quantization.as_str()
-                ),
             ));
         }
         let vae = loaded.networks.vae.config();
@@ -157,8 +153,9 @@ impl Engine {
             latent_rate_hz: f64::from(vae.sampling_rate) / vae.hop() as f64,
             parameters: loaded.parameters,
             weights_bytes: loaded.weights_bytes,
-            dtype: loaded.networks.placement.dtype.as_str().to_owned(),
-            attention: match backend {
+            resident_bytes: loaded.held.bytes,
+            dtype: loaded.held.dtype(loaded.networks.placement.dtype),
+            attention: match options.backend() {
                 Backend::Fused => "fused",
                 Backend::Standard => "standard",
             }

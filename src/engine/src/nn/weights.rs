@@ -34,7 +34,7 @@ use crate::kernels::quantized::{Format, Packed, SharedBytes, quantize};
 pub struct Formats {
     /// Layers.
     pub layers: Option<Format>,
-    /// The embedding table and the head.
+    /// Embeddings and the head.
     pub table: Option<Format>,
 }
 
@@ -45,6 +45,7 @@ impl Formats {
         let wanted = match role {
             Role::Layer => self.layers,
             Role::Table => self.table,
+            Role::Exact => None,
         }?;
         [wanted, Format::Q8_0]
             .into_iter()
@@ -57,8 +58,28 @@ impl Formats {
 pub enum Role {
     /// A linear layer.
     Layer,
-    /// The embedding table, or a head with a row for every token.
+    /// An embedding, or a head with a row for every token.
     Table,
+    /// What every layer or every code hangs on: the embedding of the time, the layers around the
+    /// quantizer and those at the ends. It stays as it is.
+    Exact,
+}
+
+impl Role {
+    /// By its name in the released files: networks that take a matrix and the cache that is
+    /// written without one ask here alike.
+    pub fn of(name: &str) -> Self {
+        let exact = |part: &str| {
+            part.starts_with("time_embed") || matches!(part, "quantizer" | "proj_in" | "proj_out")
+        };
+        if name.split('.').any(exact) {
+            Self::Exact
+        } else if name == "lm_head.weight" || name.ends_with("embed_tokens.weight") {
+            Self::Table
+        } else {
+            Self::Layer
+        }
+    }
 }
 
 /// What a network holds.
@@ -68,6 +89,25 @@ pub struct Held {
     pub bytes: u64,
     /// Bytes in each block format.
     pub packed: BTreeMap<Format, u64>,
+}
+
+impl Held {
+    /// How most of it is stored, in a word: a block format, or `dtype` where nothing is quantised.
+    pub fn dtype(&self, dtype: DType) -> String {
+        let most = self.packed.iter().max_by_key(|(_, bytes)| **bytes);
+        most.map_or_else(
+            || dtype.as_str().to_owned(),
+            |(format, _)| format.as_str().to_ascii_lowercase(),
+        )
+    }
+
+    /// Adds what another network holds.
+    pub fn add(&mut self, other: &Self) {
+        self.bytes += other.bytes;
+        for (format, bytes) in &other.packed {
+            *self.packed.entry(*format).or_default() += bytes;
+        }
+    }
 }
 
 /// Values of a tensor that is not there which a rehearsal still invents.
@@ -249,12 +289,12 @@ impl Weights {
         Ok(tensor)
     }
 
-    /// Takes a matrix `[rows, width]` for `role`: quantised as the file holds it, or as the
+    /// Takes a matrix `[rows, width]`: quantised as the file holds it, or as the
     /// [`Formats`] ask, or as [`Self::get`] gives it.
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub fn matrix(&self, dims: (usize, usize), name: &str, role: Role) -> Result<Matrix> {
+    pub fn matrix(&self, dims: (usize, usize), name: &str) -> Result<Matrix> {
         if self.shared.complaints.is_some() {
             return self.get(dims, name).map(Matrix::Dense);
         }
@@ -262,7 +302,7 @@ impl Weights {
         let found = self.find(&dims.into(), &full)?;
         let packed = match found.stored {
             Kind::Packed(format) => found.packed(format, dims)?,
-            Kind::Plain(stored) => match self.formats.of(role, dims.1) {
+            Kind::Plain(stored) => match self.formats.of(Role::of(&full), dims.1) {
                 Some(format) => {
                     let blocks = quantize(format, dims, |row, out| {
                         let width = dims.1 * stored.size_in_bytes();

@@ -1,7 +1,7 @@
 //! Audio codes of one checkpoint: latents to codes and codes to latents. Text alone needs neither,
 //! so both networks are read when first asked for.
 
-use acestep_domain::event::Stage;
+use acestep_domain::{event::Stage, service::Quantization};
 use candle_core::{Device, Tensor};
 
 use super::finite;
@@ -41,9 +41,12 @@ impl AudioCodes {
         checkpoint: &Checkpoint,
         config: &dit::Config,
         placement: &Placement,
+        quantization: Quantization,
         backend: Backend,
     ) -> Result<Self> {
-        let part = checkpoint.part(Module::Dit, placement)?;
+        // What had to be made was made when the others were loaded, and told then.
+        let (part, _) =
+            checkpoint.quantized_part(Module::Dit, placement, quantization, &|| Ok(()))?;
         Ok(Self {
             tokenizer: part.load(|w| AudioTokenizer::load(config, backend, &w.pp("tokenizer")))?,
             detokenizer: part

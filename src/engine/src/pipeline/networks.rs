@@ -1,12 +1,15 @@
 //! The networks of one checkpoint, loaded, with what is constant about them.
 
-use acestep_domain::{event::Stage, note::Note, task::Family};
+use acestep_domain::{
+    event::Stage, note::Note, service::Quantization, task::Family, tier::size_text,
+};
 use candle_core::Tensor;
 
 use super::audio_codes::AudioCodes;
 use crate::{
     checkpoint::{Checkpoint, Module},
     device::Placement,
+    engine::LoadOptions,
     error::{Error, Result},
     models::{
         condition_encoder::ConditionEncoder,
@@ -14,7 +17,7 @@ use crate::{
         oobleck::{self, Oobleck},
         qwen3::Qwen3,
     },
-    nn::Backend,
+    nn::{Backend, weights::Held},
     observer::Observer,
     text::tokenizer::TextTokenizer,
 };
@@ -37,6 +40,8 @@ pub(crate) struct Networks {
     /// Where they came from, for what is read later.
     checkpoint: Checkpoint,
     backend: Backend,
+    /// Of the matrices, after the checkpoint's size has had its say.
+    quantization: Quantization,
     /// Read when first asked for.
     audio_codes: Option<AudioCodes>,
     /// The checkpoint has networks for audio codes.
@@ -47,6 +52,7 @@ pub(crate) struct Networks {
 pub(crate) struct Loaded {
     pub(crate) networks: Networks,
     pub(crate) weights_bytes: u64,
+    pub(crate) held: Held,
     pub(crate) parameters: u64,
     pub(crate) notes: Vec<Note>,
 }
@@ -65,7 +71,7 @@ impl Networks {
     pub(crate) fn load(
         checkpoint: &Checkpoint,
         placement: Placement,
-        backend: Backend,
+        options: &LoadOptions,
         observer: &dyn Observer,
     ) -> Result<Loaded> {
         let mut done = 0;
@@ -75,6 +81,16 @@ impl Networks {
             observer.check()
         };
         observer.check()?;
+        let backend = options.backend();
+        let mut notes = Vec::new();
+        let quantization = quantization(checkpoint, options, &mut notes)?;
+        let mut part = |module| {
+            let check = || observer.check();
+            let (part, note) =
+                checkpoint.quantized_part(module, &placement, quantization, &check)?;
+            notes.extend(note);
+            Ok::<_, Error>(part)
+        };
         let config = checkpoint.dit.clone();
         let tokenizer =
             TextTokenizer::from_bytes(&checkpoint.tokenizer()?, &checkpoint.tokenizer_path())?;
@@ -94,33 +110,37 @@ impl Networks {
         }
         step()?;
 
-        let mut notes = Vec::new();
-        let text_part = checkpoint.part(Module::TextEncoder, &placement)?;
+        let text_part = part(Module::TextEncoder)?;
         let text_encoder = text_part.load(|w| Qwen3::load(&checkpoint.text_encoder, backend, w))?;
-        notes.extend(text_part.unused_note(ANY, |_| false));
         step()?;
 
-        let dit_part = checkpoint.part(Module::Dit, &placement)?;
+        let dit_part = part(Module::Dit)?;
         let condition_encoder = dit_part.load(|w| ConditionEncoder::load(&config, backend, w))?;
         step()?;
         let dit = dit_part.load(|w| Dit::load(&config, backend, &w.pp("decoder")))?;
         let has_audio_codes = AudioCodes::are_in(&config, &dit_part)?;
+        step()?;
+
+        let vae_part = part(Module::Vae)?;
+        let vae = vae_part.load(|w| Oobleck::load(&vae_config, w))?;
+        notes.extend(text_part.unused_note(ANY, |_| false));
         notes.extend(dit_part.unused_note(ANY, |name| {
             LATER.iter().any(|prefix| name.starts_with(prefix))
         }));
-        step()?;
-
-        let vae_part = checkpoint.part(Module::Vae, &placement)?;
-        let vae = vae_part.load(|w| Oobleck::load(&vae_config, w))?;
         notes.extend(vae_part.unused_note(ANY, |_| false));
         step()?;
 
+        let mut held = Held::default();
+        for part in [&text_part, &dit_part, &vae_part] {
+            held.add(&part.held());
+        }
         let parameters = Qwen3::parameters(&checkpoint.text_encoder)
             + ConditionEncoder::parameters(&config)
             + Dit::parameters(&config)
             + oobleck_parameters(&vae_config);
         Ok(Loaded {
             weights_bytes: text_part.bytes() + dit_part.bytes() + vae_part.bytes(),
+            held,
             parameters,
             notes,
             networks: Self {
@@ -137,6 +157,7 @@ impl Networks {
                 placement,
                 checkpoint: checkpoint.clone(),
                 backend,
+                quantization,
                 audio_codes: None,
             },
         })
@@ -160,6 +181,7 @@ impl Networks {
             &self.checkpoint,
             &self.config,
             &self.placement,
+            self.quantization,
             self.backend,
         )?;
         Ok(self.audio_codes.insert(loaded))
@@ -179,6 +201,30 @@ impl Networks {
         self.timbre = Some(timbre.clone());
         Ok(timbre)
     }
+}
+
+/// What is asked, where the checkpoint is large enough for it.
+fn quantization(
+    checkpoint: &Checkpoint,
+    options: &LoadOptions,
+    notes: &mut Vec<Note>,
+) -> Result<Quantization> {
+    let asked = options.quantization;
+    let large = checkpoint.weights_bytes(Module::Dit)? > options.quantize_above_bytes;
+    if asked == Quantization::None || large {
+        return Ok(asked);
+    }
+    notes.push(Note::new(
+        "quantization_needless",
+        "quantization",
+        format!(
+            "Quantisation: {} has less than {} of weights and stays as it is; {} is for larger ones.",
+            checkpoint.name(),
+            size_text(options.quantize_above_bytes),
+            asked.as_str()
+        ),
+    ));
+    Ok(Quantization::None)
 }
 
 /// Values of both halves of the autoencoder, counted in bytes of one.

@@ -22,7 +22,7 @@ use crate::{
     engine::LoadOptions,
     error::{Error, Result},
     models::qwen3::{CausalLm, Chunk, Config},
-    nn::{Backend, weights::Held},
+    nn::Backend,
     observer::{Observer, Writing},
 };
 
@@ -76,15 +76,6 @@ pub(super) struct Run<'a> {
     pub(super) total: Option<usize>,
     /// What each sequence may write; each gets its own.
     pub(super) grammar: Automaton,
-}
-
-/// How weights are stored, in a word.
-fn dtype_of(held: &Held, placement: &Placement) -> String {
-    let most = held.packed.iter().max_by_key(|(_, bytes)| **bytes);
-    most.map_or_else(
-        || placement.dtype.as_str().to_owned(),
-        |(format, _)| format.as_str().to_ascii_lowercase(),
-    )
 }
 
 impl LanguageModel {
@@ -141,7 +132,7 @@ impl LanguageModel {
             built_in: source.is_built_in(),
             parameters: CausalLm::parameters(&config),
             weights_bytes: part.bytes(),
-            dtype: dtype_of(&held, &placement),
+            dtype: held.dtype(placement.dtype),
             resident_bytes: held.bytes,
             context_tokens: config
                 .max_position_embeddings
