@@ -45,6 +45,10 @@ pub struct LoadOptions {
     pub quantization: Quantization,
     /// A main model with fewer bytes of weights than this stays as it is.
     pub quantize_above_bytes: u64,
+    /// Text encoder, autoencoder and language model are read for each stage and dropped after it.
+    pub offload_to_cpu: bool,
+    /// With [`Self::offload_to_cpu`] the networks of the DiT's file are, too.
+    pub offload_dit_to_cpu: bool,
 }
 
 impl Default for LoadOptions {
@@ -55,6 +59,8 @@ impl Default for LoadOptions {
             compile: false,
             quantization: Quantization::None,
             quantize_above_bytes: QUANTIZE_ABOVE_BYTES,
+            offload_to_cpu: false,
+            offload_dit_to_cpu: false,
         }
     }
 }
@@ -66,12 +72,19 @@ impl From<&Resolved> for LoadOptions {
             fused_attention: resolved.use_flash_attention,
             compile: resolved.compile,
             quantization: resolved.quantization,
+            offload_to_cpu: resolved.offload_to_cpu,
+            offload_dit_to_cpu: resolved.offload_dit_to_cpu,
             ..Self::default()
         }
     }
 }
 
 impl LoadOptions {
+    /// Whether the networks of the DiT's file move.
+    pub(crate) fn moves_dit(&self) -> bool {
+        self.offload_to_cpu && self.offload_dit_to_cpu
+    }
+
     /// How the networks compute attention.
     pub(crate) fn backend(&self) -> Backend {
         if self.fused_attention {
@@ -142,7 +155,7 @@ impl Engine {
                 "Compile: this version has no captured graphs; weights are fused at load in any case.",
             ));
         }
-        let vae = loaded.networks.vae.config();
+        let vae = &loaded.networks.vae_config;
         let info = EngineInfo {
             name: source.name().to_owned(),
             family: source.family(),
@@ -268,7 +281,7 @@ impl Engine {
         tiles: TileOptions,
         observer: &dyn Observer,
     ) -> Result<(Tensor, Vec<Note>)> {
-        encode(&self.networks.vae, audio, tiles, observer)
+        encode(&*self.networks.vae.visit()?, audio, tiles, observer)
     }
 
     /// Latents to sound, see [`Vae::decode`].
@@ -281,7 +294,7 @@ impl Engine {
         tiles: TileOptions,
         observer: &dyn Observer,
     ) -> Result<(Vec<Audio>, Vec<Note>)> {
-        decode(&self.networks.vae, latents, tiles, observer)
+        decode(&*self.networks.vae.visit()?, latents, tiles, observer)
     }
 }
 

@@ -310,9 +310,9 @@ pub(super) fn part_in(
             let (path, bytes) = place(source, folder, &names);
             Part::new(vec![cached], path, bytes, placement)?
         }
-        None => part(source, folder, placement)?,
+        None => part(source, folder, placement)?.with_formats(formats),
     };
-    Ok((part.with_formats(formats), note))
+    Ok((part, note))
 }
 
 /// Where the weights `names` of a folder are, for messages, and their bytes.
@@ -332,6 +332,8 @@ fn place(source: &Source, folder: &str, names: &[String]) -> (PathBuf, u64) {
 /// is told by [`Part::unused`].
 pub struct Part {
     weights: Weights,
+    /// Matrices are quantised while they are taken.
+    quantizes: bool,
     path: PathBuf,
     bytes: u64,
 }
@@ -351,6 +353,7 @@ impl Part {
             .map_err(|damage| Error::checkpoint(&path, damage.to_string()))?;
         Ok(Self {
             weights,
+            quantizes: false,
             path,
             bytes,
         })
@@ -367,13 +370,49 @@ impl Part {
         })
     }
 
+    /// Loads a network without reading its data: every name, shape and dtype is checked and noted
+    /// down, here as in [`Self::load`].
+    ///
+    /// # Errors
+    /// The first complaint with the path of the weights.
+    pub(crate) fn rehearse<T>(
+        &self,
+        network: impl FnOnce(&Weights) -> candle_core::Result<T>,
+    ) -> Result<()> {
+        let rehearsal = self.weights.rehearse();
+        let outcome = network(&rehearsal);
+        if let Some(complaint) = rehearsal.complaints().into_iter().next() {
+            return Err(Error::checkpoint(&self.path, complaint));
+        }
+        self.weights.note_down(&rehearsal);
+        self.load(|_| outcome).map(drop)
+    }
+
     /// The same weights; matrices that are not quantised yet come out in `formats`.
     #[must_use]
     pub(super) fn with_formats(self, formats: Formats) -> Self {
         Self {
             weights: self.weights.with_formats(formats),
+            quantizes: formats != Formats::default(),
             ..self
         }
+    }
+
+    /// Whether every load of a network quantises its matrices anew. Such a network is not read
+    /// again and again: the second value is the note that says so.
+    pub(crate) fn stays(&self, wanted: bool, field: &str) -> (bool, Option<Note>) {
+        if wanted || !self.quantizes {
+            return (wanted, None);
+        }
+        let note = Note::new(
+            "offload_without_file",
+            field,
+            format!(
+                "Offload: what is in {} stays loaded, since there is no file of its quantised weights to read it from.",
+                self.path.display()
+            ),
+        );
+        (true, Some(note))
     }
 
     /// What networks have taken so far.

@@ -114,9 +114,9 @@ impl Held {
 const MOST_ZEROS: usize = 1 << 26;
 
 struct Shared {
-    files: Vec<WeightFile>,
+    files: Arc<Vec<WeightFile>>,
     /// Tensor name to the file that holds it.
-    index: HashMap<String, usize>,
+    index: Arc<HashMap<String, usize>>,
     device: Device,
     taken: Mutex<BTreeSet<String>>,
     held: Mutex<Held>,
@@ -156,6 +156,22 @@ impl Weights {
         Self::join(files, DType::F32, &Device::Cpu, true)
     }
 
+    /// The same weights from the start, as a [`Self::rehearsal`] with a ledger of its own.
+    #[must_use]
+    pub fn rehearse(&self) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                files: Arc::clone(&self.shared.files),
+                index: Arc::clone(&self.shared.index),
+                device: Device::Cpu,
+                taken: Mutex::default(),
+                held: Mutex::default(),
+                complaints: Some(Mutex::default()),
+            }),
+            ..self.clone()
+        }
+    }
+
     fn join(
         files: Vec<WeightFile>,
         dtype: DType,
@@ -172,8 +188,8 @@ impl Weights {
         }
         Ok(Self {
             shared: Arc::new(Shared {
-                files,
-                index,
+                files: Arc::new(files),
+                index: Arc::new(index),
                 device: device.clone(),
                 taken: Mutex::default(),
                 held: Mutex::default(),
@@ -265,7 +281,7 @@ impl Weights {
                     return Err(error);
                 }
             }
-            lock(&self.shared.taken).insert(name);
+            self.hold(name, shape.elem_count() * self.dtype.size_in_bytes(), None);
             return Tensor::zeros((), self.dtype, &self.shared.device)?.broadcast_as(shape);
         }
         let found = found?;
@@ -295,10 +311,10 @@ impl Weights {
     /// # Errors
     /// As [`Self::get`].
     pub fn matrix(&self, dims: (usize, usize), name: &str) -> Result<Matrix> {
-        if self.shared.complaints.is_some() {
-            return self.get(dims, name).map(Matrix::Dense);
-        }
         let full = self.full_name(name);
+        if self.shared.complaints.is_some() {
+            return self.rehearse_matrix(dims, name, &full);
+        }
         let found = self.find(&dims.into(), &full)?;
         let packed = match found.stored {
             Kind::Packed(format) => found.packed(format, dims)?,
@@ -319,6 +335,22 @@ impl Weights {
         Ok(matrix)
     }
 
+    /// Zeros in place of a matrix, and its bytes in the ledger as they would be.
+    fn rehearse_matrix(&self, dims: (usize, usize), name: &str, full: &str) -> Result<Matrix> {
+        let format = match self.find(&dims.into(), full).map(|found| found.stored) {
+            Ok(Kind::Packed(format)) => Some(format),
+            Ok(Kind::Plain(_)) => self.formats.of(Role::of(full), dims.1),
+            Err(_) => None,
+        };
+        let bytes = format.and_then(|format| Some((format, dims.0 * format.row_bytes(dims.1)?)));
+        let Some((format, bytes)) = bytes else {
+            return self.get(dims, name).map(Matrix::Dense);
+        };
+        self.hold(full.to_owned(), bytes, Some(format));
+        let zeros = Tensor::zeros((), self.dtype, &self.shared.device)?;
+        Ok(Matrix::Dense(zeros.broadcast_as(dims)?))
+    }
+
     fn hold(&self, name: String, bytes: usize, format: Option<Format>) {
         lock(&self.shared.taken).insert(name);
         let mut held = lock(&self.shared.held);
@@ -331,6 +363,14 @@ impl Weights {
     /// What has been taken so far.
     pub fn held(&self) -> Held {
         lock(&self.shared.held).clone()
+    }
+
+    /// Takes over what a rehearsal has taken.
+    pub(crate) fn note_down(&self, rehearsal: &Self) {
+        let taken = lock(&rehearsal.shared.taken).clone();
+        lock(&self.shared.taken).extend(taken);
+        let held = rehearsal.held();
+        lock(&self.shared.held).add(&held);
     }
 
     /// A tensor where it lies, checked.

@@ -1,12 +1,12 @@
 //! Audio codes of one checkpoint: latents to codes and codes to latents. Text alone needs neither,
 //! so both networks are read when first asked for.
 
-use acestep_domain::{event::Stage, service::Quantization};
+use acestep_domain::event::Stage;
 use candle_core::{Device, Tensor};
 
 use super::finite;
 use crate::{
-    checkpoint::{Checkpoint, Module, Part},
+    checkpoint::Part,
     device::Placement,
     error::{Error, Result},
     models::{audio_detokenizer::AudioDetokenizer, audio_tokenizer::AudioTokenizer, dit},
@@ -33,20 +33,16 @@ impl AudioCodes {
         Ok(config.audio_codes_trained && there)
     }
 
-    /// Reads them from a checkpoint that has them, see [`Self::are_in`].
+    /// Reads them from a file that has them, see [`Self::are_in`].
     ///
     /// # Errors
-    /// Its file is damaged, or there is too little memory.
+    /// The file is damaged, or there is too little memory.
     pub(crate) fn load(
-        checkpoint: &Checkpoint,
+        part: &Part,
         config: &dit::Config,
         placement: &Placement,
-        quantization: Quantization,
         backend: Backend,
     ) -> Result<Self> {
-        // What had to be made was made when the others were loaded, and told then.
-        let (part, _) =
-            checkpoint.quantized_part(Module::Dit, placement, quantization, &|| Ok(()))?;
         Ok(Self {
             tokenizer: part.load(|w| AudioTokenizer::load(config, backend, &w.pp("tokenizer")))?,
             detokenizer: part
