@@ -312,6 +312,8 @@ pub fn resolve(
         }
         wanted
     };
+    // On a processor it costs time and is for whoever asks; a card's default lets the plan act.
+    let on_card = device != DeviceKind::Cpu;
     let use_flash_attention = switch(
         "use_flash_attention",
         "Flash attention",
@@ -323,14 +325,14 @@ pub fn resolve(
         "offload_to_cpu",
         "Offload to CPU",
         requested.offload_to_cpu,
-        defaults.offload_to_cpu,
+        defaults.offload_to_cpu && on_card,
         &machine.offload_to_cpu,
     );
     let offload_dit_to_cpu = switch(
         "offload_dit_to_cpu",
         "Offload DiT to CPU",
         requested.offload_dit_to_cpu,
-        defaults.offload_dit_to_cpu,
+        defaults.offload_dit_to_cpu && on_card,
         &machine.offload_dit_to_cpu,
     );
     let compile = switch(
@@ -340,6 +342,13 @@ pub fn resolve(
         defaults.compile,
         &machine.compile,
     );
+    if requested.offload_dit_to_cpu == Some(true) && offload_dit_to_cpu && !offload_to_cpu {
+        notes.push(Note::new(
+            "offload_dit_alone",
+            "offload_dit_to_cpu",
+            "Offload DiT to CPU: only acts while Offload to CPU is on, so the DiT stays loaded.",
+        ));
+    }
     let bytes = installed
         .models
         .iter()

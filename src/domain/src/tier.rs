@@ -9,6 +9,15 @@ use serde::{Deserialize, Serialize};
 /// Bytes of one GiB.
 pub const GIB: u64 = 1 << 30;
 
+/// A size as it is read: in GiB, small ones in MiB.
+pub fn size_text(bytes: u64) -> String {
+    if bytes >= GIB {
+        format!("{:.1} GiB", bytes as f64 / GIB as f64)
+    } else {
+        format!("{} MiB", bytes.div_ceil(1 << 20))
+    }
+}
+
 /// How far below an edge a reading still counts as that edge.
 pub const TOLERANCE_GIB: f64 = 0.5;
 

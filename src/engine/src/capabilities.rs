@@ -69,14 +69,14 @@ pub fn capabilities(probe: &Probe, simulated_gib: Option<f64>) -> (Capabilities,
             "This version has fused attention on the processor only; the card uses standard attention in blocks.",
         ),
     };
-    let offload = match device {
-        DeviceKind::Cpu => no(
-            "Without a card all weights are in host memory already, so there is nothing to move.",
-        ),
-        _ => {
-            no("This version keeps all weights on the card; moving them comes in a later version.")
+    let offload = yes(match device {
+        DeviceKind::Cpu => {
+            "On the processor: each stage reads its networks from their files and drops them after use. Less memory, a later start of each stage, the same sound."
         }
-    };
+        _ => {
+            "Weights wait in their mapped files in host memory and visit the card for their stage; what fits stays there."
+        }
+    });
     let capabilities = Capabilities {
         device,
         device_name: match (device, usable_card) {
@@ -95,7 +95,7 @@ pub fn capabilities(probe: &Probe, simulated_gib: Option<f64>) -> (Capabilities,
             "Weights are already fused at load where it helps; captured graphs come in a later version.",
         ),
         quantization: yes(
-            "Smaller weights of the language model, made at load and kept beside it; the main model stays in the device's own precision in this version.",
+            "Smaller weights, made at the first load and kept beside the model. What is heard directly (the autoencoder) and what every layer hangs on stays exact; main models below 1 GiB stay as they are.",
         ),
     };
     (capabilities, notes)

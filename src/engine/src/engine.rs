@@ -6,7 +6,7 @@ use std::path::Path;
 use acestep_domain::{
     capabilities::DeviceKind,
     note::Note,
-    service::{Quantization, Resolved},
+    service::{QUANTIZE_ABOVE_BYTES, Quantization, Resolved},
     task::Family,
 };
 use candle_core::Tensor;
@@ -41,8 +41,14 @@ pub struct LoadOptions {
     pub fused_attention: bool,
     /// Asked of devices that can capture graphs; none can in this version.
     pub compile: bool,
-    /// Format of the language model's matrices; those of the other networks stay as they are.
+    /// Format of the matrices.
     pub quantization: Quantization,
+    /// A main model with fewer bytes of weights than this stays as it is.
+    pub quantize_above_bytes: u64,
+    /// Text encoder, autoencoder and language model are read for each stage and dropped after it.
+    pub offload_to_cpu: bool,
+    /// With [`Self::offload_to_cpu`] the networks of the DiT's file are, too.
+    pub offload_dit_to_cpu: bool,
 }
 
 impl Default for LoadOptions {
@@ -52,6 +58,9 @@ impl Default for LoadOptions {
             fused_attention: true,
             compile: false,
             quantization: Quantization::None,
+            quantize_above_bytes: QUANTIZE_ABOVE_BYTES,
+            offload_to_cpu: false,
+            offload_dit_to_cpu: false,
         }
     }
 }
@@ -63,11 +72,19 @@ impl From<&Resolved> for LoadOptions {
             fused_attention: resolved.use_flash_attention,
             compile: resolved.compile,
             quantization: resolved.quantization,
+            offload_to_cpu: resolved.offload_to_cpu,
+            offload_dit_to_cpu: resolved.offload_dit_to_cpu,
+            ..Self::default()
         }
     }
 }
 
 impl LoadOptions {
+    /// Whether the networks of the DiT's file move.
+    pub(crate) fn moves_dit(&self) -> bool {
+        self.offload_to_cpu && self.offload_dit_to_cpu
+    }
+
     /// How the networks compute attention.
     pub(crate) fn backend(&self) -> Backend {
         if self.fused_attention {
@@ -99,7 +116,10 @@ pub struct EngineInfo {
     pub parameters: u64,
     /// Bytes of the weight files.
     pub weights_bytes: u64,
-    /// Precision of weights and activations.
+    /// Bytes of the weights as they are loaded.
+    pub resident_bytes: u64,
+    /// Precision of the weights: that of the activations, or the block format that most of them
+    /// have.
     pub dtype: String,
     /// How attention is computed.
     pub attention: String,
@@ -126,8 +146,7 @@ impl Engine {
         observer: &dyn Observer,
     ) -> Result<Self> {
         let placement = device::open(options.device)?;
-        let backend = options.backend();
-        let loaded = Networks::load(source, placement, backend, observer)?;
+        let loaded = Networks::load(source, placement, options, observer)?;
         let mut notes = loaded.notes;
         if options.compile {
             notes.push(Note::new(
@@ -136,17 +155,7 @@ impl Engine {
                 "Compile: this version has no captured graphs; weights are fused at load in any case.",
             ));
         }
-        if options.quantization != Quantization::None {
-            notes.push(Note::new(
-                "quantization_of_lm_only",
-                "quantization",
-                format!(
-                    "Quantisation: {} for the language model; the main model stays as it is in this version.",
-                    options.quantization.as_str()
-                ),
-            ));
-        }
-        let vae = loaded.networks.vae.config();
+        let vae = &loaded.networks.vae_config;
         let info = EngineInfo {
             name: source.name().to_owned(),
             family: source.family(),
@@ -157,8 +166,9 @@ impl Engine {
             latent_rate_hz: f64::from(vae.sampling_rate) / vae.hop() as f64,
             parameters: loaded.parameters,
             weights_bytes: loaded.weights_bytes,
-            dtype: loaded.networks.placement.dtype.as_str().to_owned(),
-            attention: match backend {
+            resident_bytes: loaded.held.bytes,
+            dtype: loaded.held.dtype(loaded.networks.placement.dtype),
+            attention: match options.backend() {
                 Backend::Fused => "fused",
                 Backend::Standard => "standard",
             }
@@ -271,7 +281,7 @@ impl Engine {
         tiles: TileOptions,
         observer: &dyn Observer,
     ) -> Result<(Tensor, Vec<Note>)> {
-        encode(&self.networks.vae, audio, tiles, observer)
+        encode(&*self.networks.vae.visit()?, audio, tiles, observer)
     }
 
     /// Latents to sound, see [`Vae::decode`].
@@ -284,7 +294,7 @@ impl Engine {
         tiles: TileOptions,
         observer: &dyn Observer,
     ) -> Result<(Vec<Audio>, Vec<Note>)> {
-        decode(&self.networks.vae, latents, tiles, observer)
+        decode(&*self.networks.vae.visit()?, latents, tiles, observer)
     }
 }
 

@@ -1,3 +1,4 @@
-//! What memory there is. Planning what goes where stands on top of it.
+//! What memory there is, and which networks are in it when.
 
 pub mod probe;
+pub(crate) mod residency;

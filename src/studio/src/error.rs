@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use acestep_domain::{UserError, event::Stage};
+use acestep_domain::{UserError, event::Stage, tier::size_text};
 use acestep_engine::error::Error as EngineError;
 
 /// What can go wrong in the studio.
@@ -353,11 +353,12 @@ fn out_of_memory(
 }
 
 fn amounts(needed: Option<u64>, free: Option<u64>) -> String {
-    let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / acestep_domain::tier::GIB as f64);
     match (needed, free) {
-        (Some(needed), Some(free)) => format!(" ({} needed, {} free)", gib(needed), gib(free)),
-        (Some(needed), None) => format!(" ({} needed)", gib(needed)),
-        (None, Some(free)) => format!(" ({} free)", gib(free)),
+        (Some(needed), Some(free)) => {
+            format!(" ({} needed, {} free)", size_text(needed), size_text(free))
+        }
+        (Some(needed), None) => format!(" ({} needed)", size_text(needed)),
+        (None, Some(free)) => format!(" ({} free)", size_text(free)),
         (None, None) => String::new(),
     }
 }

@@ -7,6 +7,11 @@ fn machine(vram: f64) -> Capabilities {
         detail: String::new(),
     };
     Capabilities {
+        device: if vram > 0.0 {
+            DeviceKind::Cuda
+        } else {
+            DeviceKind::Cpu
+        },
         devices: vec![DeviceKind::Cpu],
         vram: Vram {
             total_gib: vram,
@@ -110,6 +115,25 @@ fn all_four_switches_are_on_with_a_card_and_any_can_be_overridden() {
 }
 
 #[test]
+fn on_a_processor_offload_is_for_whoever_asks_and_the_dit_follows_the_rest() {
+    let models = [model(DEFAULT_MODEL, 4 << 30)];
+    let (resolved, notes) = run(&ServiceConfig::default(), 0.0, &models, &[]);
+    assert!(!resolved.offload_to_cpu && !resolved.offload_dit_to_cpu);
+    assert!(notes.is_empty(), "{notes:?}");
+    let mut asked = ServiceConfig {
+        offload_to_cpu: Some(true),
+        offload_dit_to_cpu: Some(true),
+        ..ServiceConfig::default()
+    };
+    let (resolved, notes) = run(&asked, 0.0, &models, &[]);
+    assert!(resolved.offload_to_cpu && resolved.offload_dit_to_cpu);
+    assert!(notes.is_empty(), "{notes:?}");
+    asked.offload_to_cpu = None;
+    let (_, notes) = run(&asked, 0.0, &models, &[]);
+    assert_eq!(notes, ["offload_dit_alone"]);
+}
+
+#[test]
 fn small_checkpoints_are_not_quantised_unless_asked() {
     let small = [model(DEMO_MODEL, 28 << 20)];
     assert_eq!(
@@ -164,7 +188,7 @@ fn wishes_that_cannot_be_met_leave_a_note() {
         init_llm: Some(true),
         ..ServiceConfig::default()
     };
-    let (resolved, notes) = run(&asked, 8.0, &[], &[]);
+    let (resolved, notes) = run(&asked, 0.0, &[], &[]);
     assert_eq!(notes, ["model_missing", "device_unavailable", "lm_missing"]);
     assert_eq!(
         (resolved.device, resolved.init_llm),

@@ -109,7 +109,7 @@ fn valid(path: &Path, stamp: &str) -> Option<WeightFile> {
 
 /// Names, sizes and times of the files, and the formats.
 fn stamp(paths: &[PathBuf], formats: Formats) -> String {
-    let mut stamp = format!("1 {formats:?}");
+    let mut stamp = format!("2 {formats:?}");
     for path in paths {
         let (size, nanos) = fs::metadata(path).map_or((0, 0), |meta| {
             let since = meta
@@ -155,14 +155,9 @@ fn entries(files: &[WeightFile], formats: Formats) -> Vec<Entry<'_>> {
         .iter()
         .flat_map(|file| file.tensors().iter().map(move |tensor| (file, tensor)))
         .map(|(file, (name, info))| {
-            let role = if name.ends_with("embed_tokens.weight") || name == "lm_head.weight" {
-                Role::Table
-            } else {
-                Role::Layer
-            };
             let packed = match (&info.stored, info.shape.as_slice()) {
                 (Stored::Plain(_), &[rows, width]) => formats
-                    .of(role, width)
+                    .of(Role::of(name), width)
                     .map(|format| (format, (rows, width))),
                 _ => None,
             };

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use acestep_domain::{note::Note, service::Quantization};
 
 use super::{
-    cache, config, gguf,
-    layout::{Part, check_name, missing_folder, part, place, weight_files},
+    config, gguf,
+    layout::{Part, check_name, missing_folder, part_in},
     quantize,
     source::Source,
 };
@@ -133,19 +133,12 @@ impl LmCheckpoint {
         let part = if let Some(file) = &self.gguf {
             let opened = gguf::open(&self.source, file)?;
             let bytes = self.source.size(file);
-            Part::new(vec![opened], self.source.path(file), bytes, placement)?
+            Part::new(vec![opened], self.source.path(file), bytes, placement)?.with_formats(formats)
         } else {
-            let names = weight_files(&self.source, &self.name)?;
-            let (cached, note) = cache::open(&self.source, &self.name, &names, formats, check)?;
+            let (part, note) = part_in(&self.source, &self.name, placement, formats, check)?;
             notes.extend(note);
-            match cached {
-                Some(cached) => {
-                    let (path, bytes) = place(&self.source, &self.name, &names);
-                    Part::new(vec![cached], path, bytes, placement)?
-                }
-                None => part(&self.source, &self.name, placement)?,
-            }
+            part
         };
-        Ok((part.with_formats(formats), notes))
+        Ok((part, notes))
     }
 }

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use acestep_domain::{event::Stage, note::Note, task::Family};
+use acestep_domain::{event::Stage, note::Note, service::Quantization, task::Family};
 use candle_core::{Device, Tensor};
 use serde::de::DeserializeOwned;
 
-use super::{config, pickle, source::Source};
+use super::{cache, config, pickle, quantize, source::Source};
 use crate::{
     demo,
     device::Placement,
@@ -223,12 +223,38 @@ impl Checkpoint {
             .map_err(Error::in_stage(Stage::Load))
     }
 
-    /// Weights of a module, ready to be taken.
+    /// Bytes of the weight files of a module.
+    ///
+    /// # Errors
+    /// There are none, or one is missing.
+    pub fn weights_bytes(&self, module: Module) -> Result<u64> {
+        let folder = self.folder(module);
+        let names = weight_files(&self.source, folder)?;
+        Ok(place(&self.source, folder, &names).1)
+    }
+
+    /// Weights of a module as they are, ready to be taken.
     ///
     /// # Errors
     /// A file is missing or damaged.
     pub fn part(&self, module: Module, placement: &Placement) -> Result<Part> {
         part(&self.source, self.folder(module), placement)
+    }
+
+    /// Weights of a module in the formats of `quantization`, and what is to be said about them. What is quantised here is kept beside the checkpoint for the next time;
+    /// `check` is asked now and then whether to go on.
+    ///
+    /// # Errors
+    /// A file is missing or damaged, or whatever `check` gives back.
+    pub fn quantized_part(
+        &self,
+        module: Module,
+        placement: &Placement,
+        quantization: Quantization,
+        check: &dyn Fn() -> Result<()>,
+    ) -> Result<(Part, Option<Note>)> {
+        let formats = quantize::main_model(module, quantization);
+        part_in(&self.source, self.folder(module), placement, formats, check)
     }
 }
 
@@ -261,14 +287,36 @@ fn vae_source(root: Option<&Path>) -> Result<(Source, String)> {
     }
 }
 
-pub(super) fn part(source: &Source, folder: &str, placement: &Placement) -> Result<Part> {
+/// Weights of a folder as they are.
+fn part(source: &Source, folder: &str, placement: &Placement) -> Result<Part> {
     let (files, names) = open_weights(source, folder)?;
     let (path, bytes) = place(source, folder, &names);
     Part::new(files, path, bytes, placement)
 }
 
+/// Weights of a folder with matrices in `formats`, from the cache beside them where there is or can
+/// be one; else with a note why not.
+pub(super) fn part_in(
+    source: &Source,
+    folder: &str,
+    placement: &Placement,
+    formats: Formats,
+    check: &dyn Fn() -> Result<()>,
+) -> Result<(Part, Option<Note>)> {
+    let names = weight_files(source, folder)?;
+    let (cached, note) = cache::open(source, folder, &names, formats, check)?;
+    let part = match cached {
+        Some(cached) => {
+            let (path, bytes) = place(source, folder, &names);
+            Part::new(vec![cached], path, bytes, placement)?
+        }
+        None => part(source, folder, placement)?.with_formats(formats),
+    };
+    Ok((part, note))
+}
+
 /// Where the weights `names` of a folder are, for messages, and their bytes.
-pub(super) fn place(source: &Source, folder: &str, names: &[String]) -> (PathBuf, u64) {
+fn place(source: &Source, folder: &str, names: &[String]) -> (PathBuf, u64) {
     let path = match names {
         [only] => source.path(&format!("{folder}/{only}")),
         _ => source.path(folder),
@@ -284,6 +332,8 @@ pub(super) fn place(source: &Source, folder: &str, names: &[String]) -> (PathBuf
 /// is told by [`Part::unused`].
 pub struct Part {
     weights: Weights,
+    /// Matrices are quantised while they are taken.
+    quantizes: bool,
     path: PathBuf,
     bytes: u64,
 }
@@ -303,6 +353,7 @@ impl Part {
             .map_err(|damage| Error::checkpoint(&path, damage.to_string()))?;
         Ok(Self {
             weights,
+            quantizes: false,
             path,
             bytes,
         })
@@ -319,13 +370,49 @@ impl Part {
         })
     }
 
+    /// Loads a network without reading its data: every name, shape and dtype is checked and noted
+    /// down, here as in [`Self::load`].
+    ///
+    /// # Errors
+    /// The first complaint with the path of the weights.
+    pub(crate) fn rehearse<T>(
+        &self,
+        network: impl FnOnce(&Weights) -> candle_core::Result<T>,
+    ) -> Result<()> {
+        let rehearsal = self.weights.rehearse();
+        let outcome = network(&rehearsal);
+        if let Some(complaint) = rehearsal.complaints().into_iter().next() {
+            return Err(Error::checkpoint(&self.path, complaint));
+        }
+        self.weights.note_down(&rehearsal);
+        self.load(|_| outcome).map(drop)
+    }
+
     /// The same weights; matrices that are not quantised yet come out in `formats`.
     #[must_use]
     pub(super) fn with_formats(self, formats: Formats) -> Self {
         Self {
             weights: self.weights.with_formats(formats),
+            quantizes: formats != Formats::default(),
             ..self
         }
+    }
+
+    /// Whether every load of a network quantises its matrices anew. Such a network is not read
+    /// again and again: the second value is the note that says so.
+    pub(crate) fn stays(&self, wanted: bool, field: &str) -> (bool, Option<Note>) {
+        if wanted || !self.quantizes {
+            return (wanted, None);
+        }
+        let note = Note::new(
+            "offload_without_file",
+            field,
+            format!(
+                "Offload: what is in {} stays loaded, since there is no file of its quantised weights to read it from.",
+                self.path.display()
+            ),
+        );
+        (true, Some(note))
     }
 
     /// What networks have taken so far.

@@ -2,6 +2,7 @@
 
 use acestep_domain::{note::Note, service::Quantization};
 
+use super::layout::Module;
 use crate::{
     kernels::quantized::Format,
     models::qwen3::{CausalLm, Config},
@@ -52,12 +53,34 @@ pub(super) fn language_model(
     }
 }
 
+/// Formats of a module of the main model. The autoencoder is heard directly and stays as it is, and
+/// so do the embeddings of the text encoder, which are read as lyrics too (acestep.cpp's findings).
+pub(super) fn main_model(module: Module, asked: Quantization) -> Formats {
+    let (layers, table) = match asked {
+        Quantization::None => return Formats::default(),
+        Quantization::Int8 => (Format::Q8_0, Format::Q8_0),
+        Quantization::Int4 => (Format::Q4K, Format::Q6K),
+    };
+    match module {
+        Module::Dit => Formats {
+            layers: Some(layers),
+            table: Some(table),
+        },
+        Module::TextEncoder => Formats {
+            layers: Some(layers),
+            table: None,
+        },
+        Module::Vae => Formats::default(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use acestep_domain::service::Quantization;
 
-    use super::language_model;
+    use super::{language_model, main_model};
     use crate::{
+        checkpoint::Module,
         kernels::quantized::Format,
         models::qwen3::{Config, released},
         nn::weights::Role,
@@ -83,6 +106,31 @@ mod tests {
             of(&large, Quantization::Int4),
             (Some(Format::Q5K), q6, true)
         );
+    }
+
+    #[test]
+    fn what_the_main_model_hangs_on_stays_as_it_is() {
+        let dit = main_model(Module::Dit, Quantization::Int4);
+        let of = |name: &str, width| dit.of(Role::of(name), width);
+        for name in [
+            "decoder.time_embed.time_proj.weight",
+            "decoder.time_embed_r.linear_2.weight",
+            "tokenizer.quantizer.project_in.weight",
+            "detokenizer.proj_out.weight",
+        ] {
+            assert_eq!(of(name, 2048), None, "{name}");
+        }
+        let layer = "decoder.layers.3.self_attn.o_proj.weight";
+        assert_eq!(of(layer, 2048), Some(Format::Q4K));
+        let lyrics = "encoder.lyric_encoder.embed_tokens.weight";
+        assert_eq!(of(lyrics, 1024), Some(Format::Q6K));
+        let text = main_model(Module::TextEncoder, Quantization::Int8);
+        assert_eq!(text.of(Role::of("embed_tokens.weight"), 1024), None);
+        let layer = "layers.0.mlp.up_proj.weight";
+        assert_eq!(text.of(Role::of(layer), 1024), Some(Format::Q8_0));
+        let vae = main_model(Module::Vae, Quantization::Int8);
+        assert_eq!(vae.of(Role::Layer, 1024), None);
+        assert_eq!(main_model(Module::Dit, Quantization::None), vae);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::encoder_layer::EncoderStack;
 use crate::{
     footprint::Footprint,
     kernels::matvec::FEW_ROWS,
-    nn::{Backend, KvCache, Mask, Matrix, Span, Weights, weights::Role},
+    nn::{Backend, KvCache, Mask, Matrix, Span, Weights},
 };
 
 /// The network.
@@ -50,11 +50,9 @@ impl Qwen3 {
         };
         let masks = vec![Mask::Causal; cfg.num_hidden_layers];
         Ok(Self {
-            embed_tokens: w.pp("embed_tokens").matrix(
-                (cfg.vocab_size, cfg.hidden_size),
-                "weight",
-                Role::Table,
-            )?,
+            embed_tokens: w
+                .pp("embed_tokens")
+                .matrix((cfg.vocab_size, cfg.hidden_size), "weight")?,
             layers: EncoderStack::load(&cfg.layer(), &masks, backend, &w)?,
         })
     }

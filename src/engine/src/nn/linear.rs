@@ -4,7 +4,7 @@
 
 use candle_core::{Module, Result, Tensor};
 
-use super::{Matrix, Weights, weights::Role};
+use super::{Matrix, Weights};
 
 /// `y = x W^T + b`.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ impl Linear {
     /// Takes `weight` `[output, input]` and `bias` `[output]`.
     pub fn load(input: usize, output: usize, w: &Weights) -> Result<Self> {
         Ok(Self {
-            weight: w.matrix((output, input), "weight", Role::Layer)?,
+            weight: w.matrix((output, input), "weight")?,
             bias: Some(w.get(output, "bias")?),
         })
     }
@@ -27,7 +27,7 @@ impl Linear {
     /// Takes `weight` `[output, input]`; the layer has no bias.
     pub fn load_without_bias(input: usize, output: usize, w: &Weights) -> Result<Self> {
         Ok(Self {
-            weight: w.matrix((output, input), "weight", Role::Layer)?,
+            weight: w.matrix((output, input), "weight")?,
             bias: None,
         })
     }

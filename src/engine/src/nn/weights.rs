@@ -34,7 +34,7 @@ use crate::kernels::quantized::{Format, Packed, SharedBytes, quantize};
 pub struct Formats {
     /// Layers.
     pub layers: Option<Format>,
-    /// The embedding table and the head.
+    /// Embeddings and the head.
     pub table: Option<Format>,
 }
 
@@ -45,6 +45,7 @@ impl Formats {
         let wanted = match role {
             Role::Layer => self.layers,
             Role::Table => self.table,
+            Role::Exact => None,
         }?;
         [wanted, Format::Q8_0]
             .into_iter()
@@ -57,8 +58,28 @@ impl Formats {
 pub enum Role {
     /// A linear layer.
     Layer,
-    /// The embedding table, or a head with a row for every token.
+    /// An embedding, or a head with a row for every token.
     Table,
+    /// What every layer or every code hangs on: the embedding of the time, the layers around the
+    /// quantizer and those at the ends. It stays as it is.
+    Exact,
+}
+
+impl Role {
+    /// By its name in the released files: networks that take a matrix and the cache that is
+    /// written without one ask here alike.
+    pub fn of(name: &str) -> Self {
+        let exact = |part: &str| {
+            part.starts_with("time_embed") || matches!(part, "quantizer" | "proj_in" | "proj_out")
+        };
+        if name.split('.').any(exact) {
+            Self::Exact
+        } else if name == "lm_head.weight" || name.ends_with("embed_tokens.weight") {
+            Self::Table
+        } else {
+            Self::Layer
+        }
+    }
 }
 
 /// What a network holds.
@@ -70,13 +91,32 @@ pub struct Held {
     pub packed: BTreeMap<Format, u64>,
 }
 
+impl Held {
+    /// How most of it is stored, in a word: a block format, or `dtype` where nothing is quantised.
+    pub fn dtype(&self, dtype: DType) -> String {
+        let most = self.packed.iter().max_by_key(|(_, bytes)| **bytes);
+        most.map_or_else(
+            || dtype.as_str().to_owned(),
+            |(format, _)| format.as_str().to_ascii_lowercase(),
+        )
+    }
+
+    /// Adds what another network holds.
+    pub fn add(&mut self, other: &Self) {
+        self.bytes += other.bytes;
+        for (format, bytes) in &other.packed {
+            *self.packed.entry(*format).or_default() += bytes;
+        }
+    }
+}
+
 /// Values of a tensor that is not there which a rehearsal still invents.
 const MOST_ZEROS: usize = 1 << 26;
 
 struct Shared {
-    files: Vec<WeightFile>,
+    files: Arc<Vec<WeightFile>>,
     /// Tensor name to the file that holds it.
-    index: HashMap<String, usize>,
+    index: Arc<HashMap<String, usize>>,
     device: Device,
     taken: Mutex<BTreeSet<String>>,
     held: Mutex<Held>,
@@ -116,6 +156,22 @@ impl Weights {
         Self::join(files, DType::F32, &Device::Cpu, true)
     }
 
+    /// The same weights from the start, as a [`Self::rehearsal`] with a ledger of its own.
+    #[must_use]
+    pub fn rehearse(&self) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                files: Arc::clone(&self.shared.files),
+                index: Arc::clone(&self.shared.index),
+                device: Device::Cpu,
+                taken: Mutex::default(),
+                held: Mutex::default(),
+                complaints: Some(Mutex::default()),
+            }),
+            ..self.clone()
+        }
+    }
+
     fn join(
         files: Vec<WeightFile>,
         dtype: DType,
@@ -132,8 +188,8 @@ impl Weights {
         }
         Ok(Self {
             shared: Arc::new(Shared {
-                files,
-                index,
+                files: Arc::new(files),
+                index: Arc::new(index),
                 device: device.clone(),
                 taken: Mutex::default(),
                 held: Mutex::default(),
@@ -225,7 +281,7 @@ impl Weights {
                     return Err(error);
                 }
             }
-            lock(&self.shared.taken).insert(name);
+            self.hold(name, shape.elem_count() * self.dtype.size_in_bytes(), None);
             return Tensor::zeros((), self.dtype, &self.shared.device)?.broadcast_as(shape);
         }
         let found = found?;
@@ -249,20 +305,20 @@ impl Weights {
         Ok(tensor)
     }
 
-    /// Takes a matrix `[rows, width]` for `role`: quantised as the file holds it, or as the
+    /// Takes a matrix `[rows, width]`: quantised as the file holds it, or as the
     /// [`Formats`] ask, or as [`Self::get`] gives it.
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub fn matrix(&self, dims: (usize, usize), name: &str, role: Role) -> Result<Matrix> {
-        if self.shared.complaints.is_some() {
-            return self.get(dims, name).map(Matrix::Dense);
-        }
+    pub fn matrix(&self, dims: (usize, usize), name: &str) -> Result<Matrix> {
         let full = self.full_name(name);
+        if self.shared.complaints.is_some() {
+            return self.rehearse_matrix(dims, name, &full);
+        }
         let found = self.find(&dims.into(), &full)?;
         let packed = match found.stored {
             Kind::Packed(format) => found.packed(format, dims)?,
-            Kind::Plain(stored) => match self.formats.of(role, dims.1) {
+            Kind::Plain(stored) => match self.formats.of(Role::of(&full), dims.1) {
                 Some(format) => {
                     let blocks = quantize(format, dims, |row, out| {
                         let width = dims.1 * stored.size_in_bytes();
@@ -279,6 +335,22 @@ impl Weights {
         Ok(matrix)
     }
 
+    /// Zeros in place of a matrix, and its bytes in the ledger as they would be.
+    fn rehearse_matrix(&self, dims: (usize, usize), name: &str, full: &str) -> Result<Matrix> {
+        let format = match self.find(&dims.into(), full).map(|found| found.stored) {
+            Ok(Kind::Packed(format)) => Some(format),
+            Ok(Kind::Plain(_)) => self.formats.of(Role::of(full), dims.1),
+            Err(_) => None,
+        };
+        let bytes = format.and_then(|format| Some((format, dims.0 * format.row_bytes(dims.1)?)));
+        let Some((format, bytes)) = bytes else {
+            return self.get(dims, name).map(Matrix::Dense);
+        };
+        self.hold(full.to_owned(), bytes, Some(format));
+        let zeros = Tensor::zeros((), self.dtype, &self.shared.device)?;
+        Ok(Matrix::Dense(zeros.broadcast_as(dims)?))
+    }
+
     fn hold(&self, name: String, bytes: usize, format: Option<Format>) {
         lock(&self.shared.taken).insert(name);
         let mut held = lock(&self.shared.held);
@@ -291,6 +363,14 @@ impl Weights {
     /// What has been taken so far.
     pub fn held(&self) -> Held {
         lock(&self.shared.held).clone()
+    }
+
+    /// Takes over what a rehearsal has taken.
+    pub(crate) fn note_down(&self, rehearsal: &Self) {
+        let taken = lock(&rehearsal.shared.taken).clone();
+        lock(&self.shared.taken).extend(taken);
+        let held = rehearsal.held();
+        lock(&self.shared.held).add(&held);
     }
 
     /// A tensor where it lies, checked.

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 
 use super::finite;
 use crate::{
-    checkpoint::{Checkpoint, Module, Part},
+    checkpoint::Part,
     device::Placement,
     error::{Error, Result},
     models::{audio_detokenizer::AudioDetokenizer, audio_tokenizer::AudioTokenizer, dit},
@@ -33,17 +33,16 @@ impl AudioCodes {
         Ok(config.audio_codes_trained && there)
     }
 
-    /// Reads them from a checkpoint that has them, see [`Self::are_in`].
+    /// Reads them from a file that has them, see [`Self::are_in`].
     ///
     /// # Errors
-    /// Its file is damaged, or there is too little memory.
+    /// The file is damaged, or there is too little memory.
     pub(crate) fn load(
-        checkpoint: &Checkpoint,
+        part: &Part,
         config: &dit::Config,
         placement: &Placement,
         backend: Backend,
     ) -> Result<Self> {
-        let part = checkpoint.part(Module::Dit, placement)?;
         Ok(Self {
             tokenizer: part.load(|w| AudioTokenizer::load(config, backend, &w.pp("tokenizer")))?,
             detokenizer: part

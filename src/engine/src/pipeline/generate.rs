@@ -7,12 +7,12 @@
 
 use std::time::Instant;
 
-use acestep_domain::{GenerationParams, event::Stage, library::Report, note::Note};
+use acestep_domain::{GenerationParams, event::Stage, library::Report, note::Note, task::Family};
 use candle_core::{DType, Device, Tensor};
 
 use super::{
     networks::Networks,
-    prepared::Prepared,
+    prepared::{PARTS, Prepared, Texts},
     vae_tiles::{TileOptions, decode_tiled},
 };
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
         solver::solver,
     },
     error::{Error, Result},
+    models::oobleck::Oobleck,
     observer::Observer,
     tasks::{self, Lengths, Sources},
 };
@@ -94,13 +95,8 @@ pub(crate) fn generate(
     };
     let lengths = lengths(networks, request)?;
     let noise = given_noise(networks, request)?;
-    let codes = codes_of(request)?;
-    let mut conditionings = Vec::with_capacity(codes.len());
-    for codes in &codes {
-        let hints = match codes.as_slice() {
-            [] => None,
-            codes => Some(networks.audio_codes()?.hints(codes)?),
-        };
+    let mut conditionings = Vec::new();
+    for hints in hints(networks, &codes_of(request)?)? {
         let sources = Sources {
             silence: &networks.silence,
             mask_channels: networks.config.context_channels()
@@ -112,14 +108,17 @@ pub(crate) fn generate(
     if let Some(first) = conditionings.first() {
         notes.extend(first.notes.iter().cloned());
     }
-    let prepared = Prepared::new(
-        networks,
-        params,
-        &conditionings,
-        &schedule,
-        observer,
-        &mut notes,
-    )?;
+    let texts = Texts::new(networks, params, &conditionings, observer, &mut notes)?;
+    if networks.family == Family::Turbo && params.guidance_scale > 1.0 {
+        notes.push(Note::new(
+            "guidance_scale_ignored",
+            "guidance_scale",
+            "Guidance: turbo models are trained without it, so it is off.",
+        ));
+    }
+    let dit = networks.dit.visit()?;
+    let prepared = Prepared::new(&dit, networks, texts, (params, &conditionings), &schedule)?;
+    observer.progress(Stage::Prepare, 0, PARTS, PARTS);
     let prepare_secs = started.elapsed().as_secs_f32();
 
     let started = Instant::now();
@@ -137,13 +136,17 @@ pub(crate) fn generate(
             guidance: prepared.guidance(params),
             solver: solver(params.infer_method, seed),
         };
-        let mut network = prepared.song(networks, item, lengths.frames);
+        let mut network = prepared.song(&dit, networks, item, lengths.frames);
         latents.push(denoise(&mut network, start, run, observer)?);
     }
     let diffusion_secs = started.elapsed().as_secs_f32();
+    // Gone before the next network comes.
+    drop(prepared);
+    drop(dit);
 
+    let vae = networks.vae.visit()?;
     for (item, latents) in latents.into_iter().enumerate() {
-        let mut take = decode(networks, request, lengths, item, latents, observer)?;
+        let mut take = decode(&vae, request, lengths, item, latents, observer)?;
         take.report.prepare_secs = prepare_secs;
         take.report.diffusion_secs = diffusion_secs;
         sink(take)?;
@@ -154,6 +157,19 @@ pub(crate) fn generate(
         prepare_secs,
         diffusion_secs,
     })
+}
+
+/// Latents that the codes of each song stand for; one visit of the network makes them all.
+fn hints(networks: &mut Networks, codes: &[Vec<u32>]) -> Result<Vec<Option<Tensor>>> {
+    if codes.iter().all(Vec::is_empty) {
+        return Ok(vec![None; codes.len()]);
+    }
+    let network = networks.audio_codes()?;
+    let hints = |codes: &Vec<u32>| match codes.as_slice() {
+        [] => Ok(None),
+        codes => network.hints(codes).map(Some),
+    };
+    codes.iter().map(hints).collect()
 }
 
 /// Codes of the songs; a single list when all have the same, or none.
@@ -196,7 +212,7 @@ fn lengths(networks: &Networks, request: &Request) -> Result<Lengths> {
         field: "duration",
         reason: "the length was not settled before the run".to_owned(),
     })?;
-    let vae = networks.vae.config();
+    let vae = &networks.vae_config;
     Lengths::covering(duration_secs, vae.sampling_rate, vae.hop(), |frames| {
         vae.samples_from_frames(frames)
     })
@@ -235,7 +251,7 @@ fn given_noise(networks: &Networks, request: &Request) -> Result<Option<Vec<Vec<
 }
 
 fn decode(
-    networks: &Networks,
+    vae: &Oobleck,
     request: &Request,
     lengths: Lengths,
     item: usize,
@@ -244,17 +260,11 @@ fn decode(
 ) -> Result<Take> {
     let started = Instant::now();
     let stage = || Error::in_stage(Stage::Decode);
-    let channels = networks.config.audio_acoustic_hidden_dim;
+    let channels = vae.config().decoder_input_channels;
     let latents =
         Tensor::from_vec(latents, (lengths.frames, channels), &Device::Cpu).map_err(stage())?; // [t, c]
-    let on_device = latents.to_device(networks.vae.device()).map_err(stage())?;
-    let (mut waves, _) = decode_tiled(
-        &networks.vae,
-        &on_device,
-        item,
-        TileOptions::default(),
-        observer,
-    )?;
+    let on_device = latents.to_device(vae.device()).map_err(stage())?;
+    let (mut waves, _) = decode_tiled(vae, &on_device, item, TileOptions::default(), observer)?;
     if let Some(samples) = lengths.samples {
         for wave in &mut waves {
             wave.truncate(samples);
@@ -262,7 +272,7 @@ fn decode(
     }
     let mut audio = Audio {
         channels: waves,
-        sample_rate_hz: networks.vae.sample_rate_hz(),
+        sample_rate_hz: vae.sample_rate_hz(),
     };
     // A reproduction is delivered as it is, near silence included: its reader compares, not listens.
     let gain = if request.raw_level {

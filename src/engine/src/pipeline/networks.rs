@@ -1,20 +1,25 @@
-//! The networks of one checkpoint, loaded, with what is constant about them.
+//! The networks of one checkpoint, with what is constant about them. Each has its place in memory;
+//! a stage visits the one it needs.
 
-use acestep_domain::{event::Stage, note::Note, task::Family};
-use candle_core::Tensor;
+use acestep_domain::{
+    event::Stage, note::Note, service::Quantization, task::Family, tier::size_text,
+};
+use candle_core::{DType, Device, Tensor};
 
 use super::audio_codes::AudioCodes;
 use crate::{
-    checkpoint::{Checkpoint, Module},
+    checkpoint::{Checkpoint, Module, Part},
     device::Placement,
+    engine::LoadOptions,
     error::{Error, Result},
+    memory::residency::{Guard, Slot},
     models::{
         condition_encoder::ConditionEncoder,
         dit::{self, Dit},
         oobleck::{self, Oobleck},
         qwen3::Qwen3,
     },
-    nn::Backend,
+    nn::{Backend, Weights, weights::Held},
     observer::Observer,
     text::tokenizer::TextTokenizer,
 };
@@ -24,21 +29,23 @@ pub(crate) struct Networks {
     pub(crate) placement: Placement,
     pub(crate) family: Family,
     pub(crate) config: dit::Config,
+    pub(crate) vae_config: oobleck::Config,
     pub(crate) tokenizer: TextTokenizer,
-    pub(crate) text_encoder: Qwen3,
-    pub(crate) condition_encoder: ConditionEncoder,
-    pub(crate) dit: Dit,
-    pub(crate) vae: Oobleck,
+    pub(crate) text_encoder: Slot<Qwen3>,
+    pub(crate) condition_encoder: Slot<ConditionEncoder>,
+    pub(crate) dit: Slot<Dit>,
+    pub(crate) vae: Slot<Oobleck>,
     /// `[1, t, c]`, f32, on the host.
     pub(crate) silence: Tensor,
     /// The timbre of no reference, `[1, 1, he]`: a constant of the checkpoint, made when first
     /// needed.
     timbre: Option<Tensor>,
-    /// Where they came from, for what is read later.
-    checkpoint: Checkpoint,
-    backend: Backend,
     /// Read when first asked for.
-    audio_codes: Option<AudioCodes>,
+    audio_codes: Option<Slot<AudioCodes>>,
+    /// Reads weights now and later.
+    reader: Reader,
+    /// Of the networks of audio codes, which are the DiT's neighbours in its file.
+    dit_stays: bool,
     /// The checkpoint has networks for audio codes.
     pub(crate) has_audio_codes: bool,
 }
@@ -47,6 +54,7 @@ pub(crate) struct Networks {
 pub(crate) struct Loaded {
     pub(crate) networks: Networks,
     pub(crate) weights_bytes: u64,
+    pub(crate) held: Held,
     pub(crate) parameters: u64,
     pub(crate) notes: Vec<Note>,
 }
@@ -60,12 +68,49 @@ const ANY: &str = "any network";
 /// Modules, for progress.
 const MODULES: usize = 5;
 
+/// From where and how weights are read.
+#[derive(Clone)]
+struct Reader {
+    checkpoint: Checkpoint,
+    placement: Placement,
+    backend: Backend,
+    /// After the checkpoint's size has had its say.
+    quantization: Quantization,
+}
+
+impl Reader {
+    fn part(&self, module: Module, check: &dyn Fn() -> Result<()>) -> Result<(Part, Option<Note>)> {
+        self.checkpoint
+            .quantized_part(module, &self.placement, self.quantization, check)
+    }
+
+    /// The place of a network of `module`, whose weights `part` has open: read from there now, or
+    /// checked now and read anew at each visit.
+    fn slot<T: 'static>(
+        &self,
+        (module, part): (Module, &Part),
+        stays: bool,
+        network: impl Fn(&Self, &Weights) -> candle_core::Result<T> + Send + 'static,
+    ) -> Result<Slot<T>> {
+        if stays {
+            return Ok(Slot::Resident(part.load(|w| network(self, w))?));
+        }
+        part.rehearse(|w| network(self, w))?;
+        let reader = self.clone();
+        Slot::new(false, move || {
+            // What had to be quantised was, and was told then.
+            let (part, _) = reader.part(module, &|| Ok(()))?;
+            part.load(|w| network(&reader, w))
+        })
+    }
+}
+
 impl Networks {
     /// Reads the weights of `checkpoint` module by module.
     pub(crate) fn load(
         checkpoint: &Checkpoint,
         placement: Placement,
-        backend: Backend,
+        options: &LoadOptions,
         observer: &dyn Observer,
     ) -> Result<Loaded> {
         let mut done = 0;
@@ -75,57 +120,77 @@ impl Networks {
             observer.check()
         };
         observer.check()?;
+        let mut notes = Vec::new();
+        let reader = Reader {
+            checkpoint: checkpoint.clone(),
+            placement: placement.clone(),
+            backend: options.backend(),
+            quantization: quantization(checkpoint, options, &mut notes)?,
+        };
+        let mut part = |module, moves: bool| -> Result<(Part, bool)> {
+            let (part, note) = reader.part(module, &|| observer.check())?;
+            let field = if module == Module::Dit {
+                "offload_dit_to_cpu"
+            } else {
+                "offload_to_cpu"
+            };
+            let (stays, why) = part.stays(!moves, field);
+            notes.extend(note.into_iter().chain(why));
+            Ok((part, stays))
+        };
         let config = checkpoint.dit.clone();
         let tokenizer =
             TextTokenizer::from_bytes(&checkpoint.tokenizer()?, &checkpoint.tokenizer_path())?;
-        let silence = checkpoint.silence_latent(&candle_core::Device::Cpu)?;
-
-        let vae_config: oobleck::Config = checkpoint.config(Module::Vae)?;
-        if vae_config.decoder_input_channels != config.audio_acoustic_hidden_dim {
-            return Err(Error::checkpoint(
-                checkpoint.path(Module::Vae).join("config.json"),
-                format!(
-                    "decoder_input_channels is {}, but the DiT {} makes latents of {} channels",
-                    vae_config.decoder_input_channels,
-                    checkpoint.name(),
-                    config.audio_acoustic_hidden_dim
-                ),
-            ));
-        }
+        let silence = checkpoint.silence_latent(&Device::Cpu)?;
         step()?;
 
-        let mut notes = Vec::new();
-        let text_part = checkpoint.part(Module::TextEncoder, &placement)?;
-        let text_encoder = text_part.load(|w| Qwen3::load(&checkpoint.text_encoder, backend, w))?;
-        notes.extend(text_part.unused_note(ANY, |_| false));
+        let (text_part, stays) = part(Module::TextEncoder, options.offload_to_cpu)?;
+        let text = (Module::TextEncoder, &text_part);
+        let text_encoder = reader.slot(text, stays, |reader, w| {
+            Qwen3::load(&reader.checkpoint.text_encoder, reader.backend, w)
+        })?;
         step()?;
 
-        let dit_part = checkpoint.part(Module::Dit, &placement)?;
-        let condition_encoder = dit_part.load(|w| ConditionEncoder::load(&config, backend, w))?;
+        let (dit_part, dit_stays) = part(Module::Dit, options.moves_dit())?;
+        let file = (Module::Dit, &dit_part);
+        let condition_encoder = reader.slot(file, dit_stays, |reader, w| {
+            ConditionEncoder::load(&reader.checkpoint.dit, reader.backend, w)
+        })?;
         step()?;
-        let dit = dit_part.load(|w| Dit::load(&config, backend, &w.pp("decoder")))?;
+        let dit = reader.slot(file, dit_stays, |reader, w| {
+            Dit::load(&reader.checkpoint.dit, reader.backend, &w.pp("decoder"))
+        })?;
         let has_audio_codes = AudioCodes::are_in(&config, &dit_part)?;
+        step()?;
+
+        let (vae_part, stays) = part(Module::Vae, options.offload_to_cpu)?;
+        let vae = reader.slot((Module::Vae, &vae_part), stays, |reader, w| {
+            Oobleck::load(&reader.checkpoint.vae, w)
+        })?;
+        notes.extend(text_part.unused_note(ANY, |_| false));
         notes.extend(dit_part.unused_note(ANY, |name| {
             LATER.iter().any(|prefix| name.starts_with(prefix))
         }));
-        step()?;
-
-        let vae_part = checkpoint.part(Module::Vae, &placement)?;
-        let vae = vae_part.load(|w| Oobleck::load(&vae_config, w))?;
         notes.extend(vae_part.unused_note(ANY, |_| false));
         step()?;
 
+        let mut held = Held::default();
+        for part in [&text_part, &dit_part, &vae_part] {
+            held.add(&part.held());
+        }
         let parameters = Qwen3::parameters(&checkpoint.text_encoder)
             + ConditionEncoder::parameters(&config)
             + Dit::parameters(&config)
-            + oobleck_parameters(&vae_config);
+            + oobleck_parameters(&checkpoint.vae);
         Ok(Loaded {
             weights_bytes: text_part.bytes() + dit_part.bytes() + vae_part.bytes(),
+            held,
             parameters,
             notes,
             networks: Self {
                 family: checkpoint.family(),
                 config,
+                vae_config: checkpoint.vae.clone(),
                 tokenizer,
                 text_encoder,
                 condition_encoder,
@@ -135,10 +200,24 @@ impl Networks {
                 timbre: None,
                 has_audio_codes,
                 placement,
-                checkpoint: checkpoint.clone(),
-                backend,
                 audio_codes: None,
+                reader,
+                dit_stays,
             },
+        })
+    }
+
+    /// Refuses a checkpoint without networks for audio codes.
+    ///
+    /// # Errors
+    /// It has none.
+    pub(crate) fn require_audio_codes(&self) -> Result<()> {
+        if self.has_audio_codes {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            what: "working with audio codes".to_owned(),
+            because: format!("{} was not trained on them", self.reader.checkpoint.name()),
         })
     }
 
@@ -146,44 +225,69 @@ impl Networks {
     ///
     /// # Errors
     /// The checkpoint has none, or its file is damaged.
-    pub(crate) fn audio_codes(&mut self) -> Result<&AudioCodes> {
-        if let Some(ref found) = self.audio_codes {
-            return Ok(found);
-        }
-        if !self.has_audio_codes {
-            return Err(Error::Unsupported {
-                what: "working with audio codes".to_owned(),
-                because: format!("{} was not trained on them", self.checkpoint.name()),
-            });
-        }
-        let loaded = AudioCodes::load(
-            &self.checkpoint,
-            &self.config,
-            &self.placement,
-            self.backend,
-        )?;
-        Ok(self.audio_codes.insert(loaded))
+    pub(crate) fn audio_codes(&mut self) -> Result<Guard<'_, AudioCodes>> {
+        self.require_audio_codes()?;
+        let slot = match self.audio_codes.take() {
+            Some(slot) => slot,
+            None => {
+                let reader = self.reader.clone();
+                Slot::new(self.dit_stays, move || {
+                    let (part, _) = reader.part(Module::Dit, &|| Ok(()))?;
+                    let config = &reader.checkpoint.dit;
+                    AudioCodes::load(&part, config, &reader.placement, reader.backend)
+                })?
+            }
+        };
+        self.audio_codes.insert(slot).visit()
     }
 
-    /// The timbre of no reference: the first frames of silence through the timbre encoder.
-    pub(crate) fn silent_timbre(&mut self) -> Result<Tensor> {
-        if let Some(timbre) = &self.timbre {
-            return Ok(timbre.clone());
-        }
-        let timbre = self
-            .silence
-            .narrow(1, 0, self.config.timbre_fix_frame)
-            .and_then(|silence| silence.to_device(&self.placement.device))
-            .and_then(|silence| self.condition_encoder.timbre(&silence))
-            .map_err(Error::in_stage(Stage::Prepare))?;
+    /// The condition encoder, and the timbre of no reference: the first frames of silence through
+    /// its timbre encoder.
+    ///
+    /// # Errors
+    /// It cannot be read, or too little memory.
+    pub(crate) fn condition_encoder(&mut self) -> Result<(Guard<'_, ConditionEncoder>, Tensor)> {
+        let encoder = self.condition_encoder.visit()?;
+        let timbre = match &self.timbre {
+            Some(timbre) => timbre.clone(),
+            None => self
+                .silence
+                .narrow(1, 0, self.config.timbre_fix_frame)
+                .and_then(|silence| silence.to_device(&self.placement.device))
+                .and_then(|silence| encoder.timbre(&silence))
+                .map_err(Error::in_stage(Stage::Prepare))?,
+        };
         self.timbre = Some(timbre.clone());
-        Ok(timbre)
+        Ok((encoder, timbre))
     }
+}
+
+/// What is asked, where the checkpoint is large enough for it.
+fn quantization(
+    checkpoint: &Checkpoint,
+    options: &LoadOptions,
+    notes: &mut Vec<Note>,
+) -> Result<Quantization> {
+    let asked = options.quantization;
+    let large = checkpoint.weights_bytes(Module::Dit)? > options.quantize_above_bytes;
+    if asked == Quantization::None || large {
+        return Ok(asked);
+    }
+    notes.push(Note::new(
+        "quantization_needless",
+        "quantization",
+        format!(
+            "Quantisation: {} has less than {} of weights and stays as it is; {} is for larger ones.",
+            checkpoint.name(),
+            size_text(options.quantize_above_bytes),
+            asked.as_str()
+        ),
+    ));
+    Ok(Quantization::None)
 }
 
 /// Values of both halves of the autoencoder, counted in bytes of one.
 fn oobleck_parameters(config: &oobleck::Config) -> u64 {
-    let dtype = candle_core::DType::U8;
-    oobleck::decoder_footprint(config, 1, dtype, true).weights
-        + oobleck::encoder_footprint(config, 1, dtype, true).weights
+    oobleck::decoder_footprint(config, 1, DType::U8, true).weights
+        + oobleck::encoder_footprint(config, 1, DType::U8, true).weights
 }

@@ -11,14 +11,83 @@ use crate::{
         schedule::Schedule,
     },
     error::{Error, Result},
-    models::dit::{Condition, Context, Dit, Times},
+    models::{
+        dit::{Condition, Context, Dit, Times},
+        qwen3::Qwen3,
+    },
     observer::Observer,
     tasks::Conditioning,
     text::{caption, lyrics},
 };
 
 /// Work of the stage, for progress.
-const PARTS: usize = 3;
+pub(super) const PARTS: usize = 3;
+
+/// What the encoders make of the words: all that the DiT needs of them.
+pub(super) struct Texts {
+    /// `[1, l, he]`: of the request, and of what it goes on with.
+    packed: Vec<Tensor>,
+    /// `[1, 1, he]`
+    null: Tensor,
+}
+
+impl Texts {
+    /// Encodes the words of `conditionings`, which differ in their context only.
+    pub(super) fn new(
+        networks: &mut Networks,
+        params: &GenerationParams,
+        conditionings: &[Conditioning],
+        observer: &dyn Observer,
+        notes: &mut Vec<Note>,
+    ) -> Result<Self> {
+        let stage = || Error::in_stage(Stage::Prepare);
+        let Some(first) = conditionings.first() else {
+            return Err(Error::Invalid {
+                field: "seed",
+                reason: "no song is asked for".to_owned(),
+            });
+        };
+        let text_encoder = networks.text_encoder.visit()?;
+        let mut texts = vec![encode_caption(
+            networks,
+            &text_encoder,
+            params,
+            first,
+            notes,
+        )?];
+        if let Some(then) = &first.then {
+            let then = &then.conditioning;
+            texts.push(encode_caption(
+                networks,
+                &text_encoder,
+                params,
+                then,
+                notes,
+            )?);
+        }
+        let (ids, cut) = networks.tokenizer.lyrics(&lyrics::prompt(params))?;
+        notes.extend(cut);
+        let words = tokens(ids, &networks.placement.device)
+            .and_then(|ids| text_encoder.embed(&ids))
+            .map_err(stage())?;
+        drop(text_encoder);
+        observer.progress(Stage::Prepare, 0, 1, PARTS);
+        observer.check()?;
+
+        let (encoder, timbre) = networks.condition_encoder()?;
+        let mut packed = Vec::with_capacity(texts.len());
+        for text in &texts {
+            let one = encoder.pack(text, &words, &timbre).map_err(stage())?;
+            finite::tensor(&one, Stage::Prepare, "condition encoder")?;
+            packed.push(one);
+        }
+        let null = encoder.null().clone();
+        drop(encoder);
+        observer.progress(Stage::Prepare, 0, 2, PARTS);
+        observer.check()?;
+        Ok(Self { packed, null })
+    }
+}
 
 /// What does not change over steps and songs.
 pub(super) struct Prepared {
@@ -42,61 +111,21 @@ impl Prepared {
     /// Prepares the run of `conditionings`: one for each song, or one for all. They differ in their
     /// context only.
     pub(super) fn new(
-        networks: &mut Networks,
-        params: &GenerationParams,
-        conditionings: &[Conditioning],
+        dit: &Dit,
+        networks: &Networks,
+        texts: Texts,
+        (params, conditionings): (&GenerationParams, &[Conditioning]),
         schedule: &Schedule,
-        observer: &dyn Observer,
-        notes: &mut Vec<Note>,
     ) -> Result<Self> {
-        let stage = || Error::in_stage(Stage::Prepare);
-        let device = networks.placement.device.clone();
-        let Some(first) = conditionings.first() else {
-            return Err(Error::Invalid {
-                field: "seed",
-                reason: "no song is asked for".to_owned(),
-            });
-        };
-        let then = first.then.as_ref();
-        let mut texts = vec![encode_caption(networks, params, first, notes)?];
-        if let Some(then) = then {
-            texts.push(encode_caption(networks, params, &then.conditioning, notes)?);
-        }
-        let (ids, cut) = networks.tokenizer.lyrics(&lyrics::prompt(params))?;
-        notes.extend(cut);
-        let words = tokens(ids, &device)
-            .and_then(|ids| networks.text_encoder.embed(&ids))
-            .map_err(stage())?;
-        observer.progress(Stage::Prepare, 0, 1, PARTS);
-        observer.check()?;
-
-        let timbre = networks.silent_timbre()?;
-        let mut packed = Vec::with_capacity(texts.len()); // [1, l, he] each
-        for text in &texts {
-            let one = networks
-                .condition_encoder
-                .pack(text, &words, &timbre)
-                .map_err(stage())?;
-            finite::tensor(&one, Stage::Prepare, "condition encoder")?;
-            packed.push(one);
-        }
-        observer.progress(Stage::Prepare, 0, 2, PARTS);
-        observer.check()?;
-
-        let dit = &networks.dit;
+        let device = &networks.placement.device;
         let guided = networks.family == Family::Base && params.guidance_scale > 1.0;
-        if networks.family == Family::Turbo && params.guidance_scale > 1.0 {
-            notes.push(Note::new(
-                "guidance_scale_ignored",
-                "guidance_scale",
-                "Guidance: turbo models are trained without it, so it is off.",
-            ));
-        }
+        let then = conditionings.first().and_then(|first| first.then.as_ref());
         let context = |conditioning: &Conditioning| {
-            dit.prepare_context(&conditioning.context_latents.to_device(&device)?)
+            dit.prepare_context(&conditioning.context_latents.to_device(device)?)
         };
         let prepare = || -> candle_core::Result<Self> {
-            let mut conditions = packed
+            let mut conditions = texts
+                .packed
                 .iter()
                 .map(|packed| dit.prepare_condition(packed))
                 .collect::<candle_core::Result<Vec<_>>>()?
@@ -120,14 +149,12 @@ impl Prepared {
                     .collect::<candle_core::Result<_>>()?,
                 conditional,
                 unconditional: guided
-                    .then(|| dit.prepare_condition(networks.condition_encoder.null()))
+                    .then(|| dit.prepare_condition(&texts.null))
                     .transpose()?,
                 later,
             })
         };
-        let prepared = prepare().map_err(stage())?;
-        observer.progress(Stage::Prepare, 0, 3, PARTS);
-        Ok(prepared)
+        prepare().map_err(Error::in_stage(Stage::Prepare))
     }
 
     pub(super) fn guidance(&self, params: &GenerationParams) -> Option<Guidance> {
@@ -142,12 +169,13 @@ impl Prepared {
     /// Song `item` of the run as the loop sees it.
     pub(super) fn song<'a>(
         &'a self,
+        dit: &'a Dit,
         networks: &'a Networks,
         item: usize,
         frames: usize,
     ) -> Song<'a> {
         Song {
-            dit: &networks.dit,
+            dit,
             device: &networks.placement.device,
             prepared: self,
             context: &self.contexts[item.min(self.contexts.len() - 1)],
@@ -164,6 +192,7 @@ fn tokens(ids: Vec<u32>, device: &Device) -> candle_core::Result<Tensor> {
 
 fn encode_caption(
     networks: &Networks,
+    text_encoder: &Qwen3,
     params: &GenerationParams,
     conditioning: &Conditioning,
     notes: &mut Vec<Note>,
@@ -172,7 +201,7 @@ fn encode_caption(
     let (ids, cut) = networks.tokenizer.caption(&prompt)?;
     notes.extend(cut.filter(|note| !notes.contains(note)));
     let text = tokens(ids, &networks.placement.device)
-        .and_then(|ids| networks.text_encoder.forward(&ids))
+        .and_then(|ids| text_encoder.forward(&ids))
         .map_err(Error::in_stage(Stage::Prepare))?;
     finite::tensor(&text, Stage::Prepare, "text encoder")?;
     Ok(text)

@@ -143,14 +143,19 @@ pub(crate) fn listen(
     observer: &dyn Observer,
 ) -> Result<(Vec<u32>, Vec<Note>)> {
     // Asked first: encoding takes long, and a checkpoint without codes is known at once.
-    networks.audio_codes()?;
+    networks.require_audio_codes()?;
     if audio.peak() < SILENT_PEAK {
         return Err(Error::Invalid {
             field: "song_id",
             reason: "the sound is silent, so there is nothing to hear in it".to_owned(),
         });
     }
-    let (latents, notes) = engine::encode(&networks.vae, audio, TileOptions::default(), observer)?;
+    let (latents, notes) = engine::encode(
+        &*networks.vae.visit()?,
+        audio,
+        TileOptions::default(),
+        observer,
+    )?;
     let silence = networks.silence.clone();
     let codes = networks.audio_codes()?.codes(&latents, &silence)?;
     Ok((codes, notes))

@@ -21,8 +21,9 @@ use crate::{
     diffusion::noise::Purpose,
     engine::LoadOptions,
     error::{Error, Result},
+    memory::residency::Slot,
     models::qwen3::{CausalLm, Chunk, Config},
-    nn::{Backend, weights::Held},
+    nn::Backend,
     observer::{Observer, Writing},
 };
 
@@ -59,7 +60,7 @@ pub struct LanguageModel {
     config: Config,
     backend: Backend,
     placement: Placement,
-    network: CausalLm,
+    network: Slot<CausalLm>,
     tokenizer: Arc<LmTokenizer>,
     pub(super) grammar: Grammar,
 }
@@ -76,15 +77,6 @@ pub(super) struct Run<'a> {
     pub(super) total: Option<usize>,
     /// What each sequence may write; each gets its own.
     pub(super) grammar: Automaton,
-}
-
-/// How weights are stored, in a word.
-fn dtype_of(held: &Held, placement: &Placement) -> String {
-    let most = held.packed.iter().max_by_key(|(_, bytes)| **bytes);
-    most.map_or_else(
-        || placement.dtype.as_str().to_owned(),
-        |(format, _)| format.as_str().to_ascii_lowercase(),
-    )
 }
 
 impl LanguageModel {
@@ -119,7 +111,19 @@ impl LanguageModel {
         observer.check()?;
         let (part, mut notes) =
             source.part(&placement, options.quantization, &|| observer.check())?;
-        let network = part.load(|w| CausalLm::load(&config, backend, w))?;
+        let (stays, why) = part.stays(!options.offload_to_cpu, "offload_to_cpu");
+        notes.extend(why);
+        let network = if stays {
+            Slot::Resident(part.load(|w| CausalLm::load(&config, backend, w))?)
+        } else {
+            part.rehearse(|w| CausalLm::load(&config, backend, w))?;
+            let (source, placement) = (source.clone(), placement.clone());
+            let quantization = options.quantization;
+            Slot::new(false, move || {
+                let (part, _) = source.part(&placement, quantization, &|| Ok(()))?;
+                part.load(|w| CausalLm::load(&source.config, backend, w))
+            })?
+        };
         observer.progress(Stage::Load, 0, PARTS, PARTS);
         // A tied checkpoint may carry its head along.
         notes.extend(part.unused_note("the language model", |name| {
@@ -141,7 +145,7 @@ impl LanguageModel {
             built_in: source.is_built_in(),
             parameters: CausalLm::parameters(&config),
             weights_bytes: part.bytes(),
-            dtype: dtype_of(&held, &placement),
+            dtype: held.dtype(placement.dtype),
             resident_bytes: held.bytes,
             context_tokens: config
                 .max_position_embeddings
@@ -183,7 +187,7 @@ impl LanguageModel {
     /// # Errors
     /// A prompt is empty, too long, or holds an id that is none; too little memory; cancelled.
     pub fn logits(&self, prompts: &[Vec<u32>], observer: &dyn Observer) -> Result<Vec<Tensor>> {
-        let v = self.network.vocab_size();
+        let v = self.config.vocab_size;
         let invalid = |reason: String| Error::Invalid {
             field: "prompts",
             reason,
@@ -200,9 +204,13 @@ impl LanguageModel {
             }
             self.check_length(prompt.len(), 0, "prompts")?;
         }
+        if prompts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let network = self.network.visit()?;
         let mut caches = prompts
             .iter()
-            .map(|prompt| self.network.cache(prompt.len()))
+            .map(|prompt| network.cache(prompt.len()))
             .collect::<candle_core::Result<Vec<_>>>()
             .map_err(Error::in_stage(Stage::LanguageModel))?;
         observer.check()?;
@@ -211,13 +219,10 @@ impl LanguageModel {
             .zip(&mut caches)
             .map(|(ids, cache)| Chunk { ids, cache })
             .collect();
-        if chunks.is_empty() {
-            return Ok(Vec::new());
-        }
         let all = std::iter::once(0..v).collect::<Vec<_>>();
-        self.network
+        network
             .extend_last(&mut chunks)
-            .and_then(|hidden| self.network.logits(&hidden, &all))
+            .and_then(|hidden| network.logits(&hidden, &all))
             .and_then(|logits| logits.to_device(&candle_core::Device::Cpu))
             .and_then(|logits| (0..prompts.len()).map(|row| logits.get(row)).collect())
             .map_err(Error::in_stage(Stage::LanguageModel))
@@ -291,6 +296,7 @@ impl LanguageModel {
                     .map(|total| (total.saturating_sub(step.ids.len()) * count) as f64 / rate),
             });
         };
-        decode::write(&self.network, &script, writers, observer, &mut report)
+        let network = self.network.visit()?;
+        decode::write(&network, &script, writers, observer, &mut report)
     }
 }

@@ -11,7 +11,7 @@ use super::{Chunk, Config, Qwen3};
 use crate::{
     footprint::Footprint,
     kernels::matvec::FEW_ROWS,
-    nn::{Backend, KvCache, Matrix, Weights, weights::Role},
+    nn::{Backend, KvCache, Matrix, Weights},
 };
 
 /// The language model.
@@ -32,7 +32,7 @@ impl CausalLm {
             model.embed_tokens.clone()
         } else {
             w.pp("lm_head")
-                .matrix((cfg.vocab_size, cfg.hidden_size), "weight", Role::Table)?
+                .matrix((cfg.vocab_size, cfg.hidden_size), "weight")?
         };
         Ok(Self {
             model,

@@ -97,6 +97,7 @@ impl LanguageModel {
             });
         }
         self.check_length(prompt.max(BEFORE + steps), 0, "bench")?;
+        let network = &*self.network.visit()?;
         let (h, i) = (self.config.hidden_size, self.config.intermediate_size);
         let matmul = matmul_f32(prompt, h, i).map_err(Error::in_stage(Stage::LanguageModel))?;
         let reader = Reader::new(buffer_bytes);
@@ -104,8 +105,8 @@ impl LanguageModel {
         // The first round warms everything up.
         for round in 0..=times {
             observer.check()?;
-            let read = self.read_prompt(prompt)?;
-            let written = self.write_tokens(steps, observer)?;
+            let read = self.read_prompt(network, prompt)?;
+            let written = self.write_tokens(network, steps, observer)?;
             memory = memory.max(reader.read());
             if round > 0 {
                 (prefill, decode) = (prefill.min(read), decode.min(written));
@@ -116,39 +117,44 @@ impl LanguageModel {
             prefill_flops: self.prompt_operations(prompt) / prefill,
             matmul_flops: matmul,
             decode_tokens_per_sec: steps as f64 / decode,
-            decode_bytes: self.step_bytes(),
+            decode_bytes: self.step_bytes(network),
             memory_bytes_per_sec: memory,
             threads: rayon::current_num_threads(),
         })
     }
 
     /// Seconds to read a prompt of `tokens`.
-    fn read_prompt(&self, tokens: usize) -> Result<f64> {
+    fn read_prompt(&self, network: &CausalLm, tokens: usize) -> Result<f64> {
         let stage = || Error::in_stage(Stage::LanguageModel);
         let ids = self.some_ids(tokens);
-        let mut cache = self.network.cache(tokens).map_err(stage())?;
+        let mut cache = network.cache(tokens).map_err(stage())?;
         let start = Instant::now();
         let chunk = Chunk {
             ids: &ids,
             cache: &mut cache,
         };
-        self.network.extend_last(&mut [chunk]).map_err(stage())?;
+        network.extend_last(&mut [chunk]).map_err(stage())?;
         Ok(start.elapsed().as_secs_f64())
     }
 
     /// Seconds to write `steps` tokens after a few.
-    fn write_tokens(&self, steps: usize, observer: &dyn Observer) -> Result<f64> {
+    fn write_tokens(
+        &self,
+        network: &CausalLm,
+        steps: usize,
+        observer: &dyn Observer,
+    ) -> Result<f64> {
         let stage = || Error::in_stage(Stage::LanguageModel);
         let ids = self.some_ids(BEFORE + steps);
-        let mut cache = self.network.cache(ids.len()).map_err(stage())?;
-        let all = std::iter::once(0..self.network.vocab_size()).collect::<Vec<_>>();
+        let mut cache = network.cache(ids.len()).map_err(stage())?;
+        let all = std::iter::once(0..self.config.vocab_size).collect::<Vec<_>>();
         let mut step = |ids: &[u32]| {
             let chunk = Chunk {
                 ids,
                 cache: &mut cache,
             };
-            let hidden = self.network.extend_last(&mut [chunk])?;
-            self.network.logits(&hidden, &all)
+            let hidden = network.extend_last(&mut [chunk])?;
+            network.logits(&hidden, &all)
         };
         let (before, written) = ids.split_at(BEFORE);
         step(before).map_err(stage())?;
@@ -162,7 +168,7 @@ impl LanguageModel {
 
     /// Ids from all over the vocabulary.
     fn some_ids(&self, count: usize) -> Vec<u32> {
-        let v = self.network.vocab_size();
+        let v = self.config.vocab_size;
         (0..count).map(|i| (i * 7919 % v) as u32).collect()
     }
 
@@ -178,12 +184,12 @@ impl LanguageModel {
     }
 
     /// Bytes of weights that a step reads: all of them, but of a table of its own one row.
-    fn step_bytes(&self) -> u64 {
+    fn step_bytes(&self, network: &CausalLm) -> u64 {
         let held = self.info.resident_bytes;
         if self.config.tie_word_embeddings {
             held
         } else {
-            held - self.network.table_bytes()
+            held - network.table_bytes()
         }
     }
 }

@@ -256,6 +256,7 @@ mod tests {
             latent_rate_hz: 25.0,
             parameters: 1,
             weights_bytes: 1,
+            resident_bytes: 1,
             dtype: "f32".into(),
             attention: "fused".into(),
             notes: Vec::new(),

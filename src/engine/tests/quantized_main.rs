@@ -1,0 +1,188 @@
+//! The main model with quantised matrices: against the f32 path on weights that candle has quantised
+//! and decoded, and against itself without quantisation, by the latents after eight steps.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(feature = "demo-model")]
+
+#[path = "support/closeness.rs"]
+mod closeness;
+#[path = "support/demo_folder.rs"]
+mod demo_folder;
+
+use std::{fs, path::Path};
+
+use acestep_domain::{GenerationParams, service::Quantization};
+use acestep_engine::{
+    checkpoint::Checkpoint,
+    demo,
+    engine::{Engine, EngineInfo, LoadOptions, Request},
+    observer::Silent,
+};
+use candle_core::{
+    DType, Device, Tensor,
+    quantized::{GgmlDType, QTensor},
+};
+use closeness::{Closeness, assert_close};
+
+const DIT: &str = "acestep-v15-demo/model.safetensors";
+const TEXT: &str = "Qwen3-Embedding-0.6B/model.safetensors";
+
+/// Latents of eight steps: both sides count in f32 and differ in the order of sums.
+const SAME: f64 = 1e-3;
+
+fn run(root: &Path, options: &LoadOptions) -> (Tensor, EngineInfo) {
+    let checkpoint = Checkpoint::open(root, demo::NAME).unwrap();
+    let mut engine = Engine::load(&checkpoint, options, &Silent).unwrap();
+    let request = Request {
+        params: GenerationParams {
+            caption: "a lofi track with piano and drums".to_owned(),
+            lyrics: "[Verse]\none line\nand another".to_owned(),
+            duration_secs: Some(6.0),
+            inference_steps: 8,
+            ..GenerationParams::default()
+        },
+        seeds: vec![7],
+        noise: None,
+        codes: Vec::new(),
+        keep_latents: true,
+        raw_level: true,
+    };
+    let mut latents = None;
+    engine
+        .generate(&request, &Silent, &mut |take| {
+            latents = take.latents;
+            Ok(())
+        })
+        .unwrap();
+    (latents.unwrap(), engine.info().clone())
+}
+
+fn asked(quantization: Quantization) -> LoadOptions {
+    LoadOptions {
+        quantization,
+        quantize_above_bytes: 0,
+        ..LoadOptions::default()
+    }
+}
+
+fn bits(tensor: &Tensor) -> Vec<u32> {
+    let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+    values.into_iter().map(f32::to_bits).collect()
+}
+
+/// The matrices of `file` through candle's quantiser and back: layers in `layers`, embeddings in
+/// `table` or left as they are; rows that do not fit in blocks of 32.
+fn through_candle(root: &Path, file: &str, layers: GgmlDType, table: Option<GgmlDType>) {
+    let path = root.join(file);
+    let tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+    let exact = [
+        "time_embed.",
+        "time_embed_r.",
+        "quantizer.",
+        "proj_in.",
+        "proj_out.",
+    ];
+    let through = |name: &str, tensor: Tensor| {
+        let wanted = if name.ends_with("embed_tokens.weight") {
+            table
+        } else {
+            Some(layers)
+        };
+        let stays = tensor.rank() != 2 || exact.iter().any(|part| name.contains(part));
+        let Some(wanted) = wanted.filter(|_| !stays) else {
+            return tensor;
+        };
+        let width = tensor.dim(1).unwrap();
+        let formats = [wanted, GgmlDType::Q8_0];
+        let format = formats
+            .into_iter()
+            .find(|format| width.is_multiple_of(format.block_size()));
+        let values = tensor.to_dtype(DType::F32).unwrap();
+        let Some(format) = format else { return values };
+        let blocks = QTensor::quantize(&values, format).unwrap();
+        blocks.dequantize(&Device::Cpu).unwrap()
+    };
+    let tensors = tensors
+        .into_iter()
+        .map(|(name, tensor)| {
+            let tensor = through(&name, tensor);
+            (name, tensor)
+        })
+        .collect();
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+}
+
+#[test]
+fn a_quantised_model_is_the_f32_model_of_the_decoded_weights_and_near_the_exact_one() {
+    let root = tempfile::tempdir().unwrap();
+    demo_folder::write(root.path());
+    let (exact, plain) = run(root.path(), &asked(Quantization::None));
+    assert_eq!(plain.dtype, "f32");
+    for (quantization, name, layers, table, floor) in [
+        (
+            Quantization::Int8,
+            "q8_0",
+            GgmlDType::Q8_0,
+            GgmlDType::Q8_0,
+            0.999,
+        ),
+        (
+            Quantization::Int4,
+            "q8_0",
+            GgmlDType::Q4K,
+            GgmlDType::Q6K,
+            0.98,
+        ),
+    ] {
+        let (got, info) = run(root.path(), &asked(quantization));
+        // Most rows of this small model are no whole superblocks.
+        assert_eq!(info.dtype, name);
+        assert_eq!(info.notes, []);
+        assert!(
+            info.resident_bytes < plain.resident_bytes * 3 / 4,
+            "{info:?}"
+        );
+
+        let decoded = tempfile::tempdir().unwrap();
+        demo_folder::write(decoded.path());
+        through_candle(decoded.path(), DIT, layers, Some(table));
+        through_candle(decoded.path(), TEXT, layers, None);
+        let (want, _) = run(decoded.path(), &asked(Quantization::None));
+        assert_close(&format!("{quantization:?}"), &got, &want, SAME);
+
+        let apart = Closeness::of(&got, &exact);
+        assert!(apart.cosine >= floor, "{quantization:?}: {apart:?}");
+        assert!(apart.max_rel > 1e-4, "{quantization:?} changes nothing");
+    }
+}
+
+#[test]
+fn what_was_quantised_is_kept_beside_the_networks_that_were() {
+    let root = tempfile::tempdir().unwrap();
+    demo_folder::write(root.path());
+    let (first, _) = run(root.path(), &asked(Quantization::Int8));
+    let cache = |folder: &str| root.path().join(folder).join("acestep-cache-q8_0.gguf");
+    let made = |folder: &str| fs::metadata(cache(folder)).unwrap().modified().unwrap();
+    let times = [made(demo::NAME), made("Qwen3-Embedding-0.6B")];
+    assert!(!cache("vae").exists(), "the autoencoder stays as it is");
+    let (again, _) = run(root.path(), &asked(Quantization::Int8));
+    assert_eq!(bits(&again), bits(&first));
+    assert_eq!([made(demo::NAME), made("Qwen3-Embedding-0.6B")], times);
+}
+
+#[test]
+fn a_small_model_stays_as_it_is_and_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    demo_folder::write(root.path());
+    let options = LoadOptions {
+        quantization: Quantization::Int8,
+        ..LoadOptions::default()
+    };
+    let (got, info) = run(root.path(), &options);
+    let (exact, _) = run(root.path(), &LoadOptions::default());
+    assert_eq!(bits(&got), bits(&exact));
+    assert_eq!(info.notes.len(), 1);
+    assert_eq!(info.notes[0].code, "quantization_needless");
+    assert!(info.notes[0].message.contains("1.0 GiB"), "{info:?}");
+    let cache = root.path().join(demo::NAME).join("acestep-cache-q8_0.gguf");
+    assert!(!cache.exists());
+}
