@@ -25,7 +25,8 @@ pub(super) struct Prepared {
     times: Times,
     /// One for each song, or one for all.
     contexts: Vec<Context>,
-    conditional: Condition,
+    /// One for each song, or one for all.
+    conditionals: Vec<Condition>,
     /// Only where guidance acts.
     unconditional: Option<Condition>,
     later: Option<Later>,
@@ -35,20 +36,39 @@ pub(super) struct Prepared {
 struct Later {
     from_step: usize,
     context: Context,
-    conditional: Condition,
+    /// One for each song, or one for all.
+    conditionals: Vec<Condition>,
+}
+
+/// What the run is made of: one of each for every song, or one for all. Conditionings differ in
+/// their context only.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<'a> {
+    pub(super) conditionings: &'a [Conditioning],
+    /// Timbre vectors `[1, n, he]`.
+    pub(super) timbres: &'a [Tensor],
+    pub(super) schedule: &'a Schedule,
+}
+
+/// The one of `item`, or the one of all.
+fn of_song<T>(all: &[T], item: usize) -> &T {
+    &all[item.min(all.len() - 1)]
 }
 
 impl Prepared {
-    /// Prepares the run of `conditionings`: one for each song, or one for all. They differ in their
-    /// context only.
+    /// Prepares the run of `parts`.
     pub(super) fn new(
-        networks: &mut Networks,
+        networks: &Networks,
         params: &GenerationParams,
-        conditionings: &[Conditioning],
-        schedule: &Schedule,
+        parts: Parts<'_>,
         observer: &dyn Observer,
         notes: &mut Vec<Note>,
     ) -> Result<Self> {
+        let Parts {
+            conditionings,
+            timbres,
+            schedule,
+        } = parts;
         let stage = || Error::in_stage(Stage::Prepare);
         let device = networks.placement.device.clone();
         let Some(first) = conditionings.first() else {
@@ -70,15 +90,18 @@ impl Prepared {
         observer.progress(Stage::Prepare, 0, 1, PARTS);
         observer.check()?;
 
-        let timbre = networks.silent_timbre()?;
-        let mut packed = Vec::with_capacity(texts.len()); // [1, l, he] each
+        let mut packed = Vec::with_capacity(texts.len()); // [1, l, he] of each text and song
         for text in &texts {
-            let one = networks
-                .condition_encoder
-                .pack(text, &words, &timbre)
-                .map_err(stage())?;
-            finite::tensor(&one, Stage::Prepare, "condition encoder")?;
-            packed.push(one);
+            let mut songs = Vec::with_capacity(timbres.len());
+            for timbre in timbres {
+                let one = networks
+                    .condition_encoder
+                    .pack(text, &words, timbre)
+                    .map_err(stage())?;
+                finite::tensor(&one, Stage::Prepare, "condition encoder")?;
+                songs.push(one);
+            }
+            packed.push(songs);
         }
         observer.progress(Stage::Prepare, 0, 2, PARTS);
         observer.check()?;
@@ -96,19 +119,23 @@ impl Prepared {
             dit.prepare_context(&conditioning.context_latents.to_device(&device)?)
         };
         let prepare = || -> candle_core::Result<Self> {
+            let of_songs = |songs: &Vec<Tensor>| {
+                let conditions = songs.iter().map(|packed| dit.prepare_condition(packed));
+                conditions.collect::<candle_core::Result<Vec<_>>>()
+            };
             let mut conditions = packed
                 .iter()
-                .map(|packed| dit.prepare_condition(packed))
+                .map(of_songs)
                 .collect::<candle_core::Result<Vec<_>>>()?
                 .into_iter();
-            let Some(conditional) = conditions.next() else {
+            let Some(conditionals) = conditions.next().filter(|songs| !songs.is_empty()) else {
                 candle_core::bail!("no text was encoded")
             };
             let later = match (then, conditions.next()) {
-                (Some(then), Some(conditional)) => Some(Later {
+                (Some(then), Some(conditionals)) => Some(Later {
                     from_step: (schedule.len() as f64 * then.after_share).floor() as usize,
                     context: context(&then.conditioning)?,
-                    conditional,
+                    conditionals,
                 }),
                 _ => None,
             };
@@ -118,7 +145,7 @@ impl Prepared {
                     .iter()
                     .map(context)
                     .collect::<candle_core::Result<_>>()?,
-                conditional,
+                conditionals,
                 unconditional: guided
                     .then(|| dit.prepare_condition(networks.condition_encoder.null()))
                     .transpose()?,
@@ -150,7 +177,7 @@ impl Prepared {
             dit: &networks.dit,
             device: &networks.placement.device,
             prepared: self,
-            context: &self.contexts[item.min(self.contexts.len() - 1)],
+            item,
             frames,
             channels: networks.config.audio_acoustic_hidden_dim,
         }
@@ -183,7 +210,7 @@ pub(super) struct Song<'a> {
     dit: &'a Dit,
     device: &'a Device,
     prepared: &'a Prepared,
-    context: &'a Context,
+    item: usize,
     frames: usize,
     channels: usize,
 }
@@ -192,15 +219,16 @@ impl Network for Song<'_> {
     fn velocity(&mut self, x: &[f32], index: usize, branch: Branch) -> Result<Vec<f32>> {
         let Prepared {
             times,
-            conditional,
+            contexts,
+            conditionals,
             unconditional,
             later,
-            ..
         } = self.prepared;
-        let (context, conditional) = match later {
-            Some(later) if index >= later.from_step => (&later.context, &later.conditional),
-            _ => (self.context, conditional),
+        let (context, conditionals) = match later {
+            Some(later) if index >= later.from_step => (&later.context, &later.conditionals),
+            _ => (of_song(contexts, self.item), conditionals),
         };
+        let conditional = of_song(conditionals, self.item);
         let condition = match (branch, unconditional) {
             (Branch::Unconditional, Some(condition)) => condition,
             _ => conditional,
