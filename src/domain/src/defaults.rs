@@ -3,6 +3,7 @@
 use crate::{
     generation::{AudioFormat, GenerationParams, InferMethod},
     metadata::Language,
+    region::RepaintMode,
     task::{Family, TaskType},
     tier::{GpuTier, limits},
 };
@@ -35,9 +36,14 @@ pub fn defaults(family: Family, tier: GpuTier) -> GenerationParams {
         timesteps: None,
         normalize: true,
         audio_format: AudioFormat::Mp3,
+        src_audio: None,
+        reference_audio: Vec::new(),
         repainting_start: 0.0,
         repainting_end: None,
+        repaint_mode: RepaintMode::Balanced,
+        repaint_strength: 0.5,
         audio_cover_strength: 1.0,
+        cover_noise_strength: 0.0,
         track_name: None,
         complete_track_classes: Vec::new(),
         audio_codes: String::new(),

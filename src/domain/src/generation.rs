@@ -4,6 +4,7 @@
 //! travel both ways; inside, "the model decides" is `None`. Reading lenient JSON is in [`read`].
 
 pub mod clamp;
+pub mod inputs;
 pub mod read;
 mod wire;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     metadata::{Bpm, KeyScale, Language, TimeSignature},
+    region::RepaintMode,
     task::TaskType,
 };
 
@@ -93,13 +95,25 @@ pub struct GenerationParams {
     pub normalize: bool,
     /// File format.
     pub audio_format: AudioFormat,
-    /// Start of the region in seconds.
+    /// What the task works on; see [`inputs`]. At the API the id of an upload or of a song of the
+    /// library, on the command line a file.
+    pub src_audio: Option<String>,
+    /// Recordings whose sound the song takes on, named like `src_audio`.
+    #[serde(with = "wire::one_or_many")]
+    pub reference_audio: Vec<String>,
+    /// Start of the region in seconds; below 0 it begins before the source.
     pub repainting_start: f64,
-    /// End of the region in seconds; `None` = end of the source.
+    /// End of the region in seconds; `None` = end of the source. Behind it the song is lengthened.
     #[serde(with = "wire::region_end")]
     pub repainting_end: Option<f64>,
+    /// How firmly a repaint holds the rest.
+    pub repaint_mode: RepaintMode,
+    /// Freedom of the balanced mode: 0 holds like conservative, 1 like aggressive.
+    pub repaint_strength: f64,
     /// Share of the steps that follow the source.
     pub audio_cover_strength: f64,
+    /// How much of the source's own sound a cover starts from: 0 = from noise alone.
+    pub cover_noise_strength: f64,
     /// Track of lego and extract.
     pub track_name: Option<String>,
     /// Tracks of complete.
@@ -137,7 +151,7 @@ impl Default for GenerationParams {
 impl GenerationParams {
     /// Whether the task leaves anything to a language model: a cover or repaint takes caption and
     /// words as they are.
-    const fn task_uses_lm(&self) -> bool {
+    pub const fn task_uses_lm(&self) -> bool {
         !matches!(
             self.task_type,
             TaskType::Cover | TaskType::Repaint | TaskType::Extract
@@ -154,9 +168,12 @@ impl GenerationParams {
         self.task_uses_lm() && self.use_cot_metas && open
     }
 
-    /// A loaded language model writes the audio codes; given ones are used as they are.
+    /// A loaded language model writes the audio codes; given ones are used as they are. Only a new
+    /// song has use for them: in other tasks they would stand in place of the source.
     pub fn lm_writes_codes(&self) -> bool {
-        self.task_uses_lm() && self.thinking && self.audio_codes.trim().is_empty()
+        self.task_type == TaskType::Text2music
+            && self.thinking
+            && self.audio_codes.trim().is_empty()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The vocabulary of the studio, shared by browser, server and engine.
 //!
 //! No clock, file, thread or randomness; builds for wasm. Bottom to top:
-//! [`metadata`] (musical values), [`audio_codes`] → [`task`], [`tier`], [`param`] → [`generation`], [`defaults`] →
+//! [`metadata`] (musical values), [`audio_codes`], [`region`] → [`task`], [`tier`], [`param`] → [`generation`], [`defaults`] →
 //! [`capabilities`], [`service`] → [`plan`], [`event`], [`job`], [`library`], [`examples`], [`song_plan`].
 
 pub mod audio_codes;
@@ -17,6 +17,7 @@ pub mod metadata;
 pub mod note;
 pub mod param;
 pub mod plan;
+pub mod region;
 pub mod service;
 pub mod song_plan;
 pub mod task;

@@ -1,7 +1,7 @@
 //! The one definition of every parameter: key, kind, range, step, unit, group.
 //! Page, command line, API schema and reference docs are drawn from [`SPECS`]; words live in locale files.
 
-use crate::{generation::AudioFormat, metadata::Bpm};
+use crate::{generation::AudioFormat, metadata::Bpm, region::RepaintMode};
 
 /// What a value looks like.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -211,6 +211,8 @@ pub const SPECS: &[ParamSpec] = &[
         ]),
         Group::Output,
     ),
+    spec("src_audio", Kind::Text, Group::Task).auto(),
+    spec("reference_audio", Kind::List, Group::Task).auto(),
     number(
         "repainting_start",
         Kind::Number,
@@ -228,8 +230,31 @@ pub const SPECS: &[ParamSpec] = &[
     )
     .unit("s")
     .auto(),
+    spec(
+        "repaint_mode",
+        Kind::Choice(&[
+            RepaintMode::Conservative.as_str(),
+            RepaintMode::Balanced.as_str(),
+            RepaintMode::Aggressive.as_str(),
+        ]),
+        Group::Task,
+    ),
+    number(
+        "repaint_strength",
+        Kind::Number,
+        Group::Task,
+        (0.0, 1.0),
+        0.01,
+    ),
     number(
         "audio_cover_strength",
+        Kind::Number,
+        Group::Task,
+        (0.0, 1.0),
+        0.01,
+    ),
+    number(
+        "cover_noise_strength",
         Kind::Number,
         Group::Task,
         (0.0, 1.0),

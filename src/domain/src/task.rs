@@ -27,10 +27,12 @@ pub enum TaskType {
 pub struct Needs {
     /// Source audio.
     pub source: bool,
-    /// A region of the source.
+    /// A region of the source; all of it when none is given.
     pub region: bool,
     /// One track name.
     pub track: bool,
+    /// A list of tracks.
+    pub tracks: bool,
 }
 
 /// Tracks that lego, extract and complete know, as on the wire.
@@ -77,6 +79,19 @@ impl Family {
             Self::Base => &TaskType::ALL,
         }
     }
+
+    /// Why this family cannot do `task`; `None` when it can.
+    pub fn reason_against(self, task: TaskType) -> Option<&'static str> {
+        (!self.tasks().contains(&task)).then_some(
+            "turbo models are trained on whole songs, and single tracks come out of base and sft models only",
+        )
+    }
+}
+
+/// The track that `name` means, in any letter case, with spaces or hyphens for `_`.
+pub fn track_from_name(name: &str) -> Option<&'static str> {
+    let name = name.trim().to_lowercase().replace([' ', '-'], "_");
+    TRACKS.into_iter().find(|track| *track == name)
 }
 
 impl TaskType {
@@ -111,8 +126,9 @@ impl TaskType {
     pub const fn needs(self) -> Needs {
         Needs {
             source: !matches!(self, Self::Text2music),
-            region: matches!(self, Self::Repaint),
+            region: matches!(self, Self::Repaint | Self::Lego),
             track: matches!(self, Self::Lego | Self::Extract),
+            tracks: matches!(self, Self::Complete),
         }
     }
 
@@ -160,6 +176,26 @@ mod tests {
             assert_eq!(
                 serde_json::to_string(&task).unwrap(),
                 format!("\"{}\"", task.as_str())
+            );
+        }
+    }
+
+    #[test]
+    fn tracks_are_known_however_they_are_written() {
+        assert_eq!(track_from_name("Backing Vocals"), Some("backing_vocals"));
+        assert_eq!(track_from_name(" DRUMS "), Some("drums"));
+        assert_eq!(track_from_name("kazoo"), None);
+    }
+
+    #[test]
+    fn turbo_models_make_whole_songs_only() {
+        for task in TaskType::ALL {
+            assert_eq!(Family::Base.reason_against(task), None);
+            let stems = task.needs().track || task.needs().tracks;
+            assert_eq!(
+                Family::Turbo.reason_against(task).is_some(),
+                stems,
+                "{task:?}"
             );
         }
     }

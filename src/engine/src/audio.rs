@@ -7,6 +7,9 @@ pub mod measure;
 pub mod resample;
 pub mod tags;
 
+/// Sound whose loudest sample is below this is taken for silence (-80 dBFS).
+pub const SILENT_PEAK: f32 = 1e-4;
+
 /// A clip, one vector a channel, all of one length.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Audio {

@@ -350,12 +350,8 @@ impl Vae {
     }
 }
 
-pub(crate) fn encode(
-    vae: &Oobleck,
-    audio: &Audio,
-    tiles: TileOptions,
-    observer: &dyn Observer,
-) -> Result<(Tensor, Vec<Note>)> {
+/// `audio` with the channels and the sample rate of `vae`, and a note for each change.
+pub(crate) fn clip_for(vae: &Oobleck, audio: &Audio) -> Result<(Audio, Vec<Note>)> {
     let (rate, channels) = (vae.sample_rate_hz(), vae.config().audio_channels);
     let mut notes = Vec::new();
     if audio.channels.len() != channels {
@@ -377,6 +373,16 @@ pub(crate) fn encode(
         ));
     }
     let clip = resample(&audio.clone().with_channels(channels), rate)?;
+    Ok((clip, notes))
+}
+
+pub(crate) fn encode(
+    vae: &Oobleck,
+    audio: &Audio,
+    tiles: TileOptions,
+    observer: &dyn Observer,
+) -> Result<(Tensor, Vec<Note>)> {
+    let (clip, mut notes) = clip_for(vae, audio)?;
     let (latents, tiling) = encode_tiled(vae, &clip.channels, 0, tiles, observer)?;
     notes.extend(tiling.notes());
     let latents = latents

@@ -2,10 +2,13 @@
 //! progress goes out and the cancel token is looked at between their units.
 
 pub(crate) mod audio_codes;
+mod decoding;
 mod finite;
 pub mod generate;
+mod kept;
 pub(crate) mod networks;
 mod prepared;
+mod sources;
 pub mod thinking;
 pub mod vae_tiles;
 pub mod writing;

@@ -4,16 +4,15 @@
 
 #[path = "support/closeness.rs"]
 mod closeness;
+#[path = "support/tiny_checkpoint.rs"]
+mod tiny_checkpoint;
 
-use std::{
-    collections::HashMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, fs};
 
 use acestep_domain::GenerationParams;
+#[cfg(feature = "demo-model")]
+use acestep_engine::checkpoint::Checkpoint;
 use acestep_engine::{
-    checkpoint::Checkpoint,
     engine::{Engine, LoadOptions, Request, Take},
     observer::Silent,
 };
@@ -21,6 +20,7 @@ use candle_core::{Device, IndexOp, Tensor};
 use closeness::{Closeness, assert_close};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tiny_checkpoint::{fixtures, tiny, waveform};
 
 /// Latents after all steps, of the largest reference value.
 const LATENTS: f64 = 1e-3;
@@ -66,36 +66,16 @@ impl Case {
     }
 }
 
-fn fixtures() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pipeline")
-}
-
 fn case(name: &str) -> (Case, HashMap<String, Tensor>) {
     let cases: Vec<Case> =
-        serde_json::from_slice(&fs::read(fixtures().join("cases.json")).unwrap()).unwrap();
+        serde_json::from_slice(&fs::read(fixtures("pipeline").join("cases.json")).unwrap())
+            .unwrap();
     let case = cases.into_iter().find(|case| case.name == name).unwrap();
-    let file = fixtures().join(format!("{name}.safetensors"));
+    let file = fixtures("pipeline").join(format!("{name}.safetensors"));
     (
         case,
         candle_core::safetensors::load(file, &Device::Cpu).unwrap(),
     )
-}
-
-/// The tiny checkpoint with `is_turbo` as the case says: guidance hangs on it.
-fn tiny(is_turbo: bool, copy: &Path) -> Checkpoint {
-    let name = "acestep-v15-tiny";
-    for folder in [name, "vae", "Qwen3-Embedding-0.6B"] {
-        fs::create_dir_all(copy.join(folder)).unwrap();
-        for entry in fs::read_dir(fixtures().join("checkpoint").join(folder)).unwrap() {
-            let entry = entry.unwrap();
-            fs::copy(entry.path(), copy.join(folder).join(entry.file_name())).unwrap();
-        }
-    }
-    let config = copy.join(name).join("config.json");
-    let mut json: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
-    json["is_turbo"] = is_turbo.into();
-    fs::write(&config, json.to_string()).unwrap();
-    Checkpoint::open(copy, name).unwrap()
 }
 
 fn run(engine: &mut Engine, case: &Case, item: usize, noise: &Tensor) -> Take {
@@ -106,6 +86,7 @@ fn run(engine: &mut Engine, case: &Case, item: usize, noise: &Tensor) -> Take {
         codes: Vec::new(),
         keep_latents: true,
         raw_level: true,
+        ..Request::default()
     };
     let mut takes = Vec::new();
     let report = engine
@@ -117,12 +98,6 @@ fn run(engine: &mut Engine, case: &Case, item: usize, noise: &Tensor) -> Take {
     assert_eq!(report.steps, case.steps);
     assert_eq!(report.notes, []);
     takes.pop().unwrap()
-}
-
-fn waveform(take: &Take) -> Tensor {
-    let frames = take.audio.frames();
-    let samples = take.audio.channels.concat();
-    Tensor::from_vec(samples, (take.audio.channels.len(), frames), &Device::Cpu).unwrap()
 }
 
 fn reproduces(name: &str) {

@@ -8,7 +8,8 @@ use crate::{
     error::UserError,
     metadata::{Bpm, KeyScale, Language, TimeSignature, is_auto},
     note::Note,
-    task::TaskType,
+    region::RepaintMode,
+    task::{TRACKS, TaskType, track_from_name},
 };
 
 /// What was read.
@@ -46,13 +47,19 @@ const ALIASES: &[(&str, &str)] = &[
     ("steps", "inference_steps"),
     ("format", "audio_format"),
     ("audio_code_string", "audio_codes"),
+    ("src_audio_id", "src_audio"),
+    ("src_song_id", "src_audio"),
+    ("src_audio_path", "src_audio"),
+    ("reference_audio_id", "reference_audio"),
+    ("reference_song_id", "reference_audio"),
+    ("reference_audio_path", "reference_audio"),
+    ("track_names", "complete_track_classes"),
+    ("track_classes", "complete_track_classes"),
 ];
 
 /// Keys of old files that hold results, server paths or switches without effect, with the values that say nothing.
 const WITHOUT_EFFECT: &[&str] = &[
     "instruction",
-    "reference_audio",
-    "src_audio",
     "use_cot_lyrics",
     "use_constrained_decoding",
     "cot_bpm",
@@ -220,9 +227,37 @@ fn set(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, 
         "repainting_end" => {
             params.repainting_end = optional_number(key, value)?.filter(|secs| *secs >= 0.0);
         }
+        "src_audio" => params.src_audio = optional_text(key, value)?,
+        "reference_audio" => {
+            params.reference_audio = names_from_json(value).map_err(|reason| {
+                (
+                    format!("{key}: {reason}."),
+                    "Give one name or a list of them.".to_owned(),
+                )
+            })?;
+        }
+        "repaint_mode" => {
+            params.repaint_mode = choice(
+                key,
+                value,
+                RepaintMode::from_name,
+                &names(RepaintMode::ALL, RepaintMode::as_str),
+            )?;
+        }
+        "repaint_strength" => number(key, value, &mut params.repaint_strength)?,
         "audio_cover_strength" => number(key, value, &mut params.audio_cover_strength)?,
-        "track_name" => params.track_name = optional_text(key, value)?,
-        "complete_track_classes" => params.complete_track_classes = texts(key, value)?,
+        "cover_noise_strength" => number(key, value, &mut params.cover_noise_strength)?,
+        "track_name" => {
+            params.track_name = optional_text(key, value)?
+                .map(|name| track(key, &name))
+                .transpose()?;
+        }
+        "complete_track_classes" => {
+            params.complete_track_classes = texts(key, value)?
+                .iter()
+                .map(|name| track(key, name))
+                .collect::<Result<_, _>>()?;
+        }
         "audio_codes" => params.audio_codes = text(key, value)?,
         "thinking" => params.thinking = switch(key, value)?,
         "lm_temperature" => number(key, value, &mut params.lm_temperature)?,
@@ -290,6 +325,30 @@ fn texts(key: &str, value: &Value) -> Result<Vec<String>, Refusal> {
         Value::Array(items) => items.iter().map(|item| text(key, item)).collect(),
         _ => refuse(key, value, "a list of names"),
     }
+}
+
+fn track(key: &str, name: &str) -> Result<String, Refusal> {
+    track_from_name(name).map_or_else(
+        || refuse(key, &name.into(), &format!("one of {}", TRACKS.join(", "))),
+        |track| Ok(track.to_owned()),
+    )
+}
+
+/// Names of recordings: text or a list; `null` and empty text are none.
+///
+/// # Errors
+/// The reason when one of them is not text.
+pub fn names_from_json(value: &Value) -> Result<Vec<String>, String> {
+    let one = |value: &Value| match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.trim().to_owned()).filter(|text| !is_auto(text))),
+        other => Err(format!("{} is not a name", kind_of(other))),
+    };
+    let many = match value {
+        Value::Array(items) => items.iter().map(one).collect::<Result<Vec<_>, _>>()?,
+        single => vec![one(single)?],
+    };
+    Ok(many.into_iter().flatten().collect())
 }
 
 fn switch(key: &str, value: &Value) -> Result<bool, Refusal> {

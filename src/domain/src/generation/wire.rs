@@ -92,6 +92,30 @@ pub(super) mod region_end {
     }
 }
 
+/// `null` for none, text for one, a list for several.
+pub(super) mod one_or_many {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+    use serde_json::Value;
+
+    pub(crate) fn serialize<S: Serializer>(
+        names: &[String],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match names {
+            [] => serializer.serialize_none(),
+            [name] => serializer.serialize_str(name),
+            many => many.serialize(serializer),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<String>, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        super::super::read::names_from_json(&value).map_err(de::Error::custom)
+    }
+}
+
 /// -1 for none, a number for one, `"1,2"` for several.
 pub(super) mod seeds {
     use serde::{Deserialize, Deserializer, Serializer, de};

@@ -26,6 +26,23 @@ pub fn level(audio: &mut Audio, normalize: bool) -> Result<f32> {
     Ok(gain)
 }
 
+/// Leaves `audio` as loud as it is and clips what stands above full scale: what a song keeps of its
+/// source would else change its level with what is new. Answers how many samples were clipped.
+///
+/// # Errors
+/// [`Error::Silent`] when there is nothing to hear.
+pub fn keep(audio: &mut Audio) -> Result<usize> {
+    check(audio)?;
+    let mut clipped = 0;
+    for sample in audio.channels.iter_mut().flatten() {
+        if sample.abs() > 1.0 {
+            *sample = sample.clamp(-1.0, 1.0);
+            clipped += 1;
+        }
+    }
+    Ok(clipped)
+}
+
 /// Refuses silence.
 ///
 /// # Errors
@@ -62,6 +79,17 @@ mod tests {
             assert!((audio.peak() - expected).abs() < 1e-6);
             assert!((gain - expected / peak).abs() < 1e-5);
         }
+    }
+
+    #[test]
+    fn what_is_kept_stays_as_loud_as_it_was() {
+        let mut audio = clip(3.0);
+        assert_eq!(keep(&mut audio).unwrap(), 2);
+        assert_eq!(audio.channels[0], [0.0, 1.0, -1.0]);
+        let mut quiet = clip(0.1);
+        assert_eq!(keep(&mut quiet).unwrap(), 0);
+        assert_eq!(quiet, clip(0.1));
+        assert!(keep(&mut clip(0.0)).is_err());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The loop from noise to latents, one song at a time. It reports each step and looks at the
 //! cancel token before each one, so stopping takes one step at most.
 
+use std::ops::Range;
+
 use super::{
     guidance::{Answers, Guidance},
     schedule::Schedule,
@@ -38,6 +40,32 @@ pub struct Run<'a> {
     pub guidance: Option<Guidance>,
     /// How the state moves.
     pub solver: Box<dyn Solver>,
+    /// What is put back after a step.
+    pub hold: Option<Hold<'a>>,
+}
+
+/// Frames that stay on the way from the noise to a known end (engine.md 6.7).
+#[derive(Debug, Clone)]
+pub struct Hold<'a> {
+    /// Where they end, `[t, c]`, frame after frame.
+    pub source: &'a [f32],
+    /// Frames that are free.
+    pub free: Range<usize>,
+    /// Steps after which they are put back, from the first on.
+    pub steps: usize,
+}
+
+impl Hold<'_> {
+    /// Puts the held frames of `x` on their way at timestep `t`, from where `noise` had them.
+    fn put_back(&self, x: &mut [f32], noise: &[f32], channels: usize, t: f64) {
+        let (up, down) = (t as f32, (1.0 - t) as f32);
+        let free = self.free.start * channels..self.free.end * channels;
+        for (place, x) in x.iter_mut().enumerate() {
+            if !free.contains(&place) {
+                *x = up * noise[place] + down * self.source[place];
+            }
+        }
+    }
 }
 
 /// Takes `x`, the state at the first timestep, to the clean latents. `[t, c]` in and out.
@@ -51,6 +79,7 @@ pub fn denoise(
     observer: &dyn Observer,
 ) -> Result<Vec<f32>> {
     let total = run.schedule.len();
+    let noise = run.hold.as_ref().map(|_| x.clone());
     for step in run.schedule.steps() {
         observer.check()?;
         let cond = network.velocity(&x, step.index, Branch::Conditional)?;
@@ -69,6 +98,11 @@ pub fn denoise(
             _ => cond,
         };
         run.solver.step(&mut x, &v, step);
+        if let (Some(hold), Some(noise)) = (&run.hold, &noise)
+            && step.index < hold.steps
+        {
+            hold.put_back(&mut x, noise, run.channels, step.next);
+        }
         if !x.iter().all(|x| x.is_finite()) {
             return Err(Error::NotFinite {
                 stage: Stage::Diffusion,
@@ -123,6 +157,7 @@ mod tests {
             schedule,
             guidance,
             solver: solver(InferMethod::Ode, 0),
+            hold: None,
         }
     }
 
@@ -153,6 +188,31 @@ mod tests {
         )
         .unwrap();
         assert!(x.iter().all(|x| (x - 0.5).abs() < 1e-6), "{x:?}");
+    }
+
+    #[test]
+    fn held_frames_follow_the_noise_to_their_end_while_they_are_held() {
+        let schedule = Schedule::shifted(4, 1.0).unwrap();
+        let source = [9.0; 6];
+        let noise = vec![1.0, -2.0, 0.0, 3.0, 2.0, 2.0];
+        let held = |steps| {
+            let hold = Hold {
+                source: &source,
+                free: 1..2,
+                steps,
+            };
+            let run = Run {
+                hold: Some(hold),
+                ..run(&schedule, None)
+            };
+            denoise(&mut flow(0.5), noise.clone(), run, &Silent).unwrap()
+        };
+        let all = held(4);
+        assert_eq!(all[..2], [9.0, 9.0]);
+        assert_eq!(all[4..], [9.0, 9.0]);
+        assert!(all[2..4].iter().all(|x| (x - 0.5).abs() < 1e-6), "{all:?}");
+        // Let go half way: the network decides the rest.
+        assert!(held(2).iter().all(|x| (x - 0.5).abs() < 1e-5));
     }
 
     #[test]

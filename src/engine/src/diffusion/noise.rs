@@ -18,6 +18,8 @@ pub enum Purpose {
     Text(usize),
     /// The codes the language model writes.
     Codes,
+    /// Where the slices of a reference recording begin; the number counts references.
+    Slices(usize),
 }
 
 impl Purpose {
@@ -28,6 +30,7 @@ impl Purpose {
             Self::Step(index) => 0x0100_0000 + index as u32,
             Self::Text(attempt) => 0x0200_0000 + attempt as u32,
             Self::Codes => 0x0300_0000,
+            Self::Slices(reference) => 0x0400_0000 + reference as u32,
         }
     }
 }

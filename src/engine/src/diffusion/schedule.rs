@@ -83,6 +83,19 @@ impl Schedule {
         })
     }
 
+    /// What is left of the schedule from the timestep nearest to `level` on; of two as near the
+    /// noisier one (engine.md 6.6).
+    #[must_use]
+    pub fn from_level(&self, level: f64) -> Self {
+        let distance = |index: &usize| (self.timesteps[*index] - level).abs();
+        let first = (0..self.timesteps.len())
+            .min_by(|a, b| distance(a).total_cmp(&distance(b)))
+            .unwrap_or(0);
+        Self {
+            timesteps: self.timesteps[first..].to_vec(),
+        }
+    }
+
     /// Where the network looks, in order.
     pub fn timesteps(&self) -> &[f64] {
         &self.timesteps
@@ -111,6 +124,14 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_may_begin_at_the_step_nearest_to_a_level() {
+        let schedule = Schedule::shifted(4, 1.0).unwrap(); // 1, 0.75, 0.5, 0.25
+        for (level, left) in [(1.0, 4), (0.9, 4), (0.875, 4), (0.8, 3), (0.5, 2), (0.0, 1)] {
+            assert_eq!(schedule.from_level(level).len(), left, "{level}");
+        }
+    }
 
     #[test]
     fn eight_steps_give_the_tables_of_the_turbo_checkpoints() {

@@ -67,6 +67,19 @@ impl AudioCodes {
         Ok(hints)
     }
 
+    /// What the codes of `latents` stand for, `[1, t, c]`: the way there and back, cut to its frames
+    /// (engine.md 8.2, cover).
+    ///
+    /// # Errors
+    /// See [`Self::codes`] and [`Self::hints`].
+    pub(crate) fn there_and_back(&self, latents: &Tensor, silence: &Tensor) -> Result<Tensor> {
+        let hints = self.hints(&self.codes(latents, silence)?)?;
+        latents
+            .dim(1)
+            .and_then(|frames| hints.narrow(1, 0, frames))
+            .map_err(Error::in_stage(Stage::Prepare))
+    }
+
     /// Latents `[1, t, c]` to codes, `ceil(t / window)` of them. The last ones are filled up from
     /// `silence` `[1, t, c]`.
     ///

@@ -7,30 +7,37 @@
 
 use std::time::Instant;
 
-use acestep_domain::{GenerationParams, event::Stage, library::Report, note::Note, task::Family};
-use candle_core::{DType, Device, Tensor};
+use acestep_domain::{
+    GenerationParams,
+    event::Stage,
+    library::Report,
+    note::Note,
+    task::{Family, TaskType},
+};
+use candle_core::{DType, Tensor};
 
 use super::{
+    decoding::Decoding,
+    kept,
     networks::Networks,
-    prepared::{PARTS, Prepared, Texts},
-    vae_tiles::{TileOptions, decode_tiled},
+    prepared::{PARTS, Parts, Prepared, Texts},
+    sources,
 };
 use crate::{
-    audio::{Audio, loudness},
+    audio::Audio,
     diffusion::{
-        denoise::{Run, denoise},
+        denoise::{Hold, Run, denoise},
         noise::{Purpose, normal},
         schedule::Schedule,
         solver::solver,
     },
     error::{Error, Result},
-    models::oobleck::Oobleck,
     observer::Observer,
-    tasks::{self, Lengths, Sources},
+    tasks::{self, Conditioning, Lengths, Source, Sources},
 };
 
 /// What is asked of one run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Request {
     /// Parameters, clamped, with a settled length.
     pub params: GenerationParams,
@@ -39,6 +46,10 @@ pub struct Request {
     /// Audio codes of each song, as a language model wrote them; empty where there are none. Codes in
     /// `params` are every song's and come before these.
     pub codes: Vec<Vec<u32>>,
+    /// What the task works on, see [`GenerationParams::works_on_source`]; any rate, one channel or two.
+    pub source: Option<Audio>,
+    /// Recordings whose sound the song takes on.
+    pub references: Vec<Audio>,
     /// State at the first timestep in place of seeded noise, `[b, t, c]`, f32. Its `t` decides the
     /// length: nothing is padded or cut.
     pub noise: Option<Tensor>,
@@ -89,26 +100,37 @@ pub(crate) fn generate(
     let started = Instant::now();
     let params = &request.params;
     let mut notes = Vec::new();
-    let schedule = match &params.timesteps {
+    let mut schedule = match &params.timesteps {
         Some(timesteps) => Schedule::custom(timesteps)?,
         None => Schedule::shifted(params.inference_steps, params.shift)?,
     };
-    let lengths = lengths(networks, request)?;
+    if request.seeds.is_empty() {
+        return Err(Error::Invalid {
+            field: "seed",
+            reason: "each song needs a seed, and there is none".to_owned(),
+        });
+    }
     let noise = given_noise(networks, request)?;
-    let mut conditionings = Vec::new();
-    for hints in hints(networks, &codes_of(request)?)? {
-        let sources = Sources {
-            silence: &networks.silence,
-            mask_channels: networks.config.context_channels()
-                - networks.config.audio_acoustic_hidden_dim,
-            hints: hints.as_ref(),
-        };
-        conditionings.push(tasks::conditioning(params, sources, lengths.frames)?);
+    let source = sources::source(networks, request, observer, &mut notes)?;
+    let lengths = lengths(networks, request, source.as_ref())?;
+    let source = source.map(|(source, _)| source);
+    let conditionings = conditionings(networks, request, source.as_ref(), lengths.frames)?;
+    let [first, ..] = conditionings.as_slice() else {
+        return Err(Error::Invalid {
+            field: "seed",
+            reason: "no song is asked for".to_owned(),
+        });
+    };
+    notes.extend(first.notes.iter().cloned());
+    if let Some(start) = &first.start {
+        schedule = schedule.from_level(1.0 - start.share);
     }
-    if let Some(first) = conditionings.first() {
-        notes.extend(first.notes.iter().cloned());
-    }
-    let texts = Texts::new(networks, params, &conditionings, observer, &mut notes)?;
+    let references = sources::references(networks, request, observer, &mut notes)?;
+    let parts = Parts {
+        conditionings: &conditionings,
+        references: &references,
+    };
+    let texts = Texts::new(networks, params, parts, observer, &mut notes)?;
     if networks.family == Family::Turbo && params.guidance_scale > 1.0 {
         notes.push(Note::new(
             "guidance_scale_ignored",
@@ -122,22 +144,41 @@ pub(crate) fn generate(
     let prepare_secs = started.elapsed().as_secs_f32();
 
     let started = Instant::now();
+    let channels = networks.config.audio_acoustic_hidden_dim;
+    let kept_source = first
+        .kept
+        .as_ref()
+        .map(|kept| flat(&kept.source))
+        .transpose()?;
     let mut latents = Vec::with_capacity(request.seeds.len());
     for (item, &seed) in request.seeds.iter().enumerate() {
-        let channels = networks.config.audio_acoustic_hidden_dim;
-        let start = match &noise {
+        let mut x = match &noise {
             Some(songs) => songs[item].clone(),
             None => normal(seed, Purpose::Start, lengths.frames * channels),
         };
+        if let Some(start) = &first.start {
+            mix(&mut x, &flat(&start.latents)?, schedule.timesteps()[0]);
+        }
+        let hold = first.kept.as_ref().zip(kept_source.as_ref());
         let run = Run {
             item,
             channels,
             schedule: &schedule,
             guidance: prepared.guidance(params),
             solver: solver(params.infer_method, seed),
+            hold: hold.map(|(kept, source)| Hold {
+                source,
+                free: kept.region.clone(),
+                steps: (schedule.len() as f64 * kept.hold.injected_share).round_ties_even()
+                    as usize,
+            }),
         };
         let mut network = prepared.song(&dit, networks, item, lengths.frames);
-        latents.push(denoise(&mut network, start, run, observer)?);
+        let mut clean = denoise(&mut network, x, run, observer)?;
+        if let Some((kept, source)) = hold {
+            kept::blend(&mut clean, source, kept, channels);
+        }
+        latents.push(clean);
     }
     let diffusion_secs = started.elapsed().as_secs_f32();
     // Gone before the next network comes.
@@ -145,12 +186,24 @@ pub(crate) fn generate(
     drop(dit);
 
     let vae = networks.vae.visit()?;
+    let mut decoding = Decoding {
+        vae: &vae,
+        request,
+        lengths,
+        kept: None,
+        clipped: 0,
+    };
+    if let Some((kept, source)) = first.kept.as_ref().zip(kept_source) {
+        let wave = decoding.wave(&decoding.tensor(source)?, 0, &Quiet(observer))?;
+        decoding.kept = Some((kept, wave.channels));
+    }
     for (item, latents) in latents.into_iter().enumerate() {
-        let mut take = decode(&vae, request, lengths, item, latents, observer)?;
+        let mut take = decoding.take(item, latents, observer)?;
         take.report.prepare_secs = prepare_secs;
         take.report.diffusion_secs = diffusion_secs;
         sink(take)?;
     }
+    notes.extend(decoding.notes());
     Ok(RunReport {
         notes,
         steps: schedule.len(),
@@ -159,21 +212,94 @@ pub(crate) fn generate(
     })
 }
 
-/// Latents that the codes of each song stand for; one visit of the network makes them all.
-fn hints(networks: &mut Networks, codes: &[Vec<u32>]) -> Result<Vec<Option<Tensor>>> {
-    if codes.iter().all(Vec::is_empty) {
-        return Ok(vec![None; codes.len()]);
+/// One for each song, or one for all.
+fn conditionings(
+    networks: &mut Networks,
+    request: &Request,
+    source: Option<&Source>,
+    frames: usize,
+) -> Result<Vec<Conditioning>> {
+    let params = &request.params;
+    let mask_channels =
+        networks.config.context_channels() - networks.config.audio_acoustic_hidden_dim;
+    let silence = networks.silence.clone();
+    let sources = Sources {
+        silence: &silence,
+        mask_channels,
+        hints: None,
+        source,
+    };
+    let all = hints(networks, request, &sources, frames)?;
+    all.iter()
+        .map(|hints| {
+            let sources = Sources {
+                hints: hints.as_ref(),
+                ..sources
+            };
+            tasks::conditioning(params, sources, frames)
+        })
+        .collect()
+}
+
+/// Latents that the codes of each song stand for, or those of the source that a cover follows; one
+/// visit of the network makes them all.
+fn hints(
+    networks: &mut Networks,
+    request: &Request,
+    sources: &Sources<'_>,
+    frames: usize,
+) -> Result<Vec<Option<Tensor>>> {
+    let all = codes_of(request)?;
+    let followed = sources
+        .source
+        .filter(|_| request.params.task_type == TaskType::Cover && networks.has_audio_codes);
+    if followed.is_none() && all.iter().all(Vec::is_empty) {
+        return Ok(vec![None; all.len()]);
     }
     let network = networks.audio_codes()?;
-    let hints = |codes: &Vec<u32>| match codes.as_slice() {
-        [] => Ok(None),
-        codes => network.hints(codes).map(Some),
+    let hints = |codes: &Vec<u32>| match (codes.as_slice(), followed) {
+        ([], Some(source)) => {
+            let latents = sources.fit(&source.latents, frames)?;
+            network.there_and_back(&latents, sources.silence).map(Some)
+        }
+        ([], None) => Ok(None),
+        (codes, _) => network.hints(codes).map(Some),
     };
-    codes.iter().map(hints).collect()
+    all.iter().map(hints).collect()
+}
+
+/// `[1, t, c]`, frame after frame.
+fn flat(latents: &Tensor) -> Result<Vec<f32>> {
+    latents
+        .flatten_all()
+        .and_then(|latents| latents.to_vec1())
+        .map_err(Error::in_stage(Stage::Prepare))
+}
+
+/// The state at `t` on the way from the noise `x` to `clean`.
+fn mix(x: &mut [f32], clean: &[f32], t: f64) {
+    let (up, down) = (t as f32, (1.0 - t) as f32);
+    for (x, clean) in x.iter_mut().zip(clean) {
+        *x = up * *x + down * clean;
+    }
+}
+
+/// Lets a wish to stop through, and no progress: what it watches is no song.
+struct Quiet<'a>(&'a dyn Observer);
+
+impl Observer for Quiet<'_> {
+    fn progress(&self, _: Stage, _: usize, _: usize, _: usize) {}
+
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
 }
 
 /// Codes of the songs; a single list when all have the same, or none.
 fn codes_of(request: &Request) -> Result<Vec<Vec<u32>>> {
+    if !request.params.follows_codes() {
+        return Ok(vec![Vec::new()]);
+    }
     let given =
         acestep_domain::audio_codes::parse(&request.params.audio_codes).map_err(|error| {
             Error::Invalid {
@@ -197,16 +323,21 @@ fn codes_of(request: &Request) -> Result<Vec<Vec<u32>>> {
     Ok(request.codes.clone())
 }
 
-fn lengths(networks: &Networks, request: &Request) -> Result<Lengths> {
-    if request.seeds.is_empty() {
-        return Err(Error::Invalid {
-            field: "seed",
-            reason: "each song needs a seed, and there is none".to_owned(),
-        });
-    }
+fn lengths(
+    networks: &Networks,
+    request: &Request,
+    source: Option<&(Source, usize)>,
+) -> Result<Lengths> {
     if let Some(noise) = &request.noise {
         let frames = noise.dim(1).map_err(Error::in_stage(Stage::Prepare))?;
         return Ok(Lengths::exact(frames));
+    }
+    if let Some((source, samples)) = source {
+        let frames = source
+            .latents
+            .dim(1)
+            .map_err(Error::in_stage(Stage::Prepare))?;
+        return Ok(Lengths::of_source(frames, *samples));
     }
     let duration_secs = request.params.duration_secs.ok_or_else(|| Error::Invalid {
         field: "duration",
@@ -248,53 +379,4 @@ fn given_noise(networks: &Networks, request: &Request) -> Result<Option<Vec<Vec<
         });
     }
     Ok(Some(songs))
-}
-
-fn decode(
-    vae: &Oobleck,
-    request: &Request,
-    lengths: Lengths,
-    item: usize,
-    latents: Vec<f32>,
-    observer: &dyn Observer,
-) -> Result<Take> {
-    let started = Instant::now();
-    let stage = || Error::in_stage(Stage::Decode);
-    let channels = vae.config().decoder_input_channels;
-    let latents =
-        Tensor::from_vec(latents, (lengths.frames, channels), &Device::Cpu).map_err(stage())?; // [t, c]
-    let on_device = latents.to_device(vae.device()).map_err(stage())?;
-    let (mut waves, _) = decode_tiled(vae, &on_device, item, TileOptions::default(), observer)?;
-    if let Some(samples) = lengths.samples {
-        for wave in &mut waves {
-            wave.truncate(samples);
-        }
-    }
-    let mut audio = Audio {
-        channels: waves,
-        sample_rate_hz: vae.sample_rate_hz(),
-    };
-    // A reproduction is delivered as it is, near silence included: its reader compares, not listens.
-    let gain = if request.raw_level {
-        1.0
-    } else {
-        loudness::level(&mut audio, request.params.normalize)?
-    };
-    let report = Report {
-        gain,
-        decode_secs: started.elapsed().as_secs_f32(),
-        ..audio.report()
-    };
-    let kept = request
-        .keep_latents
-        .then(|| latents.narrow(0, 0, lengths.kept_frames))
-        .transpose()
-        .map_err(stage())?;
-    Ok(Take {
-        item,
-        seed: request.seeds[item],
-        audio,
-        latents: kept,
-        report,
-    })
 }

@@ -23,25 +23,34 @@ use crate::{
 /// Work of the stage, for progress.
 pub(super) const PARTS: usize = 3;
 
-/// What the encoders make of the words: all that the DiT needs of them.
+/// What the run is made of: one of each for every song, or one for all. Conditionings differ in
+/// their context only.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<'a> {
+    pub(super) conditionings: &'a [Conditioning],
+    /// Latents of references, `[n, t, c]`, f32, on the host; none = the timbre of silence.
+    pub(super) references: &'a [Tensor],
+}
+
+/// What the encoders make of words and references: all that the DiT needs of them.
 pub(super) struct Texts {
-    /// `[1, l, he]`: of the request, and of what it goes on with.
-    packed: Vec<Tensor>,
+    /// `[1, l, he]` of each song, or one for all: of the request, and of what it goes on with.
+    packed: Vec<Vec<Tensor>>,
     /// `[1, 1, he]`
     null: Tensor,
 }
 
 impl Texts {
-    /// Encodes the words of `conditionings`, which differ in their context only.
+    /// Encodes the words and references of `parts`.
     pub(super) fn new(
         networks: &mut Networks,
         params: &GenerationParams,
-        conditionings: &[Conditioning],
+        parts: Parts<'_>,
         observer: &dyn Observer,
         notes: &mut Vec<Note>,
     ) -> Result<Self> {
         let stage = || Error::in_stage(Stage::Prepare);
-        let Some(first) = conditionings.first() else {
+        let Some(first) = parts.conditionings.first() else {
             return Err(Error::Invalid {
                 field: "seed",
                 reason: "no song is asked for".to_owned(),
@@ -74,12 +83,27 @@ impl Texts {
         observer.progress(Stage::Prepare, 0, 1, PARTS);
         observer.check()?;
 
-        let (encoder, timbre) = networks.condition_encoder()?;
+        let device = networks.placement.device.clone();
+        let (encoder, silent) = networks.condition_encoder()?;
+        let timbre = |latents: &Tensor| encoder.timbre(&latents.to_device(&device)?);
+        let mut timbres = parts
+            .references
+            .iter()
+            .map(timbre)
+            .collect::<candle_core::Result<Vec<_>>>()
+            .map_err(stage())?; // [1, n, he] each
+        if timbres.is_empty() {
+            timbres.push(silent);
+        }
         let mut packed = Vec::with_capacity(texts.len());
         for text in &texts {
-            let one = encoder.pack(text, &words, &timbre).map_err(stage())?;
-            finite::tensor(&one, Stage::Prepare, "condition encoder")?;
-            packed.push(one);
+            let mut songs = Vec::with_capacity(timbres.len());
+            for timbre in &timbres {
+                let one = encoder.pack(text, &words, timbre).map_err(stage())?;
+                finite::tensor(&one, Stage::Prepare, "condition encoder")?;
+                songs.push(one);
+            }
+            packed.push(songs);
         }
         let null = encoder.null().clone();
         drop(encoder);
@@ -94,7 +118,8 @@ pub(super) struct Prepared {
     times: Times,
     /// One for each song, or one for all.
     contexts: Vec<Context>,
-    conditional: Condition,
+    /// One for each song, or one for all.
+    conditionals: Vec<Condition>,
     /// Only where guidance acts.
     unconditional: Option<Condition>,
     later: Option<Later>,
@@ -104,12 +129,17 @@ pub(super) struct Prepared {
 struct Later {
     from_step: usize,
     context: Context,
-    conditional: Condition,
+    /// One for each song, or one for all.
+    conditionals: Vec<Condition>,
+}
+
+/// The one of `item`, or the one of all.
+fn of_song<T>(all: &[T], item: usize) -> &T {
+    &all[item.min(all.len() - 1)]
 }
 
 impl Prepared {
-    /// Prepares the run of `conditionings`: one for each song, or one for all. They differ in their
-    /// context only.
+    /// Prepares a run of `conditionings`, one for each song, or one for all.
     pub(super) fn new(
         dit: &Dit,
         networks: &Networks,
@@ -124,20 +154,24 @@ impl Prepared {
             dit.prepare_context(&conditioning.context_latents.to_device(device)?)
         };
         let prepare = || -> candle_core::Result<Self> {
+            let of_songs = |songs: &Vec<Tensor>| {
+                let conditions = songs.iter().map(|packed| dit.prepare_condition(packed));
+                conditions.collect::<candle_core::Result<Vec<_>>>()
+            };
             let mut conditions = texts
                 .packed
                 .iter()
-                .map(|packed| dit.prepare_condition(packed))
+                .map(of_songs)
                 .collect::<candle_core::Result<Vec<_>>>()?
                 .into_iter();
-            let Some(conditional) = conditions.next() else {
+            let Some(conditionals) = conditions.next().filter(|songs| !songs.is_empty()) else {
                 candle_core::bail!("no text was encoded")
             };
             let later = match (then, conditions.next()) {
-                (Some(then), Some(conditional)) => Some(Later {
+                (Some(then), Some(conditionals)) => Some(Later {
                     from_step: (schedule.len() as f64 * then.after_share).floor() as usize,
                     context: context(&then.conditioning)?,
-                    conditional,
+                    conditionals,
                 }),
                 _ => None,
             };
@@ -147,7 +181,7 @@ impl Prepared {
                     .iter()
                     .map(context)
                     .collect::<candle_core::Result<_>>()?,
-                conditional,
+                conditionals,
                 unconditional: guided
                     .then(|| dit.prepare_condition(&texts.null))
                     .transpose()?,
@@ -178,7 +212,7 @@ impl Prepared {
             dit,
             device: &networks.placement.device,
             prepared: self,
-            context: &self.contexts[item.min(self.contexts.len() - 1)],
+            item,
             frames,
             channels: networks.config.audio_acoustic_hidden_dim,
         }
@@ -212,7 +246,7 @@ pub(super) struct Song<'a> {
     dit: &'a Dit,
     device: &'a Device,
     prepared: &'a Prepared,
-    context: &'a Context,
+    item: usize,
     frames: usize,
     channels: usize,
 }
@@ -221,15 +255,16 @@ impl Network for Song<'_> {
     fn velocity(&mut self, x: &[f32], index: usize, branch: Branch) -> Result<Vec<f32>> {
         let Prepared {
             times,
-            conditional,
+            contexts,
+            conditionals,
             unconditional,
             later,
-            ..
         } = self.prepared;
-        let (context, conditional) = match later {
-            Some(later) if index >= later.from_step => (&later.context, &later.conditional),
-            _ => (self.context, conditional),
+        let (context, conditionals) = match later {
+            Some(later) if index >= later.from_step => (&later.context, &later.conditionals),
+            _ => (of_song(contexts, self.item), conditionals),
         };
+        let conditional = of_song(conditionals, self.item);
         let condition = match (branch, unconditional) {
             (Branch::Unconditional, Some(condition)) => condition,
             _ => conditional,

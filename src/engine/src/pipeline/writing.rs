@@ -10,7 +10,7 @@ use acestep_domain::{
 
 use super::{networks::Networks, vae_tiles::TileOptions};
 use crate::{
-    audio::Audio,
+    audio::{Audio, SILENT_PEAK},
     engine,
     error::{Error, Result},
     observer::Observer,
@@ -19,9 +19,6 @@ use crate::{
         language_model::LanguageModel,
     },
 };
-
-/// Sound whose loudest sample is below this is taken for silence (-80 dBFS).
-const SILENT_PEAK: f32 = 1e-4;
 
 /// What is asked.
 #[derive(Debug, Clone)]

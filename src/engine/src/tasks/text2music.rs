@@ -1,11 +1,10 @@
 //! A new song from text: the source is silence and all of it may be changed (engine.md 8.2). With
-//! audio codes the source is what they stand for, and the instruction is the cover's.
+//! audio codes it is a cover of what they stand for.
 
 use acestep_domain::{GenerationParams, task::TaskType};
-use candle_core::Tensor;
 
-use super::{Conditioning, Sources, Then};
-use crate::error::{Error, Result, Stage};
+use super::{Conditioning, Sources, cover};
+use crate::error::Result;
 
 /// Silence of the song's own frames, or the latents of its codes, beside a mask of ones.
 pub(super) fn conditioning(
@@ -13,66 +12,23 @@ pub(super) fn conditioning(
     sources: Sources<'_>,
     frames: usize,
 ) -> Result<Conditioning> {
-    let silence = silence(sources.silence, frames)?;
-    let from = |task: TaskType, source: &Tensor| -> Result<Conditioning> {
-        let mask = (1, frames, sources.mask_channels);
-        let context_latents = Tensor::ones(mask, source.dtype(), source.device())
-            .and_then(|mask| Tensor::cat(&[source, &mask], 2)) // [1, t, 2c]
-            .map_err(Error::in_stage(Stage::Prepare))?;
-        Ok(Conditioning {
-            instruction: task.instruction(None, &[]),
-            context_latents,
-            named_secs: params.duration_secs,
-            notes: Vec::new(),
-            then: None,
-        })
-    };
-    let text = from(TaskType::Text2music, &silence)?;
-    let Some(hints) = sources.hints else {
-        return Ok(text);
-    };
-    let source = fit(hints, &silence, frames).map_err(Error::in_stage(Stage::Prepare))?;
-    let mut codes = from(TaskType::Cover, &source)?;
-    if params.audio_cover_strength < 1.0 {
-        codes.then = Some(Then {
-            after_share: params.audio_cover_strength,
-            conditioning: Box::new(text),
-        });
+    if sources.hints.is_some() {
+        return cover::conditioning(params, sources, frames);
     }
-    Ok(codes)
-}
-
-/// Silence means something by its place, so it is sliced from frame 0.
-fn silence(silence: &Tensor, frames: usize) -> Result<Tensor> {
-    let stage = || Error::in_stage(Stage::Prepare);
-    let (_, known, _) = silence.dims3().map_err(stage())?;
-    if frames > known {
-        return Err(Error::Invalid {
-            field: "duration",
-            reason: format!(
-                "the song would have {frames} latent frames, and this model knows {known}"
-            ),
-        });
-    }
-    silence.narrow(1, 0, frames).map_err(stage())
-}
-
-/// `hints` cut to `frames`, or filled up with the first frames of silence (engine.md 4.3).
-fn fit(hints: &Tensor, silence: &Tensor, frames: usize) -> candle_core::Result<Tensor> {
-    let there = hints.dim(1)?;
-    if there >= frames {
-        return hints.narrow(1, 0, frames);
-    }
-    Tensor::cat(&[hints, &silence.narrow(1, 0, frames - there)?], 1)
+    sources.over(
+        TaskType::Text2music.instruction(None, &[]),
+        &sources.silence(frames)?,
+        0..frames,
+        params.duration_secs,
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use acestep_domain::task::TaskType;
-    use candle_core::Device;
+    use candle_core::{Device, Tensor};
 
     use super::*;
-    use crate::tasks;
+    use crate::{error::Error, tasks};
 
     #[test]
     fn the_context_is_the_songs_own_silence_and_a_mask_of_ones() {
@@ -82,6 +38,7 @@ mod tests {
             silence: &silence,
             mask_channels: 4,
             hints: None,
+            source: None,
         };
         let params = GenerationParams::default();
         let found = tasks::conditioning(&params, sources, 3).unwrap();
@@ -102,12 +59,6 @@ mod tests {
                 ..
             }
         ));
-        let cover = GenerationParams {
-            task_type: TaskType::Cover,
-            ..params
-        };
-        let refused = tasks::conditioning(&cover, sources, 3).unwrap_err();
-        assert!(refused.to_string().contains("cover"), "{refused}");
     }
 
     #[test]
@@ -119,6 +70,7 @@ mod tests {
             silence: &silence,
             mask_channels: 1,
             hints: Some(&hints),
+            source: None,
         };
         let rows = |conditioning: &Conditioning| -> Vec<f32> {
             let source = conditioning.context_latents.narrow(2, 0, 1).unwrap();

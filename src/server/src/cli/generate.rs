@@ -173,6 +173,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         noise: noise.as_ref().map(|noise| noise.state.clone()),
         keep_latents: args.output_latents.is_some(),
         raw_level: noise.is_some(),
+        ..Request::default()
     };
     let mut writer = Writer {
         args,

@@ -58,6 +58,7 @@ pub(super) fn songs(
         noise: None,
         keep_latents: false,
         raw_level: false,
+        ..Request::default()
     };
     let mut notes = thought.notes.clone();
     // The engine's sink speaks the engine's errors; the studio's own waits here.
