@@ -14,7 +14,7 @@ const flags = () => [
   '--init_service', 'true', '--init_llm', 'true', '--unlimited',
 ]; // prettier-ignore
 
-test('the song follows codes that the language model wrote, and they can be used again', async ({ page, launch }) => {
+test('the song follows codes that the language model wrote, five a second', async ({ page, launch }) => {
   const studio = await launch({ flags: flags() });
   const generate = await new GeneratePage(page).open(studio.url);
   await generate.describe({ caption: 'slow piano', length: '0:12', takes: '1' });
@@ -23,7 +23,7 @@ test('the song follows codes that the language model wrote, and they can be used
   await expect(generate.finished.first()).toBeVisible({ timeout: 120_000 });
   const [song] = await studio.songs();
   const written = song?.audio_codes?.match(/<\|audio_code_\d+\|>/g) ?? [];
-  expect(written).toHaveLength(60); // five a second
+  expect(written).toHaveLength(60);
 });
 
 test('a run is cancelled in the middle of its codes, and the next one works', async ({ page, launch }) => {
