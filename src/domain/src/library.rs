@@ -49,6 +49,31 @@ pub struct Song {
     pub favourite: bool,
 }
 
+impl Song {
+    /// The request that makes the same sound once more: what the language model wrote for this song is
+    /// given, so that nothing is left for it to write, and the only seed is this song's.
+    pub fn recipe(&self) -> GenerationParams {
+        let mut params = self.params.clone();
+        if let Some(plan) = &self.plan {
+            plan.fill_numbers(&mut params);
+            if params.use_cot_caption {
+                plan.fill_caption(&mut params);
+            }
+            if params.use_cot_language {
+                plan.fill_language(&mut params);
+            }
+        }
+        if !self.audio_codes.is_empty() {
+            params.audio_codes.clone_from(&self.audio_codes);
+        }
+        params.thinking = false;
+        params.use_cot_metas = false;
+        params.seeds = vec![self.seed];
+        params.batch_size = 1;
+        params
+    }
+}
+
 /// What made a song.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
@@ -92,4 +117,32 @@ pub struct Report {
 pub struct SongList {
     /// The songs.
     pub songs: Vec<Song>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::Bpm;
+
+    #[test]
+    fn a_recipe_leaves_nothing_to_the_language_model() {
+        let song: Song = serde_json::from_value(serde_json::json!({
+            "id": "1", "job_id": "1", "item": 1, "title": "x", "created_at": "", "duration_secs": 10.0,
+            "sample_rate_hz": 48000, "channels": 2, "audio_format": "wav", "size_bytes": 1, "seed": 8,
+            "params": { "batch_size": 2, "seed": 8, "caption": "waltz", "thinking": true },
+            "plan": { "bpm": 92, "caption": "a slow waltz", "duration_secs": 10 },
+            "audio_codes": "<|audio_code_1|>",
+            "provenance": { "app_version": "", "model": "m", "device": "cpu", "quantization": "none", "steps": 8 },
+            "report": { "peak": 0.9, "rms": 0.1, "gain": 1.0, "prepare_secs": 0.1, "diffusion_secs": 1.0, "decode_secs": 1.0 },
+            "notes": [], "peaks": [], "favourite": false
+        }))
+        .unwrap();
+        let recipe = song.recipe();
+        assert!(!recipe.lm_plans() && !recipe.lm_writes_codes());
+        assert_eq!((recipe.batch_size, recipe.seeds.as_slice()), (1, &[8][..]));
+        assert_eq!(recipe.caption, "a slow waltz");
+        assert_eq!(recipe.bpm, Some(Bpm(92)));
+        assert_eq!(recipe.duration_secs, Some(10.0));
+        assert_eq!(recipe.audio_codes, "<|audio_code_1|>");
+    }
 }
