@@ -13,7 +13,6 @@ use super::{
     sampler::Number,
 };
 use crate::{
-    api::recordings::Recording,
     components::{
         fold::Fold,
         icon::Icon,
@@ -81,9 +80,7 @@ fn References() -> impl IntoView {
     let ids = Memo::new(move |_| form.references());
     let full = Memo::new(move |_| ids.with(Vec::len) >= MAX_REFERENCES);
     let error = error_for("reference_audio");
-    let uploading = Uploading::new(move |recording: Recording| {
-        form.set_reference(&recording.id, true);
-    });
+    let uploading = Uploading::new(|form, recording| form.set_reference(&recording.id, true));
     view! {
         <div
             class="field fold__wide source"

@@ -1,4 +1,4 @@
-//! How a recording comes in: from the library, as a file, dropped.
+//! How a recording comes in: from the library, as a file, dropped, by the microphone.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     components::{dialog::Dialog, icon::Icon},
     i18n::{t, t_string, use_i18n},
     player::clock,
-    state::recordings::Recordings,
+    state::{form::Form, recordings::Recordings},
     word,
 };
 
@@ -30,26 +30,31 @@ pub struct Uploading {
     pub busy: RwSignal<Option<String>>,
     /// Why the last file was not taken.
     pub refused: RwSignal<Option<UserError>>,
-    take: Callback<Recording>,
+    /// Seconds of the recording that runs.
+    pub recorded_secs: RwSignal<Option<u32>>,
+    take: fn(Form, Recording),
+    form: Form,
     recordings: Recordings,
 }
 
 impl Uploading {
-    /// A place that hands what comes in to `take`.
-    pub fn new(take: impl Fn(Recording) + Send + Sync + 'static) -> Self {
+    /// A place whose recordings `take` puts into the form.
+    pub fn new(take: fn(Form, Recording)) -> Self {
         Self {
             over: RwSignal::new(false),
             busy: RwSignal::new(None),
             refused: RwSignal::new(None),
-            take: Callback::new(take),
+            recorded_secs: RwSignal::new(None),
+            take,
+            form: Form::expect(),
             recordings: Recordings::expect(),
         }
     }
 
     fn take(self, recording: Recording) {
-        self.refused.set(None);
+        self.refused.try_set(None);
         self.recordings.add(recording.clone());
-        self.take.run(recording);
+        (self.take)(self.form, recording);
     }
 
     /// A file is held over it.
@@ -80,10 +85,71 @@ impl Uploading {
         leptos::task::spawn_local(async move {
             match crate::api::recordings::upload(&name, &file).await {
                 Ok(recording) => self.take(recording),
-                Err(error) => self.refused.set(Some(error.0)),
+                // The place may have gone from the page meanwhile.
+                Err(error) => drop(self.refused.try_set(Some(error.0))),
             }
-            self.busy.set(None);
+            self.busy.try_set(None);
         });
+    }
+}
+
+impl Uploading {
+    /// Starts to record, or ends the recording and brings it to the studio; `name` names it.
+    pub fn record(self, name: String) {
+        #[cfg(feature = "hydrate")]
+        {
+            use crate::recorder::{LONGEST_SECS, abandon, start, stop};
+
+            if self.recorded_secs.get_untracked().is_some() {
+                self.recorded_secs.set(None);
+                leptos::task::spawn_local(async move {
+                    match stop().await {
+                        Ok(Some(file)) => self.send(name, file),
+                        Ok(None) => {}
+                        Err(error) => drop(self.refused.try_set(Some(error))),
+                    }
+                });
+                return;
+            }
+            self.refused.set(None);
+            leptos::task::spawn_local(async move {
+                if let Err(error) = start().await {
+                    self.refused.try_set(Some(error));
+                    return;
+                }
+                if self.recorded_secs.try_set(Some(0)).is_some() {
+                    // The place has gone from the page meanwhile.
+                    abandon();
+                    return;
+                }
+                self.count(move || {
+                    let full = self.recorded_secs.get_untracked() >= Some(LONGEST_SECS);
+                    if full {
+                        self.record(name.clone());
+                    }
+                });
+            });
+        }
+        #[cfg(not(feature = "hydrate"))]
+        let _ = name;
+    }
+
+    /// Counts the seconds of a recording until it ends.
+    #[cfg(feature = "hydrate")]
+    fn count(self, each: impl Fn() + 'static) {
+        let timer = StoredValue::new(None::<leptos::leptos_dom::helpers::IntervalHandle>);
+        let tick = move || match self.recorded_secs.try_get_untracked().flatten() {
+            Some(secs) => {
+                self.recorded_secs.set(Some(secs + 1));
+                each();
+            }
+            None => {
+                if let Some(timer) = timer.try_get_value().flatten() {
+                    timer.clear();
+                }
+            }
+        };
+        timer.set_value(set_interval_with_handle(tick, Duration::from_secs(1)).ok());
     }
 }
 
@@ -128,7 +194,7 @@ pub fn UploadLine(uploading: Uploading) -> impl IntoView {
     .into_any()
 }
 
-/// Buttons of a place: From library, Upload.
+/// Buttons of a place: From library, Upload, Record.
 #[component]
 pub fn Choose(
     /// Id of the list of songs, unique on the page.
@@ -184,6 +250,7 @@ pub fn Choose(
             <Icon name="upload" />
             {t!(i18n, tasks.upload)}
         </button>
+        <Record uploading class />
         <input
             type="file"
             hidden
@@ -202,6 +269,41 @@ pub fn Choose(
                 }}
             </div>
         </Dialog>
+    }
+    .into_any()
+}
+
+/// Starts and ends a recording.
+#[component]
+fn Record(uploading: Uploading, class: &'static str) -> impl IntoView {
+    let i18n = use_i18n();
+    // A recording nobody can end any more would keep the microphone.
+    on_cleanup(move || {
+        if uploading.recorded_secs.try_get_untracked().flatten().is_some() {
+            uploading.recorded_secs.try_set(None);
+            #[cfg(feature = "hydrate")]
+            crate::recorder::abandon();
+        }
+    });
+    let words = move || match uploading.recorded_secs.get() {
+        Some(secs) => {
+            let time = clock(f64::from(secs));
+            t_string!(i18n, tasks.record_stop, time = time)
+        }
+        None => t_string!(i18n, tasks.record).to_owned(),
+    };
+    view! {
+        <button
+            type="button"
+            class=class
+            aria-pressed=move || uploading.recorded_secs.get().is_some().to_string()
+            on:click=move |_| {
+                uploading.record(format!("{}.wav", t_string!(i18n, tasks.record_name)));
+            }
+        >
+            <Icon name="mic" />
+            {words}
+        </button>
     }
     .into_any()
 }

@@ -48,7 +48,7 @@ fn Source(task: Memo<TaskType>) -> impl IntoView {
     let source = Memo::new(move |_| id.with(|id| recordings.find(id)));
     let gone = Memo::new(move |_| id.with(|id| recordings.trouble(id)));
     let given = Memo::new(move |_| id.with(|id| !id.is_empty()));
-    let uploading = Uploading::new(move |recording: Recording| id.set(recording.id));
+    let uploading = Uploading::new(|form, recording| form.text("src_audio").set(recording.id));
     let about = move || {
         source
             .get()
