@@ -150,7 +150,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         unlimited: args.service.unlimited && capabilities.vram.total_gib == 0.0,
     };
     let params = read_params(&asked, bounds, &mut notes)?;
-    let recordings = Recordings::read(&params)?;
+    let recordings = Recordings::read(&params, &mut notes)?;
     let given = (noise.as_ref(), recordings.source_secs());
     let mut params = settle_params(params, &asked, bounds, given, &mut notes)?;
     let seeds = settle_seeds(&params)?;

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
-use acestep_domain::{GenerationParams, UserError};
-use acestep_engine::audio::{Audio, decode};
+use acestep_domain::{GenerationParams, Note};
+use acestep_engine::audio::{
+    Audio,
+    decode::{self, Limit},
+};
 
 use super::Failure;
 
@@ -16,7 +19,8 @@ pub(super) struct Recordings {
 
 impl Recordings {
     /// Reads what `params` name and the task has use for.
-    pub(super) fn read(params: &GenerationParams) -> Result<Self, Failure> {
+    pub(super) fn read(params: &GenerationParams, notes: &mut Vec<Note>) -> Result<Self, Failure> {
+        let mut read = |path: &str, field: &str| read(path, field, notes);
         let source = params
             .src_audio
             .as_deref()
@@ -38,14 +42,15 @@ impl Recordings {
     }
 }
 
-fn read(path: &str, field: &str) -> Result<Audio, Failure> {
-    decode::from_path(Path::new(path)).map_err(|error| {
-        Failure::input(UserError::invalid(
-            field,
-            format!("{error}."),
-            "Give a file that plays elsewhere: wav, flac, mp3, ogg or m4a.",
-        ))
-    })
+fn read(path: &str, field: &str, notes: &mut Vec<Note>) -> Result<Audio, Failure> {
+    let decoded = decode::from_path(Path::new(path), Limit::song())
+        .map_err(|error| Failure::from(error).about(field))?;
+    notes.extend(decoded.notes.into_iter().map(|note| Note {
+        field: Some(field.to_owned()),
+        message: format!("{path}: {}", note.message),
+        ..note
+    }));
+    Ok(decoded.audio)
 }
 
 /// Names of files without their folders: a song may be given away, and where its maker keeps his
