@@ -1,6 +1,6 @@
 //! Recordings a song is made from: songs of the library and uploads, under ids of one kind.
 
-use acestep_domain::library::Song;
+use acestep_domain::library::{RecordingKind, Song, Upload};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -15,19 +15,18 @@ pub struct Recording {
     pub name: String,
     /// Length in seconds.
     pub duration_secs: f64,
-    /// Peaks over the whole length, 0 to 1; empty where nobody took them yet.
+    /// Peaks over the whole length, 0 to 1.
     pub peaks: Vec<f32>,
-    /// A song of the library; otherwise an upload.
-    pub is_song: bool,
+    /// Upload or song.
+    pub kind: RecordingKind,
 }
 
 impl Recording {
     /// Where its sound is.
     pub fn audio_url(&self) -> String {
-        if self.is_song {
-            crate::player::audio_url(&self.id)
-        } else {
-            format!("/api/v1/uploads/{}/audio", self.id)
+        match self.kind {
+            RecordingKind::Song => crate::player::audio_url(&self.id),
+            RecordingKind::Upload => format!("/api/v1/uploads/{}/audio", self.id),
         }
     }
 }
@@ -39,31 +38,19 @@ impl From<&Song> for Recording {
             name: song.title.clone(),
             duration_secs: song.duration_secs,
             peaks: song.peaks.clone(),
-            is_song: true,
+            kind: RecordingKind::Song,
         }
     }
 }
 
-/// What the studio answers to a file.
-#[cfg(feature = "hydrate")]
-#[derive(Deserialize)]
-struct Uploaded {
-    id: String,
-    name: String,
-    duration_secs: f64,
-    #[serde(default)]
-    peaks: Vec<f32>,
-}
-
-#[cfg(feature = "hydrate")]
-impl From<Uploaded> for Recording {
-    fn from(uploaded: Uploaded) -> Self {
+impl From<&Upload> for Recording {
+    fn from(upload: &Upload) -> Self {
         Self {
-            id: uploaded.id,
-            name: uploaded.name,
-            duration_secs: uploaded.duration_secs,
-            peaks: uploaded.peaks,
-            is_song: false,
+            id: upload.id.clone(),
+            name: upload.name.clone(),
+            duration_secs: upload.duration_secs,
+            peaks: upload.peaks.clone(),
+            kind: RecordingKind::Upload,
         }
     }
 }
@@ -96,8 +83,8 @@ pub async fn upload(name: &str, file: &web_sys::Blob) -> Result<Recording, ApiEr
         .and_then(|text| text.as_string())
         .unwrap_or_default();
     if answer.ok() {
-        serde_json::from_str::<Uploaded>(&body)
-            .map(Recording::from)
+        serde_json::from_str::<Upload>(&body)
+            .map(|upload| Recording::from(&upload))
             .map_err(|error| {
                 ApiError::from_server_fn_error(ServerFnErrorErr::Deserialization(error.to_string()))
             })
@@ -122,6 +109,10 @@ pub async fn recording(id: String) -> Result<Recording, ApiError> {
 #[cfg(feature = "ssr")]
 pub fn find(id: &str) -> Result<Recording, ApiError> {
     let studio = super::context::studio()?;
-    let song = studio.song(id).map_err(super::context::user)?;
-    Ok(Recording::from(&song))
+    // Ids are global, so what is no song is an upload or gone.
+    if let Ok(song) = studio.song(id) {
+        return Ok(Recording::from(&song));
+    }
+    let upload = studio.upload(id).map_err(super::context::user)?;
+    Ok(Recording::from(&upload))
 }

@@ -5,7 +5,7 @@ use acestep_domain::{
     Note, UserError,
     generation::{
         GenerationParams,
-        clamp::{Bounds, clamp, clamp_with_source},
+        clamp::{Bounds, clamp_with_source},
         read::params_from_json,
     },
 };
@@ -42,11 +42,7 @@ impl Checked {
             }
         };
         let (mut notes, mut errors) = (read.notes, read.errors);
-        let clamped = match source_secs {
-            Some(secs) => clamp_with_source(read.params.clone(), bounds, secs),
-            None => clamp(read.params.clone(), bounds),
-        };
-        let params = match clamped {
+        let params = match clamp_with_source(read.params.clone(), bounds, source_secs) {
             Ok(clamped) => {
                 notes.extend(clamped.notes);
                 clamped.params

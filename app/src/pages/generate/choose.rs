@@ -279,7 +279,12 @@ fn Record(uploading: Uploading, class: &'static str) -> impl IntoView {
     let i18n = use_i18n();
     // A recording nobody can end any more would keep the microphone.
     on_cleanup(move || {
-        if uploading.recorded_secs.try_get_untracked().flatten().is_some() {
+        if uploading
+            .recorded_secs
+            .try_get_untracked()
+            .flatten()
+            .is_some()
+        {
             uploading.recorded_secs.try_set(None);
             #[cfg(feature = "hydrate")]
             crate::recorder::abandon();
