@@ -5,6 +5,7 @@ pub mod error;
 pub mod form;
 pub mod jobs;
 pub mod preferences;
+pub mod recordings;
 pub mod service;
 pub mod snapshot;
 pub mod songs;

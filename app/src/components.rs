@@ -18,6 +18,8 @@ pub mod note;
 pub mod notice;
 pub mod progress;
 pub mod readout;
+pub mod recording_player;
+pub mod region;
 pub mod segmented;
 pub mod select;
 pub mod slider;

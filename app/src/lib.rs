@@ -24,6 +24,7 @@ pub mod keys;
 pub mod pages;
 pub mod player;
 pub mod preferences;
+pub mod recorder;
 pub mod routes;
 pub mod state;
 

@@ -290,6 +290,7 @@ mod tests {
             params: GenerationParams::default(),
             plan: None,
             audio_codes: String::new(),
+            made_from: Vec::new(),
             provenance: Provenance {
                 lm: None,
                 app_version: "0".into(),

@@ -17,7 +17,10 @@ pub mod fields;
 pub mod fill;
 pub mod form;
 pub mod lm;
+pub mod recordings;
 pub mod request;
+pub mod song_action;
+pub mod task;
 
 use acestep_domain::{
     UserError,
@@ -30,7 +33,8 @@ use acestep_domain::{
 };
 use leptos::{prelude::*, server::codee::string::JsonSerdeCodec};
 
-use crate::{api::snapshot::Snapshot, state::form::Form};
+use self::{form::Form, recordings::Recordings};
+use crate::api::{recordings::Recording, snapshot::Snapshot};
 
 /// Signals of the studio. Cheap to copy.
 #[derive(Debug, Clone, Copy)]
@@ -50,13 +54,18 @@ pub struct StudioStore {
 }
 
 /// What the server hands over with the page.
-type Handover = (Snapshot, Option<serde_json::Value>, Option<UserError>);
+type Handover = (
+    Snapshot,
+    Option<serde_json::Value>,
+    Vec<Recording>,
+    Option<UserError>,
+);
 
 impl StudioStore {
     /// Provides store and [`Form`] from the snapshot that came with the page.
     pub fn provide() -> Self {
         let handover = SharedValue::<Handover, JsonSerdeCodec>::new(first_handover).into_inner();
-        let (snapshot, draft, trouble) = handover;
+        let (snapshot, draft, recordings, trouble) = handover;
         let store = Self {
             status: RwSignal::new(snapshot.status),
             jobs: RwSignal::new(snapshot.jobs),
@@ -66,7 +75,9 @@ impl StudioStore {
             trouble: RwSignal::new(trouble),
         };
         provide_context(store);
-        provide_context(Form::new(store, draft.as_ref()));
+        let recordings = Recordings::new(store, recordings);
+        provide_context(recordings);
+        provide_context(Form::new(store, recordings, draft.as_ref()));
         store
     }
 
@@ -151,12 +162,16 @@ fn set_if_changed<T: PartialEq + Send + Sync + 'static>(signal: RwSignal<T>, val
 #[cfg(feature = "ssr")]
 fn first_handover() -> Handover {
     match crate::api::snapshot::take() {
-        Ok(snapshot) => (snapshot, crate::api::snapshot::draft(), None),
-        Err(error) => (Snapshot::default(), None, Some(error.0)),
+        Ok(snapshot) => {
+            let draft = crate::api::snapshot::draft();
+            let recordings = crate::api::snapshot::recordings(draft.as_ref());
+            (snapshot, draft, recordings, None)
+        }
+        Err(error) => (Snapshot::default(), None, Vec::new(), Some(error.0)),
     }
 }
 
 #[cfg(not(feature = "ssr"))]
 fn first_handover() -> Handover {
-    (Snapshot::default(), None, None)
+    (Snapshot::default(), None, Vec::new(), None)
 }

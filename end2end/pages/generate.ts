@@ -18,6 +18,9 @@ export class GeneratePage {
   readonly plan: Locator;
   readonly lmFold: Locator;
   readonly writing: Locator;
+  readonly audioFold: Locator;
+  readonly source: Locator;
+  readonly sourceLength: Locator;
 
   constructor(readonly page: Page) {
     this.caption = page.getByRole('textbox', { name: 'Caption', exact: true });
@@ -35,6 +38,9 @@ export class GeneratePage {
     this.startSmallLm = page.getByRole('button', { name: 'Start the small language model' }).filter({ visible: true }).first();
     this.plan = page.getByRole('region', { name: 'What will happen' });
     this.lmFold = page.locator('#f-lm');
+    this.audioFold = page.locator('#f-audio');
+    this.source = page.getByRole('region', { name: 'Source', exact: true });
+    this.sourceLength = page.locator('#source-length');
     this.writing = page.getByRole('log', { name: 'What the language model writes' });
   }
 
@@ -55,11 +61,41 @@ export class GeneratePage {
     await this.page.getByRole('radio', { name, exact: true }).check({ force: true });
   }
 
+  /** Chooses a task of the row. */
+  async task(name: string): Promise<void> {
+    await this.page.getByRole('radio', { name, exact: true }).check({ force: true });
+  }
+
+  /** The button that starts the task: in the plan on a desk. */
+  get go(): Locator {
+    return this.plan.locator('#generate');
+  }
+
+  /** Picks a file for a place that takes recordings. */
+  async upload(place: Locator, file: { name: string; mimeType: string; buffer: Buffer }): Promise<void> {
+    const [picker] = await Promise.all([
+      this.page.waitForEvent('filechooser'),
+      place.getByRole('button', { name: 'Upload' }).click(),
+    ]);
+    await picker.setFiles(file);
+  }
+
+  /** Takes a song of the library for a place that takes recordings. */
+  async fromLibrary(place: Locator, title: string | RegExp): Promise<void> {
+    await place.getByRole('button', { name: 'From library' }).click();
+    const songs = this.page.getByRole('dialog', { name: 'Choose a song of the library' });
+    await songs.getByRole('button', { name: title }).click();
+    await expect(songs).toBeHidden();
+  }
+
+  /** Opens the fold Audio in. */
+  async openAudioFold(): Promise<void> {
+    await openFold(this.audioFold);
+  }
+
   /** Opens the fold Language model. */
   async openLmFold(): Promise<void> {
-    if (!(await this.lmFold.evaluate((fold) => (fold as HTMLDetailsElement).open))) {
-      await this.lmFold.locator('summary').click();
-    }
+    await openFold(this.lmFold);
   }
 
   /** A switch of the fold Language model. */
@@ -105,6 +141,12 @@ export class GeneratePage {
   /** The largest value a fader lets one reach. */
   async reach(name: string): Promise<number> {
     return Number(await this.page.getByRole('slider', { name, exact: true }).getAttribute('max'));
+  }
+}
+
+async function openFold(fold: Locator): Promise<void> {
+  if (!(await fold.evaluate((own) => (own as HTMLDetailsElement).open))) {
+    await fold.locator('summary').click();
   }
 }
 

@@ -116,6 +116,7 @@ test('a take can be taken up again, downloaded and deleted', async ({ page, laun
   await studio.jobThat(job.id, (now) => now.state === 'done');
   const generate = await new GeneratePage(page).open(studio.url);
   await generate.describe({ caption: 'something else', seed: '99' });
+  await generate.results.getByRole('article').first().locator('summary', { hasText: 'More' }).click();
   await generate.results.getByRole('button', { name: /Restore/ }).first().click();
   await expect(generate.caption).toHaveValue('waltz with flute');
   await expect(generate.tempo).toHaveValue('90');

@@ -190,14 +190,14 @@ test('with everything switched off the language model is not asked', async ({ pa
 test('audio codes are counted as they are typed, and what is none is named', async ({ page, launch }) => {
   const studio = await launch(without);
   const generate = await new GeneratePage(page).open(studio.url);
-  await generate.openLmFold();
-  const codes = generate.lmFold.getByRole('textbox', { name: /^Audio codes/ });
+  await generate.openAudioFold();
+  const codes = generate.audioFold.getByRole('textbox', { name: /^Audio codes/ });
   await codes.fill('<|audio_code_1|><|audio_code_2|><|audio_code_3|><|audio_code_4|><|audio_code_5|>');
-  await expect(generate.lmFold).toContainText('5 codes, 0:01');
+  await expect(generate.audioFold).toContainText('5 codes, 0:01');
   await codes.fill('1, 2, la');
   await expect(codes).toHaveAttribute('aria-invalid', 'true');
   await expect(generate.generate).toBeDisabled();
-  await generate.lmFold.getByRole('button', { name: 'Clear' }).click();
+  await generate.audioFold.getByRole('button', { name: 'Clear' }).click();
   await expect(generate.generate).toBeEnabled();
 });
 

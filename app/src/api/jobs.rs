@@ -26,6 +26,18 @@ pub async fn listen(kind: String, song_id: String) -> Result<Job, ApiError> {
         .map_err(super::context::user)
 }
 
+/// Queues a run that makes a song's sound once more.
+#[server(prefix = "/api/page")]
+pub async fn recreate(song_id: String) -> Result<Job, ApiError> {
+    let studio = super::context::studio()?;
+    let recipe = studio
+        .song(&song_id)
+        .map_err(super::context::user)?
+        .recipe();
+    let request = serde_json::to_value(recipe).unwrap_or_default();
+    studio.submit(&request).map_err(super::context::user)
+}
+
 /// Puts what a job of the language model wrote into the form.
 #[server(prefix = "/api/page")]
 pub async fn use_written(job_id: String) -> Result<Job, ApiError> {

@@ -53,3 +53,16 @@ pub fn take() -> Result<Snapshot, ApiError> {
 pub fn draft() -> Option<serde_json::Value> {
     super::context::studio().ok()?.draft().ok()?
 }
+
+/// The recordings that the form as it was left names; one that is gone is looked up again by the page,
+/// which says so.
+#[cfg(feature = "ssr")]
+pub fn recordings(draft: Option<&serde_json::Value>) -> Vec<super::recordings::Recording> {
+    let Some(draft) = draft else {
+        return Vec::new();
+    };
+    crate::state::fields::recording_ids(draft)
+        .iter()
+        .filter_map(|id| super::recordings::find(id).ok())
+        .collect()
+}

@@ -52,3 +52,18 @@ pub async fn delete_song(id: String) -> Result<(), ApiError> {
         .delete_song(&id)
         .map_err(super::context::user)
 }
+
+/// Puts what `action` needs of a song into the form, and leads there; for browsers that run no script.
+#[server(prefix = "/api/page")]
+pub async fn begin(song_id: String, action: String) -> Result<(), ApiError> {
+    let studio = super::context::studio()?;
+    let song = studio.song(&song_id).map_err(super::context::user)?;
+    let draft = studio.draft().map_err(super::context::user)?;
+    if let Some(action) = crate::state::song_action::SongAction::from_name(&action) {
+        let (max_secs, _) = studio.bounds().limits();
+        let fields = action.fields(&song, &draft.unwrap_or_default(), max_secs);
+        super::context::lay_over_draft(&studio, fields)?;
+    }
+    leptos_axum::redirect(crate::routes::GENERATE);
+    Ok(())
+}

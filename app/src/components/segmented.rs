@@ -20,6 +20,9 @@ pub fn Segmented(
     /// The name is seen; otherwise it is only spoken.
     #[prop(optional)]
     with_legend: bool,
+    /// Drawn as a row of words, the chosen one underlined.
+    #[prop(optional)]
+    plain: bool,
 ) -> impl IntoView {
     let radios = view! {
         <For each=move || choices.get() key=Clone::clone let:choice>
@@ -52,7 +55,7 @@ pub fn Segmented(
     view! {
         <fieldset class="field">
             <legend class=legend_class>{move || legend.get()}</legend>
-            <div class="segmented">{radios}</div>
+            <div class=if plain { "segmented segmented--plain" } else { "segmented" }>{radios}</div>
         </fieldset>
     }
     .into_any()

@@ -1,6 +1,8 @@
 //! The Generation page: composer on one side, runs and takes on the other.
 
+pub mod audio_in;
 pub mod bottom;
+pub mod choose;
 pub mod composer;
 pub mod dice;
 pub mod filled;
@@ -10,12 +12,16 @@ pub mod language_model;
 pub mod latest;
 pub mod lm_needed;
 pub mod numbers;
+pub mod part;
 pub mod plan;
 pub mod runs;
 pub mod sampler;
 pub mod simple;
+pub mod source;
 pub mod take;
+pub mod tasks;
 pub mod text;
+pub mod tracks;
 pub mod words;
 pub mod writing;
 pub mod written;

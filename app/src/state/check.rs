@@ -5,7 +5,7 @@ use acestep_domain::{
     Note, UserError,
     generation::{
         GenerationParams,
-        clamp::{Bounds, clamp},
+        clamp::{Bounds, clamp_with_source},
         read::params_from_json,
     },
 };
@@ -23,8 +23,14 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// Reads `form` over `defaults` and clamps it to `bounds`.
-    pub fn new(form: &Value, defaults: GenerationParams, bounds: Bounds) -> Self {
+    /// Reads `form` over `defaults` and clamps it to `bounds`; `source_secs` is the length of the source
+    /// where it is known.
+    pub fn new(
+        form: &Value,
+        defaults: GenerationParams,
+        bounds: Bounds,
+        source_secs: Option<f64>,
+    ) -> Self {
         let read = match params_from_json(form, defaults.clone()) {
             Ok(read) => read,
             Err(error) => {
@@ -36,7 +42,7 @@ impl Checked {
             }
         };
         let (mut notes, mut errors) = (read.notes, read.errors);
-        let params = match clamp(read.params.clone(), bounds) {
+        let params = match clamp_with_source(read.params.clone(), bounds, source_secs) {
             Ok(clamped) => {
                 notes.extend(clamped.notes);
                 clamped.params

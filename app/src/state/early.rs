@@ -3,9 +3,10 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
+use acestep_domain::task::TRACKS;
 use wasm_bindgen::JsCast;
 
-use super::fields::{RADIOS, SWITCHES, TEXTS};
+use super::fields::{RADIOS, SWITCHES, TEXTS, TRACKS_KEY, tick};
 
 thread_local! {
     static FOUND: RefCell<HashMap<&'static str, String>> = RefCell::default();
@@ -49,6 +50,18 @@ pub fn collect() {
         {
             found.insert(key, input.checked().to_string());
         }
+    }
+    let ticked: Vec<&str> = TRACKS
+        .into_iter()
+        .filter(|track| {
+            document
+                .get_element_by_id(&tick(track))
+                .and_then(|element| element.dyn_into::<web_sys::HtmlInputElement>().ok())
+                .is_some_and(|input| input.checked())
+        })
+        .collect();
+    if document.get_element_by_id(&tick(TRACKS[0])).is_some() {
+        found.insert(TRACKS_KEY, ticked.join(", "));
     }
     FOUND.set(found);
 }

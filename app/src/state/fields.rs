@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use acestep_domain::{
     generation::{GenerationParams, clamp::minutes},
     metadata::Language,
+    task::TRACKS,
 };
 use serde_json::{Map, Value};
 
 /// Fields with text, by parameter key; the first two are the page's own (see [`PAGE_KEYS`]).
-pub const TEXTS: [&str; 26] = [
+pub const TEXTS: [&str; 33] = [
     "description",
     "simple_language",
     "caption",
@@ -36,6 +37,13 @@ pub const TEXTS: [&str; 26] = [
     "lm_negative_prompt",
     "audio_codes",
     "audio_cover_strength",
+    "src_audio",
+    "reference_audio",
+    "repainting_start",
+    "repainting_end",
+    "repaint_strength",
+    "cover_noise_strength",
+    "complete_track_classes",
 ];
 
 /// Fields that are on or off.
@@ -59,7 +67,13 @@ pub const LM_SWITCHES: [&str; 4] = [
 ];
 
 /// Radios: text behind one of several.
-pub const RADIOS: [&str; 2] = ["infer_method", "mode"];
+pub const RADIOS: [&str; 5] = [
+    "infer_method",
+    "mode",
+    "task_type",
+    "repaint_mode",
+    "track_name",
+];
 
 /// Fields of the page that are no parameters: how much is written, and what Simple asks for.
 pub const PAGE_KEYS: [&str; 4] = [
@@ -68,6 +82,14 @@ pub const PAGE_KEYS: [&str; 4] = [
     "simple_instrumental",
     "simple_language",
 ];
+
+/// The tracks of complete: the form posts a tick for each, see [`tick`].
+pub const TRACKS_KEY: &str = "complete_track_classes";
+
+/// Name of the tick of `track` among [`TRACKS_KEY`].
+pub fn tick(track: &str) -> String {
+    format!("{TRACKS_KEY}-{track}")
+}
 
 /// The mode in which a description is enough.
 pub const SIMPLE: &str = "simple";
@@ -87,10 +109,55 @@ pub(super) fn wire(key: &str, text: String) -> Value {
     {
         return Value::from(secs);
     }
+    if matches!(key, "repainting_start" | "repainting_end")
+        && let Some(secs) = place(&text)
+    {
+        return Value::from(secs);
+    }
+    if key == "reference_audio" {
+        return list(&text).collect();
+    }
     if key == "lm_negative_prompt" && text.trim().is_empty() {
         return Value::from(NO_INPUT);
     }
     Value::String(text)
+}
+
+/// Names in a text with commas.
+pub fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+}
+
+/// The recordings that `fields` name.
+pub fn recording_ids(fields: &Value) -> Vec<String> {
+    ["src_audio", "reference_audio"]
+        .into_iter()
+        .flat_map(|key| {
+            let text = shown(fields, key);
+            list(&text).map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Seconds of a place in a source: like [`seconds`], with 0 and, before the source, a minus.
+pub fn place(text: &str) -> Option<f64> {
+    let text = text.trim().replace('\u{2212}', "-");
+    if let Some(before) = text.strip_prefix('-') {
+        return place(before).map(|secs| if secs == 0.0 { 0.0 } else { -secs });
+    }
+    seconds(&text).or_else(|| matches!(text.as_str(), "0" | "0:00" | "0.0").then_some(0.0))
+}
+
+/// A place as it is shown: `1:16.4`, `-0:03`.
+pub fn place_text(secs: f64) -> String {
+    let text = minutes(secs.abs());
+    if secs <= -0.05 {
+        format!("-{text}")
+    } else {
+        text
+    }
 }
 
 /// Seconds of `4:00`, `1:02.5` or `90`.
@@ -118,6 +185,15 @@ pub(super) fn shown(fields: &Value, key: &str) -> String {
             .as_f64()
             .filter(|secs| *secs > 0.0)
             .map(minutes)
+            .unwrap_or_default(),
+        (Value::Number(number), "repainting_start") => {
+            place_text(number.as_f64().unwrap_or_default())
+        }
+        // -1 on the wire is the end of the source.
+        (Value::Number(number), "repainting_end") => number
+            .as_f64()
+            .filter(|secs| *secs >= 0.0)
+            .map(place_text)
             .unwrap_or_default(),
         (Value::Number(number), "seed" | "bpm") if number.as_f64() == Some(-1.0) => String::new(),
         (Value::Number(number), _) => number.as_f64().unwrap_or_default().to_string(),
@@ -182,6 +258,13 @@ pub fn params_from_fields(mut form: HashMap<String, String>) -> Value {
         let sent = form.remove(key).is_some_and(|value| value != "false");
         object.insert(key.to_owned(), Value::Bool(sent));
     }
+    if let Some(named) = form.remove(TRACKS_KEY) {
+        let ticked = TRACKS
+            .into_iter()
+            .filter(|track| form.remove(&tick(track)).is_some());
+        let all: Vec<&str> = list(&named).chain(ticked).collect();
+        object.insert(TRACKS_KEY.to_owned(), Value::from(all.join(", ")));
+    }
     // The encoding of server functions may add a pair without a name.
     for (key, text) in form
         .into_iter()
@@ -195,6 +278,7 @@ pub fn params_from_fields(mut form: HashMap<String, String>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use acestep_domain::{region::RepaintMode, task::TaskType};
     use serde_json::json;
 
     use super::*;
@@ -217,6 +301,41 @@ mod tests {
     }
 
     #[test]
+    fn places_as_people_write_them() {
+        for (text, secs) in [
+            ("1:16.4", Some(76.4)),
+            ("0", Some(0.0)),
+            ("0:00", Some(0.0)),
+            ("-3", Some(-3.0)),
+            ("\u{2212}0:03", Some(-3.0)),
+            ("-0:00", Some(0.0)),
+            ("", None),
+            ("--3", None),
+            ("later", None),
+        ] {
+            assert_eq!(place(text), secs, "{text:?}");
+        }
+        assert_eq!(
+            (place_text(-3.0), place_text(76.44)),
+            ("-0:03".to_owned(), "1:16.4".to_owned())
+        );
+    }
+
+    #[test]
+    fn ticked_tracks_are_one_list_and_none_is_an_empty_one() {
+        let posted = |ticks: &[&str]| {
+            let mut form = HashMap::from([(TRACKS_KEY.to_owned(), String::new())]);
+            form.extend(ticks.iter().map(|track| (tick(track), "true".to_owned())));
+            params_from_fields(form)
+        };
+        assert_eq!(
+            posted(&["vocals", "bass"]),
+            json!({ "complete_track_classes": "bass, vocals" })
+        );
+        assert_eq!(posted(&[]), json!({ "complete_track_classes": "" }));
+    }
+
+    #[test]
     fn settings_of_a_song_survive_the_way_through_the_form() {
         let params = GenerationParams {
             caption: "slow piano".into(),
@@ -228,6 +347,14 @@ mod tests {
             timesteps: Some(vec![1.0, 0.5]),
             normalize: false,
             instrumental: true,
+            task_type: TaskType::Repaint,
+            src_audio: Some("0190".into()),
+            reference_audio: vec!["a".into(), "b".into()],
+            repainting_start: -2.5,
+            repainting_end: Some(30.0),
+            repaint_mode: RepaintMode::Aggressive,
+            track_name: Some("drums".into()),
+            complete_track_classes: vec!["bass".into(), "fx".into()],
             ..GenerationParams::default()
         };
         let fields = fields_from_params(&params);

@@ -8,7 +8,7 @@ use acestep_domain::{
 };
 use serde_json::{Map, Value, json};
 
-use super::fields::CUSTOM;
+use super::{fields::CUSTOM, song_action::SongAction};
 
 /// Who put values into the form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum FilledBy {
     Codes,
     /// A song's settings were taken up.
     Song,
+    /// Something is begun with a song.
+    Action(SongAction),
 }
 
 /// The last time values were put into the form.

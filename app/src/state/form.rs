@@ -3,7 +3,7 @@
 //! Values are text (switches: on or off), so a half-written or wrong value survives reload. Reading them
 //! is `acestep-domain`'s work, in [`super::check`]; text and JSON meet in [`super::fields`].
 
-use acestep_domain::{UserError, generation::GenerationParams, job::JobId};
+use acestep_domain::{UserError, generation::GenerationParams, job::JobId, task::TaskType};
 use leptos::prelude::*;
 use serde_json::{Map, Value};
 
@@ -15,6 +15,7 @@ use super::{
         wire,
     },
     fill::{Filled, FilledBy},
+    recordings::Recordings,
     request::{Wish, parameters},
 };
 
@@ -36,7 +37,7 @@ pub struct Form {
 
 impl Form {
     /// A form with the kept draft over the defaults of the loaded model.
-    pub fn new(store: StudioStore, draft: Option<&Value>) -> Self {
+    pub fn new(store: StudioStore, recordings: Recordings, draft: Option<&Value>) -> Self {
         let mut fields = store.defaults.with_untracked(fields_from_params);
         fields["mode"] = Value::from(CUSTOM);
         fields["simple_language"] = Value::from("unknown");
@@ -52,7 +53,11 @@ impl Form {
         let checked = Memo::new(move |_| {
             let form = json(&texts, &switches, &radios);
             let asked = parameters(&form, Wish::of_mode(&form));
-            Checked::new(&asked, store.defaults.get(), store.bounds())
+            let source = asked["src_audio"]
+                .as_str()
+                .and_then(|id| recordings.find(id))
+                .map(|source| source.duration_secs);
+            Checked::new(&asked, store.defaults.get(), store.bounds(), source)
         });
         Self {
             texts,
@@ -101,7 +106,7 @@ impl Form {
 
     /// A description is enough.
     pub fn is_simple(self) -> bool {
-        self.text("mode").with(|mode| mode == SIMPLE)
+        self.text("mode").with(|mode| mode == SIMPLE) && self.task() == TaskType::Text2music
     }
 
     /// Puts `fields` into the form; what stood there comes back with Undo.
@@ -164,6 +169,13 @@ impl Form {
 
     /// Keeps the draft on the server and follows the loaded model's defaults; acts in the browser only.
     pub fn keep(self) {
+        Recordings::expect().follow(Signal::derive(move || {
+            let source = self.text("src_audio").get();
+            std::iter::once(source)
+                .filter(|id| !id.is_empty())
+                .chain(self.references())
+                .collect()
+        }));
         #[cfg(feature = "hydrate")]
         {
             super::draft::keep(self);

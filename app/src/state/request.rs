@@ -5,10 +5,13 @@
 
 use std::collections::HashMap;
 
-use acestep_domain::job::JobKind;
+use acestep_domain::{job::JobKind, task::TaskType};
 use serde_json::{Map, Value};
 
-use super::fields::{PAGE_KEYS, SIMPLE, params_from_fields};
+use super::{
+    fields::{PAGE_KEYS, params_from_fields},
+    task::{has_part, is_simple, task_of},
+};
 
 /// Name of the composer's buttons in the form.
 pub const WISH: &str = "wish";
@@ -47,7 +50,7 @@ impl Wish {
 
     /// What Enter, Ctrl Enter and the phone's bar ask for: the main action of the form's mode.
     pub fn of_mode(form: &Value) -> Self {
-        if form["mode"] == SIMPLE {
+        if is_simple(form) {
             Self::WriteAndGenerate
         } else {
             Self::Generate
@@ -67,13 +70,23 @@ impl Wish {
     }
 }
 
-/// The parameters of `wish`, by key. A description is a sample's caption; words, key and codes of
-/// Custom are no part of it.
+/// The parameters of `wish`, by key. What has no part in the task is left out, so it is as if it had
+/// never been set. A description is a sample's caption; words, key and codes of Custom are no part of it.
 pub fn parameters(form: &Value, wish: Wish) -> Value {
     let mut asked: Map<String, Value> = form.as_object().cloned().unwrap_or_default();
     for key in PAGE_KEYS {
         asked.remove(key);
     }
+    // The language model writes for a song to come, whatever the task.
+    let task = match wish.kind() {
+        JobKind::Generate => task_of(form),
+        _ => {
+            asked.remove("task_type");
+            asked.remove("reference_audio");
+            TaskType::Text2music
+        }
+    };
+    asked.retain(|key, _| has_part(key, task, form));
     if wish.kind() == JobKind::Sample {
         let own = |key: &str| form[key].clone();
         for key in ["lyrics", "keyscale", "timesignature", "audio_codes"] {
@@ -147,6 +160,59 @@ mod tests {
         );
         assert_eq!(draft["lyrics"], "left over");
         assert_eq!(draft["mode"], "simple");
+    }
+
+    #[test]
+    fn what_is_hidden_in_a_task_is_not_sent_and_stays_in_the_draft() {
+        let all = [
+            ("mode", "simple"),
+            ("description", "left over"),
+            ("caption", "with brushes"),
+            ("duration", "4:00"),
+            ("src_audio", "0190"),
+            ("repainting_start", "0:02"),
+            ("repainting_end", ""),
+            ("repaint_mode", "conservative"),
+            ("repaint_strength", "0.3"),
+            ("audio_cover_strength", "0.8"),
+            ("cover_noise_strength", "0.2"),
+            ("track_name", "drums"),
+            ("complete_track_classes", "bass"),
+            ("audio_codes", "1 2"),
+            ("switches", "thinking"),
+            ("thinking", "true"),
+        ];
+        let sent = |task: &str| {
+            let mut fields = all.to_vec();
+            fields.push(("task_type", task));
+            let (draft, request) = posted(&fields);
+            assert_eq!(draft["duration"], 240.0, "{task}");
+            assert_eq!(draft["track_name"], "drums", "{task}");
+            request
+        };
+        assert_eq!(
+            sent("repaint"),
+            json!({
+                "kind": "generate", "task_type": "repaint", "caption": "with brushes",
+                "src_audio": "0190", "repainting_start": 2.0, "repainting_end": "",
+                "repaint_mode": "conservative"
+            })
+        );
+        assert_eq!(
+            sent("cover"),
+            json!({
+                "kind": "generate", "task_type": "cover", "caption": "with brushes",
+                "src_audio": "0190", "audio_cover_strength": "0.8", "cover_noise_strength": "0.2",
+                "audio_codes": "1 2"
+            })
+        );
+        assert_eq!(sent("extract")["track_name"], "drums");
+        assert_eq!(sent("complete")["complete_track_classes"], "bass");
+        let new = sent("text2music");
+        assert_eq!(
+            (&new["kind"], new.get("src_audio")),
+            (&json!("sample"), None)
+        );
     }
 
     #[test]

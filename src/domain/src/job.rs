@@ -149,7 +149,7 @@ pub struct Job {
     /// What the language model wrote; absent until it has.
     #[serde(default)]
     pub plan: Option<SongPlan>,
-    /// The library's song that is listened to, of the kinds that listen.
+    /// The song or upload that is listened to, of the kinds that listen.
     #[serde(default)]
     pub source_song_id: Option<String>,
     /// Codes that were heard in it, as text; empty without.

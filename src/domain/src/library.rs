@@ -37,6 +37,9 @@ pub struct Song {
     /// The audio codes the language model wrote for it, as text; empty without.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub audio_codes: String,
+    /// Recordings it was made from, as they were when it was made; they may be gone since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made_from: Vec<MadeFrom>,
     /// Model and program that made it.
     pub provenance: Provenance,
     /// What is heard, in figures.
@@ -47,6 +50,31 @@ pub struct Song {
     pub peaks: Vec<f32>,
     /// Marked by the user.
     pub favourite: bool,
+}
+
+impl Song {
+    /// The request that makes the same sound once more: what the language model wrote for this song is
+    /// given, so that nothing is left for it to write, and the only seed is this song's.
+    pub fn recipe(&self) -> GenerationParams {
+        let mut params = self.params.clone();
+        if let Some(plan) = &self.plan {
+            plan.fill_numbers(&mut params);
+            if params.use_cot_caption {
+                plan.fill_caption(&mut params);
+            }
+            if params.use_cot_language {
+                plan.fill_language(&mut params);
+            }
+        }
+        if !self.audio_codes.is_empty() {
+            params.audio_codes.clone_from(&self.audio_codes);
+        }
+        params.thinking = false;
+        params.use_cot_metas = false;
+        params.seeds = vec![self.seed];
+        params.batch_size = 1;
+        params
+    }
 }
 
 /// What made a song.
@@ -102,9 +130,103 @@ pub struct Report {
     pub decode_secs: f32,
 }
 
+/// Largest file that may be sent in: ten minutes of stereo floats at 96 kHz.
+pub const MAX_UPLOAD_BYTES: u64 = 512 << 20;
+
+/// Days after which an upload is removed; one that a waiting or running job needs stays until that is
+/// over.
+pub const UPLOAD_KEPT_DAYS: u32 = 7;
+
+/// A recording that was sent in. Its id is what `src_audio` and `reference_audio` name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Upload {
+    /// Opaque and global; no song has the same.
+    pub id: String,
+    /// The file's name as it was sent, without folders.
+    pub name: String,
+    /// When it was sent, RFC 3339.
+    pub created_at: String,
+    /// When it is removed, RFC 3339; see [`UPLOAD_KEPT_DAYS`].
+    pub expires_at: String,
+    /// Length of what could be read.
+    pub duration_secs: f64,
+    /// The file's own samples per second.
+    pub sample_rate_hz: u32,
+    /// The file's own channels; of more than two the first two are used.
+    pub channels: u16,
+    /// Size of the file.
+    pub size_bytes: u64,
+    /// Media type by the file's first bytes, for example `audio/flac`.
+    pub media_type: String,
+    /// 256 peaks, 0 to 1, for the drawn wave.
+    pub peaks: Vec<f32>,
+    /// What was left out or is missing, for example `audio_cut_off`.
+    pub notes: Vec<Note>,
+}
+
+/// A list of uploads, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UploadList {
+    /// The uploads.
+    pub uploads: Vec<Upload>,
+}
+
+/// What a recording is to the studio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordingKind {
+    /// Sent in.
+    Upload,
+    /// A song of the library.
+    Song,
+}
+
+/// A recording that a song was made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MadeFrom {
+    /// The parameter that named it: `src_audio` or `reference_audio`.
+    pub field: String,
+    /// Its id.
+    pub id: String,
+    /// Upload or song.
+    pub kind: RecordingKind,
+    /// The upload's name or the song's title.
+    pub name: String,
+    /// Its length.
+    pub duration_secs: f64,
+}
+
 /// A list of songs, newest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SongList {
     /// The songs.
     pub songs: Vec<Song>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::Bpm;
+
+    #[test]
+    fn a_recipe_leaves_nothing_to_the_language_model() {
+        let song: Song = serde_json::from_value(serde_json::json!({
+            "id": "1", "job_id": "1", "item": 1, "title": "x", "created_at": "", "duration_secs": 10.0,
+            "sample_rate_hz": 48000, "channels": 2, "audio_format": "wav", "size_bytes": 1, "seed": 8,
+            "params": { "batch_size": 2, "seed": 8, "caption": "waltz", "thinking": true },
+            "plan": { "bpm": 92, "caption": "a slow waltz", "duration_secs": 10 },
+            "audio_codes": "<|audio_code_1|>",
+            "provenance": { "app_version": "", "model": "m", "device": "cpu", "quantization": "none", "steps": 8 },
+            "report": { "peak": 0.9, "rms": 0.1, "gain": 1.0, "prepare_secs": 0.1, "diffusion_secs": 1.0, "decode_secs": 1.0 },
+            "notes": [], "peaks": [], "favourite": false
+        }))
+        .unwrap();
+        let recipe = song.recipe();
+        assert!(!recipe.lm_plans() && !recipe.lm_writes_codes());
+        assert_eq!((recipe.batch_size, recipe.seeds.as_slice()), (1, &[8][..]));
+        assert_eq!(recipe.caption, "a slow waltz");
+        assert_eq!(recipe.bpm, Some(Bpm(92)));
+        assert_eq!(recipe.duration_secs, Some(10.0));
+        assert_eq!(recipe.audio_codes, "<|audio_code_1|>");
+    }
 }

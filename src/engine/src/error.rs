@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::audio::decode::Fault;
+
 /// A stage of a run, as shown to the user and named in errors.
 pub use acestep_domain::event::Stage;
 
@@ -50,13 +52,21 @@ pub enum Error {
         /// Largest absolute sample.
         peak: f32,
     },
-    /// Audio could not be read or written.
+    /// Audio could not be written or changed.
     #[error("{what}: {reason}")]
     Audio {
         /// The file or operation.
         what: String,
         /// What went wrong.
         reason: String,
+    },
+    /// A file of sound that is refused.
+    #[error("{what}: {fault}")]
+    Sound {
+        /// The file.
+        what: String,
+        /// Why.
+        fault: Fault,
     },
     /// A value in the request cannot be used.
     #[error("{field}: {reason}")]

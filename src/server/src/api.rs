@@ -6,3 +6,4 @@ pub mod jobs;
 pub mod json;
 pub mod service;
 pub mod songs;
+pub mod uploads;

@@ -1,9 +1,9 @@
-//! The sound of a song over HTTP: whole, or in byte ranges so that a player can jump (RFC 9110, 14).
+//! The sound of a song or an upload over HTTP: whole, or in byte ranges so that a player can jump (RFC 9110, 14).
 //!
 //! One range an answer; a request for several gets the whole file, as the RFC allows. A path of the
 //! server's disk never crosses the wire.
 
-use std::{io::SeekFrom, time::SystemTime};
+use std::{io::SeekFrom, path::PathBuf, time::SystemTime};
 
 use acestep_domain::{UserError, generation::AudioFormat, library::Song};
 use acestep_studio::Studio;
@@ -66,7 +66,49 @@ pub async fn audio(
     headers: HeaderMap,
 ) -> Result<Response> {
     let song = studio.song(&id)?;
-    let path = studio.song_file(&id)?;
+    let format = AudioFormat::from_name(&song.audio_format);
+    let stored = Stored {
+        path: studio.song_file(&id)?,
+        media_type: format.map_or("application/octet-stream", AudioFormat::media_type),
+        name: file_name(&song, format),
+        id,
+    };
+    send(stored, wanted.download.unwrap_or(false), &headers).await
+}
+
+/// `GET` and `HEAD /api/v1/uploads/{id}/audio`: the file as it was sent.
+pub async fn upload_audio(
+    State(studio): State<Studio>,
+    Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let upload = studio.upload(&id)?;
+    let stored = Stored {
+        path: studio.upload_file(&id)?,
+        media_type: &upload.media_type,
+        name: upload.name,
+        id,
+    };
+    send(stored, wanted.download.unwrap_or(false), &headers).await
+}
+
+/// A file that is sent.
+struct Stored<'a> {
+    id: String,
+    path: PathBuf,
+    media_type: &'a str,
+    name: String,
+}
+
+/// The file, or the part of it that `headers` ask for.
+async fn send(stored: Stored<'_>, attached: bool, headers: &HeaderMap) -> Result<Response> {
+    let Stored {
+        id,
+        path,
+        media_type,
+        name,
+    } = stored;
     let mut file = File::open(&path)
         .await
         .map_err(|error| unreadable(&error))?;
@@ -84,21 +126,17 @@ pub async fn audio(
     set(&mut answer, ACCEPT_RANGES, "bytes");
     // The file of an id never changes; a copy is checked again all the same, since it can be deleted.
     set(&mut answer, CACHE_CONTROL, "private, no-cache");
-    let format = AudioFormat::from_name(&song.audio_format);
-    let media_type = format.map_or("application/octet-stream", AudioFormat::media_type);
     set(&mut answer, CONTENT_TYPE, media_type);
-    let attached = wanted.download.unwrap_or(false);
-    let name = file_name(&song, format);
     set(
         &mut answer,
         CONTENT_DISPOSITION,
         &disposition(attached, &name),
     );
 
-    if text(&headers, &IF_NONE_MATCH).is_some_and(|known| matches_etag(known, &etag)) {
+    if text(headers, &IF_NONE_MATCH).is_some_and(|known| matches_etag(known, &etag)) {
         return Ok((StatusCode::NOT_MODIFIED, answer).into_response());
     }
-    match part_from_headers(&headers, &etag, length) {
+    match part_from_headers(headers, &etag, length) {
         Part::Unsatisfiable => {
             set(&mut answer, CONTENT_RANGE, &format!("bytes */{length}"));
             answer.remove(CONTENT_TYPE);
@@ -129,10 +167,10 @@ pub async fn audio(
 }
 
 fn unreadable(error: &std::io::Error) -> ApiError {
-    tracing::error!("a song's file cannot be read: {error}");
+    tracing::error!("a file of sound cannot be read: {error}");
     UserError::new(
         "storage",
-        "The song's file cannot be read.",
+        "The file cannot be read.",
         "Check the output folder, then try again.",
     )
     .into()

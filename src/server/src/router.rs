@@ -3,7 +3,7 @@
 use axum::{
     Router,
     body::Body,
-    extract::Request,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -18,7 +18,7 @@ use crate::{
     api::{
         error, jobs,
         json::{MAX_BODY_BYTES, too_large},
-        service, songs,
+        service, songs, uploads,
     },
     auth, events, media, page,
     state::AppState,
@@ -26,6 +26,9 @@ use crate::{
 
 /// What the program calls itself in answers; `launch` knows another studio on a port by it.
 pub const SERVER: &str = concat!("acestep/", env!("CARGO_PKG_VERSION"));
+
+/// Where files are sent.
+const UPLOADS: &str = "/api/v1/uploads";
 
 /// Every route of the program.
 pub fn router(state: AppState) -> Router {
@@ -50,14 +53,24 @@ pub fn router(state: AppState) -> Router {
 
 /// No body is read beyond what any route takes; the page's own calls read theirs without a limit.
 async fn bound_body(request: Request, next: Next) -> Response {
+    let takes_a_file = request.uri().path() == UPLOADS;
+    let limit = if takes_a_file {
+        uploads::MAX_BODY_BYTES
+    } else {
+        MAX_BODY_BYTES
+    };
     let announced = request
         .headers()
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|bytes| bytes > MAX_BODY_BYTES) {
-        return too_large().into_response();
+    if announced.is_some_and(|bytes| bytes > limit) {
+        return if takes_a_file {
+            uploads::refused_for_size().into_response()
+        } else {
+            too_large().into_response()
+        };
     }
-    next.run(request.map(|body| Body::new(Limited::new(body, MAX_BODY_BYTES))))
+    next.run(request.map(|body| Body::new(Limited::new(body, limit))))
         .await
 }
 
@@ -80,6 +93,15 @@ fn api_v1() -> Router<AppState> {
             patch(songs::update).get(songs::find).delete(songs::delete),
         )
         .route("/songs/{id}/audio", get(media::audio))
+        // The limit of a file is `bound_body`'s.
+        .route(
+            "/uploads",
+            get(uploads::list)
+                .post(uploads::receive)
+                .layer(DefaultBodyLimit::disable()),
+        )
+        .route("/uploads/{id}", get(uploads::find).delete(uploads::delete))
+        .route("/uploads/{id}/audio", get(media::upload_audio))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
 }

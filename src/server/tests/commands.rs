@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a command that cannot be run fails")]
 
+#[path = "commands/tasks.rs"]
+mod tasks;
+
 use std::{
     io::Write,
     net::TcpListener,

@@ -241,9 +241,14 @@ async fn parameters_that_make_no_sense_are_refused_by_name() {
             Some("task_type"),
         ),
         (
-            "{\"task_type\": \"cover\"}",
+            "{\"task_type\": \"lego\"}",
             "unsupported",
             Some("task_type"),
+        ),
+        (
+            "{\"task_type\": \"cover\"}",
+            "invalid_value",
+            Some("src_audio"),
         ),
     ] {
         app.post("/api/v1/jobs", body)

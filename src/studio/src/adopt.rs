@@ -11,9 +11,9 @@ use std::{
 use acestep_domain::{
     GenerationParams, Note, SongPlan,
     generation::{AudioFormat, read::params_from_json},
-    library::{Provenance, Report, Song},
+    library::{MadeFrom, Provenance, Report, Song},
 };
-use acestep_engine::audio::decode;
+use acestep_engine::audio::decode::{self, Limit};
 use serde::Deserialize;
 use tracing::warn;
 
@@ -46,6 +46,8 @@ struct Saved {
     plan: Option<SongPlan>,
     #[serde(default)]
     audio_codes: String,
+    #[serde(default)]
+    made_from: Vec<MadeFrom>,
 }
 
 /// A song that lies in the folder, as far as the JSON beside it tells.
@@ -146,7 +148,7 @@ fn read(json: &Path, file_name: &str) -> Result<Option<Found>> {
 
 /// The song in `file`.
 fn song(saved: Saved, params: GenerationParams, file: &Path) -> Result<Song> {
-    let audio = decode::from_path(file)?;
+    let audio = decode::from_path(file, Limit::none())?.audio;
     let size_bytes = fs::metadata(file)
         .map_err(Error::file("Reading a song"))?
         .len();
@@ -164,6 +166,7 @@ fn song(saved: Saved, params: GenerationParams, file: &Path) -> Result<Song> {
         seed: params.seeds.first().copied().unwrap_or_default(),
         plan: saved.plan,
         audio_codes: saved.audio_codes,
+        made_from: saved.made_from,
         provenance: Provenance {
             app_version: saved.app_version,
             model: saved.model,

@@ -280,6 +280,9 @@ fn engine(error: EngineError) -> UserError {
                 "Try another audio format.",
             )
         },
+        EngineError::Sound { what, fault } => {
+            UserError::new("invalid_audio", format!("{what}: {fault}."), fault.hint())
+        }
         EngineError::Invalid { field, reason } => UserError::invalid(
             field,
             format!("{field}: {reason}."),

@@ -4,7 +4,7 @@
 //! [`studio::Studio`] is the only way in: a cheap handle with one method a use case. Behind it:
 //! `worker` (the device thread, which sees the engine through [`backend::Backend`]) takes work from
 //! `queue`; `service` tells what is loaded; `jobs`, `events` and [`library`] keep what happened, in
-//! one SQLite file (`store`) and in the files that `song_file` writes. [`error`] is the one place
+//! one SQLite file (`store`) and in the files that `song_file` writes; [`uploads`] keeps what is sent in. [`error`] is the one place
 //! where causes become sentences.
 
 mod adopt;
@@ -16,14 +16,17 @@ pub mod library;
 mod pace;
 mod paths;
 mod queue;
+mod recordings;
 mod seeds;
 mod service;
 mod song_file;
 mod store;
 pub mod studio;
+pub mod uploads;
 mod worker;
 
 pub use error::Error;
 pub use events::Subscription;
 pub use library::SongFilter;
 pub use studio::{Studio, StudioOptions};
+pub use uploads::Incoming;

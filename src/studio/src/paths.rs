@@ -29,6 +29,15 @@ impl Paths {
         self.output_dir.join("library.lock")
     }
 
+    /// Where recordings lie that were sent in.
+    pub(crate) fn uploads_dir(&self) -> PathBuf {
+        self.output_dir.join("uploads")
+    }
+
+    pub(crate) fn upload(&self, file_name: &str) -> PathBuf {
+        self.uploads_dir().join(file_name)
+    }
+
     pub(crate) fn song(&self, file_name: &str) -> PathBuf {
         self.output_dir.join(file_name)
     }

@@ -7,13 +7,13 @@ use acestep_domain::{
     capabilities::{Capabilities, LmEntry},
     defaults::defaults,
     event::{Progress, Stage},
-    generation::clamp::{Bounds, Clamped, clamp, clamp_words},
+    generation::clamp::{Bounds, Clamped, clamp_with_source, clamp_words},
     job::JobKind,
     service::{
         Installed, LoadedLm, LoadedModel, Resolved, ServiceConfig, ServiceState, ServiceStatus,
         resolve,
     },
-    task::{Family, TaskType},
+    task::Family,
     tier::{Limits, LmSize},
 };
 
@@ -377,16 +377,19 @@ impl Service {
     }
 
     /// Brings `params` inside what the loaded models and this version can do for a job of `kind`.
-    pub(crate) fn settle(&self, kind: JobKind, params: GenerationParams) -> Result<Clamped> {
-        let model = self.model()?;
+    /// `source_secs` is the length of the source, where the task works on one.
+    pub(crate) fn settle(
+        &self,
+        kind: JobKind,
+        params: GenerationParams,
+        source_secs: Option<f64>,
+    ) -> Result<Clamped> {
+        self.model()?;
         if kind == JobKind::Generate {
-            if !model.tasks.contains(&params.task_type) {
-                return Err(unsupported_task(params.task_type, &model));
-            }
-            if !params.audio_codes.trim().is_empty() {
+            if params.follows_codes() && !params.audio_codes.trim().is_empty() {
                 self.require_audio_codes("audio_codes")?;
             }
-            return Ok(clamp(params, self.bounds())?);
+            return Ok(clamp_with_source(params, self.bounds(), source_secs)?);
         }
         Ok(clamp_words(params, self.bounds())?)
     }
@@ -398,15 +401,6 @@ fn without_audio_codes(field: &'static str, model: &LoadedModel) -> Error {
         what: format!("Working with audio codes on {}", model.name),
         possible: "Load a released model (acestep-v15-…); this one was made without them."
             .to_owned(),
-    }
-}
-
-fn unsupported_task(asked: TaskType, model: &LoadedModel) -> Error {
-    let possible: Vec<&str> = model.tasks.iter().map(|task| task.as_str()).collect();
-    Error::Unsupported {
-        field: "task_type",
-        what: format!("The task {}", asked.as_str()),
-        possible: format!("Possible with {}: {}.", model.name, possible.join(", ")),
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) fn saved_params(song: &Song) -> Result<Value> {
         "lm_model": song.provenance.lm,
         "plan": song.plan,
         "audio_codes": song.audio_codes,
+        "made_from": song.made_from,
         "lora": null,
         "quantization": song.provenance.quantization,
         "device": song.provenance.device,

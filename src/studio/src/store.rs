@@ -16,6 +16,7 @@ fn migrations() -> Migrations<'static> {
     Migrations::new(vec![
         M::up(include_str!("migrations/001_library.sql")),
         M::up(include_str!("migrations/002_writing.sql")),
+        M::up(include_str!("migrations/003_uploads.sql")),
     ])
 }
 

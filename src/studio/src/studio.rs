@@ -3,6 +3,7 @@
 
 mod jobs;
 mod songs;
+mod uploads;
 
 pub(crate) use jobs::Asked;
 
@@ -39,6 +40,7 @@ use crate::{
     service::{Fixed, Service},
     song_file,
     store::Store,
+    uploads::Uploads,
     worker,
 };
 
@@ -85,6 +87,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     pub(crate) events: Events,
     pub(crate) library: Library,
+    pub(crate) uploads: Arc<Uploads>,
     pub(crate) queue: Queue,
     pub(crate) service: Service,
     revision: Arc<watch::Sender<u64>>,
@@ -223,6 +226,7 @@ impl Studio {
         let found = scan(&options.checkpoints_dir);
         let shared = Arc::new(Shared {
             library: Library::new(Arc::clone(&store), paths.clone()),
+            uploads: Arc::new(Uploads::open(Arc::clone(&store), paths.clone())?),
             version: options.version.clone(),
             queue: Queue::new(options.queue_limit),
             service: Service::new(

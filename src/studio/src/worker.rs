@@ -113,7 +113,7 @@ fn start(shared: &Shared, ticket: &Ticket) -> Result<Job> {
     let id = ticket.job_id.as_str();
     let mut job = shared.store.read(|db| jobs::find(db, id))?;
     let model = shared.service.model()?;
-    let settled = shared.service.settle(job.kind, job.params.clone());
+    let settled = shared.settle(job.kind, job.params.clone());
     let mut news: Vec<Note> = Vec::new();
     if let Ok(clamped) = &settled {
         news.extend(

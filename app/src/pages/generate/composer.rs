@@ -3,7 +3,15 @@
 use leptos::{form::ActionForm, prelude::*};
 
 use super::{
-    FORM, filled::FilledNote, folds::Folds, numbers::Numbers, plan::PlanBox, simple::Simple, text,
+    FORM,
+    filled::FilledNote,
+    folds::Folds,
+    numbers::Numbers,
+    plan::PlanBox,
+    simple::Simple,
+    source::SourceParts,
+    tasks::{Instruction, TaskRow},
+    text,
 };
 use crate::{
     api::jobs::Submit,
@@ -13,6 +21,7 @@ use crate::{
         StudioStore,
         fields::{CUSTOM, LM_SWITCHES, SHOWN_SWITCHES, SIMPLE, SWITCHES},
         form::Form,
+        task::has_part,
     },
     word,
 };
@@ -27,11 +36,13 @@ pub fn Composer(
     let store = StudioStore::expect();
     let explain = RwSignal::new(false);
     // A control that is off is not sent, and must not be read as switched off.
+    let form = Form::expect();
     let shown = move || {
-        let with_lm = store.has_lm();
+        let (with_lm, task) = (store.has_lm(), form.task());
         SWITCHES
             .into_iter()
             .filter(|key| with_lm || !LM_SWITCHES.contains(key))
+            .filter(|key| has_part(key, task, &serde_json::Value::Null))
             .collect::<Vec<_>>()
             .join(",")
     };
@@ -46,19 +57,7 @@ pub fn Composer(
             <button type="submit" hidden></button>
             <input type="hidden" name=SHOWN_SWITCHES value=shown />
             <div class="composer__head">
-                <fieldset class="segmented segmented--plain">
-                    <legend class="visually-hidden">{t!(i18n, params.task_type.label)}</legend>
-                    <label class="segmented__option">
-                        <input
-                            class="segmented__input"
-                            type="radio"
-                            name="task_type"
-                            value="text2music"
-                            checked
-                        />
-                        <span class="segmented__text">{t!(i18n, generate.new_song)}</span>
-                    </label>
-                </fieldset>
+                <TaskRow />
                 <div class="composer__tools">
                     <button
                         type="button"
@@ -69,7 +68,9 @@ pub fn Composer(
                         <Icon name="help" />
                         {t!(i18n, generate.explain)}
                     </button>
-                    <Mode />
+                    <div class="composer__mode">
+                        <Mode />
+                    </div>
                 </div>
             </div>
             <div
@@ -77,6 +78,8 @@ pub fn Composer(
                 data-explain=move || if explain.get() { "on" } else { "off" }
             >
                 <FilledNote />
+                <Instruction />
+                <SourceParts />
                 <div class="composer__simple">
                     <Simple />
                 </div>

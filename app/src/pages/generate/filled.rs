@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use crate::{
     components::icon::Icon,
     i18n::{t, t_string, use_i18n},
-    state::{fill::FilledBy, form::Form},
+    state::{fill::FilledBy, form::Form, song_action::SongAction},
 };
 
 /// The note; it stays until it is closed, undone or followed by the next.
@@ -23,6 +23,11 @@ pub fn FilledNote() -> impl IntoView {
         FilledBy::Understand => t_string!(i18n, lm.filled.understand),
         FilledBy::Codes => t_string!(i18n, lm.filled.codes),
         FilledBy::Song => t_string!(i18n, lm.filled.song),
+        FilledBy::Action(SongAction::Remix) => t_string!(i18n, tasks.filled.remix),
+        FilledBy::Action(SongAction::Repaint) => t_string!(i18n, tasks.filled.repaint),
+        FilledBy::Action(SongAction::Extend) => t_string!(i18n, tasks.filled.extend),
+        FilledBy::Action(SongAction::Extract) => t_string!(i18n, tasks.filled.extract),
+        FilledBy::Action(SongAction::Reference) => t_string!(i18n, tasks.filled.reference),
     };
     view! {
         <div class="composer__filled" role="status">

@@ -1,12 +1,14 @@
 //! The folds: everything that has a good value already.
 
 use acestep_domain::{
-    generation::{AudioFormat, InferMethod},
+    generation::{AudioFormat, GenerationParams, InferMethod},
     metadata::{KeyScale, TimeSignature},
 };
 use leptos::prelude::*;
 
-use super::{language_model::LanguageModelFold, numbers::notes_for, sampler::Sampler};
+use super::{
+    audio_in::AudioInFold, language_model::LanguageModelFold, numbers::notes_for, sampler::Sampler,
+};
 use crate::{
     components::{
         field::Field,
@@ -20,13 +22,25 @@ use crate::{
     word,
 };
 
-/// Music, Language model, Sampler, Output.
+/// Music, Audio in, Language model, Sampler, Output.
 #[component]
 pub fn Folds() -> impl IntoView {
+    let form = Form::expect();
+    // A cover or a repaint leaves nothing to it.
+    let with_lm = Memo::new(move |_| {
+        GenerationParams {
+            task_type: form.task(),
+            ..GenerationParams::default()
+        }
+        .task_uses_lm()
+    });
     view! {
         <div class="folds">
             <Music />
-            <LanguageModelFold />
+            <AudioInFold />
+            <Show when=move || with_lm.get()>
+                <LanguageModelFold />
+            </Show>
             <SamplerFold />
             <Output />
         </div>

@@ -1,21 +1,12 @@
-//! The fold Language model: what it is asked for, how freely it writes, codes that are given.
+//! The fold Language model: what it is asked for, and how freely it writes.
 
-use acestep_domain::{audio_codes, generation::clamp::minutes};
+use acestep_domain::task::TaskType;
 use leptos::prelude::*;
 
-use super::{
-    lm_needed::LmNeeded,
-    numbers::{error_for, notes_for},
-    sampler::Number,
-};
+use super::{audio_in::given_codes, lm_needed::LmNeeded, numbers::notes_for, sampler::Number};
 use crate::{
     components::{
-        field::Field,
-        fold::Fold,
-        icon::Icon,
-        note::{Invalid, Notes},
-        switch::Switch,
-        text_area::TextArea,
+        field::Field, fold::Fold, icon::Icon, note::Notes, switch::Switch, text_area::TextArea,
     },
     i18n::{t, t_string, use_i18n},
     state::{StudioStore, form::Form},
@@ -33,15 +24,12 @@ pub fn LanguageModelFold() -> impl IntoView {
     let writes = Memo::new(move |_| store.loaded_lm().is_some_and(|lm| lm.has_codes));
     let (thinking, fills) = (form.switch("thinking"), form.switch("use_cot_metas"));
     let now = Signal::derive(move || {
-        let mut parts = Vec::new();
-        if let Some(count) = codes.get().filter(|count| *count > 0) {
-            parts.push(t_string!(i18n, lm.now.codes, n = count));
-        }
         if !store.has_lm() {
-            parts.push(t_string!(i18n, lm.now.off).to_owned());
-            return parts.join(", ");
+            return t_string!(i18n, lm.now.off).to_owned();
         }
-        if thinking.get() && writes.get() && parts.is_empty() {
+        let mut parts = Vec::new();
+        let given = codes.get().is_some_and(|count| count > 0);
+        if thinking.get() && writes.get() && !given && form.task() == TaskType::Text2music {
             parts.push(t_string!(i18n, lm.now.thinks).to_owned());
         }
         if fills.get() {
@@ -60,12 +48,6 @@ pub fn LanguageModelFold() -> impl IntoView {
                 <Loaded />
             </div>
             <Asked />
-            <Codes codes />
-            <Number
-                key="audio_cover_strength"
-                label=word!(i18n, lm.codes_strength)
-                help=word!(i18n, lm.codes_strength_help)
-            />
         </Fold>
     }
     .into_any()
@@ -108,11 +90,14 @@ fn Asked() -> impl IntoView {
             aria-describedby="lm-why"
         >
             <legend class="visually-hidden">{t!(i18n, lm.asked)}</legend>
-            <Asks
-                key="thinking"
-                label=word!(i18n, params.thinking.label)
-                help=word!(i18n, params.thinking.help)
-            />
+            // Written codes would stand in the place of a source.
+            <Show when=move || form.task() == TaskType::Text2music>
+                <Asks
+                    key="thinking"
+                    label=word!(i18n, params.thinking.label)
+                    help=word!(i18n, params.thinking.help)
+                />
+            </Show>
             <Asks
                 key="use_cot_metas"
                 label=word!(i18n, params.use_cot_metas.label)
@@ -188,67 +173,6 @@ fn Asks(
             <Switch id=key value=Form::expect().switch(key) label with_state=true />
             <Notes notes=notes_for(key) />
             <p class="field__help">{move || help.get()}</p>
-        </div>
-    }
-    .into_any()
-}
-
-/// How many codes are given; `None` when the text is none of them.
-fn given_codes(form: Form) -> Memo<Option<usize>> {
-    let text = form.text("audio_codes");
-    Memo::new(move |_| text.with(|text| audio_codes::parse(text).ok().map(|codes| codes.len())))
-}
-
-/// Codes as text, with their number and the length they stand for.
-#[component]
-fn Codes(codes: Memo<Option<usize>>) -> impl IntoView {
-    let i18n = use_i18n();
-    let value = Form::expect().text("audio_codes");
-    let store = StudioStore::expect();
-    let error = error_for("audio_codes");
-    let useless = Memo::new(move |_| store.is_ready() && !store.takes_codes());
-    let count = move || {
-        codes.get().filter(|count| *count > 0).map(|count| {
-            let time = minutes(audio_codes::secs(count));
-            t_string!(i18n, lm.codes_count, n = count, time = time)
-        })
-    };
-    view! {
-        <div class="field fold__wide">
-            <div class="section__head">
-                <label class="field__label" for="audio_codes">
-                    {t!(i18n, params.audio_codes.label)}
-                    <span class="field__aside">{count}</span>
-                </label>
-                <div class="section__tools needs-script">
-                    <button
-                        type="button"
-                        class="button button--quiet button--small"
-                        disabled=move || value.with(String::is_empty)
-                        on:click=move |_| value.set(String::new())
-                    >
-                        <Icon name="x" />
-                        {t!(i18n, lm.codes_clear)}
-                    </button>
-                </div>
-            </div>
-            <TextArea
-                id="audio_codes"
-                value
-                rows=2
-                dir="ltr"
-                placeholder=word!(i18n, lm.codes_none)
-                error
-            />
-            <Show when=move || useless.get()>
-                <p class="field__reason">
-                    <Icon name="lock" />
-                    <span>{t!(i18n, lm.listen_off.main)}</span>
-                </p>
-            </Show>
-            <Invalid id="audio_codes" error />
-            <Notes notes=notes_for("audio_codes") />
-            <p class="field__help">{t!(i18n, params.audio_codes.help)}</p>
         </div>
     }
     .into_any()

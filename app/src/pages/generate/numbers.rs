@@ -17,7 +17,7 @@ use crate::{
         slider::{Beyond, Range, Slider},
     },
     i18n::{t, t_string, use_i18n},
-    state::{StudioStore, fields::seconds, form::Form},
+    state::{StudioStore, fields::seconds, form::Form, recordings::Recordings},
     word,
 };
 
@@ -54,6 +54,8 @@ pub fn error_for(key: &'static str) -> Signal<Option<UserError>> {
 #[component]
 pub fn Numbers() -> impl IntoView {
     let i18n = use_i18n();
+    let form = Form::expect();
+    let on_source = Memo::new(move |_| form.task().needs().source);
     let notes = KEYS.map(notes_for);
     let errors = KEYS.map(error_for);
     let quiet = move || {
@@ -63,7 +65,9 @@ pub fn Numbers() -> impl IntoView {
     view! {
         <section class="section" id="s-numbers" aria-label=move || t_string!(i18n, generate.numbers)>
             <div class="readouts">
-                <Length />
+                <Show when=move || !on_source.get() fallback=|| view! { <SourceLength /> }>
+                    <Length />
+                </Show>
                 <Takes />
                 <Tempo />
                 <Seed />
@@ -158,6 +162,55 @@ fn Length() -> impl IntoView {
                 beyond=Signal::derive(beyond)
             />
         </Readout>
+    }
+    .into_any()
+}
+
+/// The length that the source decides, to be read only.
+#[component]
+fn SourceLength() -> impl IntoView {
+    let i18n = use_i18n();
+    let form = Form::expect();
+    let recordings = Recordings::expect();
+    let params = Memo::new(move |_| form.checked.with(|checked| checked.params.clone()));
+    let source = Memo::new(move |_| {
+        form.text("src_audio")
+            .with(|id| recordings.find(id))
+            .filter(|_| params.with(acestep_domain::GenerationParams::works_on_source))
+    });
+    let secs = move || {
+        params.with(|params| params.duration_secs).filter(|_| {
+            source.with(Option::is_some)
+                || !params.with(acestep_domain::GenerationParams::works_on_source)
+        })
+    };
+    let foot = move || {
+        let Some(source) = source.get() else {
+            return if secs().is_some() {
+                t_string!(i18n, tasks.length.codes).to_owned()
+            } else {
+                t_string!(i18n, tasks.length.open).to_owned()
+            };
+        };
+        let part = params.with(|params| params.region(source.duration_secs).ok().flatten());
+        match part {
+            Some(part) => {
+                let time = minutes(part.end_secs - part.start_secs);
+                t_string!(i18n, tasks.length.part, time = time)
+            }
+            None => t_string!(i18n, tasks.length.source).to_owned(),
+        }
+    };
+    view! {
+        <div class="readout readout--wide">
+            <div class="readout__head">
+                <span class="readout__label">{t!(i18n, params.duration.label)}</span>
+            </div>
+            <output class="readout__value" id="source-length" dir="ltr">
+                {move || secs().map_or_else(|| "–:––".to_owned(), minutes)}
+            </output>
+            <p class="readout__foot">{foot}</p>
+        </div>
     }
     .into_any()
 }

@@ -3,16 +3,19 @@
 
 mod estimate;
 mod lm;
+mod task;
 
 use acestep_domain::{
     generation::{GenerationParams, clamp::minutes},
     service::ServiceState,
+    task::TaskType,
 };
 use leptos::prelude::*;
 
 use self::{
     estimate::{estimate, time_parts},
     lm::{length, lm_text, words_open},
+    task::TaskLine,
 };
 use super::{
     numbers::{KEYS as NUMBERS, notes_for},
@@ -24,7 +27,7 @@ use crate::{
     routes,
     state::{
         StudioStore,
-        fields::{SWITCHES, TEXTS},
+        fields::{RADIOS, SWITCHES, TEXTS, TRACKS_KEY},
         form::Form,
         lm::Lm,
         request::{WISH, Wish},
@@ -62,9 +65,7 @@ pub fn PlanBox(
                         disabled=move || !ready.get() || broken.get() || pending.get()
                     >
                         {move || {
-                            t_string!(
-                                i18n, generate.generate_takes, takes = words::takes(i18n, params.get().batch_size)
-                            )
+                            go(i18n, form.task(), words::takes(i18n, params.get().batch_size))
                         }}
                     </button>
                 </div>
@@ -93,6 +94,18 @@ pub fn PlanBox(
     .into_any()
 }
 
+/// What the button does.
+fn go(i18n: words::Words, task: TaskType, takes: String) -> String {
+    match task {
+        TaskType::Text2music => t_string!(i18n, generate.generate_takes, takes = takes),
+        TaskType::Cover => t_string!(i18n, tasks.go.cover, takes = takes),
+        TaskType::Repaint => t_string!(i18n, tasks.go.repaint, takes = takes),
+        TaskType::Lego => t_string!(i18n, tasks.go.lego, takes = takes),
+        TaskType::Extract => t_string!(i18n, tasks.go.extract, takes = takes),
+        TaskType::Complete => t_string!(i18n, tasks.go.complete, takes = takes),
+    }
+}
+
 #[component]
 fn PlanRows(params: Memo<GenerationParams>) -> impl IntoView {
     let i18n = use_i18n();
@@ -114,12 +127,18 @@ fn PlanRows(params: Memo<GenerationParams>) -> impl IntoView {
                         format = format
                     )
                 }
+                None if params.task_type.needs().source => {
+                    t_string!(i18n, tasks.makes_source, takes = takes, format = format)
+                }
                 None => t_string!(i18n, lm.makes_open, takes = takes, format = format),
             }
         })
     };
     // What the language model fills is not open any more.
     let left = move || {
+        if params.with(|params| params.task_type.needs().source) {
+            return None;
+        }
         let filled = with_lm.get() && (form.is_simple() || params.with(GenerationParams::lm_plans));
         if filled {
             return None;
@@ -147,6 +166,7 @@ fn PlanRows(params: Memo<GenerationParams>) -> impl IntoView {
         })
     });
     view! {
+        <TaskLine params />
         <div class="plan__row">
             <dt>{t!(i18n, generate.makes_label)}</dt>
             <dd>
@@ -207,6 +227,21 @@ fn When(ready: Memo<bool>, broken: Memo<bool>) -> impl IntoView {
         form.checked
             .with(|checked| NUMBERS.iter().any(|key| checked.error_for(key).is_some()))
     });
+    let missing = Memo::new(move |_| {
+        form.checked.with(|checked| {
+            let is_wrong = |key: &str| checked.error_for(key).is_some();
+            let no_source = form.text("src_audio").with(String::is_empty);
+            if is_wrong("task_type") {
+                Some(t_string!(i18n, tasks.first.other_task))
+            } else if no_source && is_wrong("src_audio") {
+                Some(t_string!(i18n, tasks.first.source))
+            } else if is_wrong("track_name") || is_wrong(TRACKS_KEY) {
+                Some(t_string!(i18n, tasks.first.track))
+            } else {
+                None
+            }
+        })
+    });
     let ahead = Memo::new(move |_| store.queue().len() + usize::from(store.running().is_some()));
     move || {
         if !ready.get() && loading.get() {
@@ -228,6 +263,9 @@ fn When(ready: Memo<bool>, broken: Memo<bool>) -> impl IntoView {
             };
             return text.to_string().into_any();
         }
+        if let Some(text) = missing.get() {
+            return text.to_owned().into_any();
+        }
         if broken.get() {
             let text = if simple.get() && !seen_broken.get() {
                 t_string!(i18n, lm.fix_custom)
@@ -245,7 +283,9 @@ fn When(ready: Memo<bool>, broken: Memo<bool>) -> impl IntoView {
 
 /// A control of the form says what is wrong with `field`.
 fn has_control(field: &str) -> bool {
-    TEXTS.contains(&field) || SWITCHES.contains(&field)
+    // The row of tasks has no room for a sentence.
+    let radio = RADIOS.contains(&field) && field != "task_type";
+    TEXTS.contains(&field) || SWITCHES.contains(&field) || radio
 }
 
 /// What the studio said to the last submission, when no control is to blame.
@@ -253,6 +293,8 @@ fn has_control(field: &str) -> bool {
 fn Refusal() -> impl IntoView {
     let form = Form::expect();
     let general = notes_for("task_type");
+    let unsupported =
+        Memo::new(move |_| form.checked.with(|checked| checked.error_for("task_type")));
     let refusal = move || {
         form.refusal
             .get()
@@ -262,6 +304,7 @@ fn Refusal() -> impl IntoView {
                     .as_deref()
                     .is_none_or(|field| !has_control(field))
             })
+            .or_else(|| unsupported.get())
             .map(|error| error.to_string())
             .or_else(|| general.with(|notes| notes.first().map(|note| note.message.clone())))
     };

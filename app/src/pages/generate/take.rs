@@ -1,7 +1,9 @@
 //! One song: player, figures, what can be done with it.
 
 pub mod actions;
+pub mod begin;
 pub mod listen;
+pub mod recreate;
 
 use acestep_domain::{
     audio_codes,
@@ -10,7 +12,10 @@ use acestep_domain::{
 };
 use leptos::prelude::*;
 
-use self::actions::{Favourite, More, RestoreButton, file_name};
+use self::{
+    actions::{Favourite, More, file_name},
+    begin::BeginItems,
+};
 use super::words;
 use crate::{
     components::{
@@ -21,7 +26,7 @@ use crate::{
     },
     i18n::{t, t_string, use_i18n},
     player::{Player, audio_url},
-    state::StudioStore,
+    state::{StudioStore, song_action::SongAction},
 };
 
 /// Play or Pause of one song.
@@ -131,7 +136,15 @@ pub fn Take(
                 <Report song=song.clone() />
                 <Notes notes=song.notes.clone() />
                 <div class="take__actions" role="group" aria-label=move || t_string!(i18n, generate.use_take)>
-                    <RestoreButton song=song.clone() class="button button--small" />
+                    <BeginItems
+                        song=song.clone()
+                        actions=[
+                            SongAction::Remix,
+                            SongAction::Repaint,
+                            SongAction::Extend,
+                            SongAction::Reference,
+                        ]
+                    />
                     <a class="button button--small" href=url.clone() download=file_name(&song)>
                         <Icon name="download" />
                         {t!(i18n, generate.download)}

@@ -13,7 +13,9 @@ use crate::{
     },
     components::{dialog::Dialog, icon::Icon, menu::Menu},
     i18n::{t, t_string, use_i18n},
+    pages::generate::take::{begin::BeginItems, recreate::RecreateItem},
     player::audio_url,
+    state::song_action::SongAction,
 };
 
 const DELETE_DIALOG: &str = "delete-song";
@@ -40,6 +42,7 @@ pub fn SongTools(place: Memo<Place>, song: Song) -> impl IntoView {
             <Rename update song=song.clone() />
             <Favourite update song=song.clone() />
             <Downloads song=song.clone() />
+            <UseMenu song=song.clone() />
             <ListenMenu song=song.clone() />
             <button
                 type="button"
@@ -103,6 +106,24 @@ fn Favourite(update: ServerAction<UpdateSong>, song: Song) -> impl IntoView {
             </button>
         </ActionForm>
     }
+}
+
+/// What can be begun with the song on the Generate page.
+#[component]
+fn UseMenu(song: Song) -> impl IntoView {
+    let i18n = use_i18n();
+    view! {
+        <Menu
+            label=Signal::derive(move || t_string!(i18n, generate.use_take).to_owned())
+            icon="remix"
+            button_class="button button--small"
+        >
+            <BeginItems song=song.clone() actions=SongAction::ALL in_menu=true />
+            <div class="menu__rule"></div>
+            <RecreateItem song />
+        </Menu>
+    }
+    .into_any()
 }
 
 /// The file, and its parameters as JSON.

@@ -2,7 +2,7 @@
 
 use acestep_domain::{
     generation::clamp::is_instrumental,
-    library::{Report, Song},
+    library::{MadeFrom, Report, Song},
     task::TaskType,
 };
 use leptos::prelude::*;
@@ -52,6 +52,7 @@ pub fn SongView(place: Memo<Place>, song: Song) -> impl IntoView {
                         {task_name} " · " {t!(i18n, library.take, number = number)} " · "
                         <bdi dir="ltr">{made}</bdi> " · " <bdi dir="ltr">{model}</bdi>
                     </p>
+                    <MadeFromLine made_from=song.made_from.clone() />
                 </div>
                 <SongTools place song=song.clone() />
             </header>
@@ -64,6 +65,44 @@ pub fn SongView(place: Memo<Place>, song: Song) -> impl IntoView {
         </article>
     }
     .into_any()
+}
+
+/// The recordings it was made from, as they were called then.
+#[component]
+fn MadeFromLine(made_from: Vec<MadeFrom>) -> impl IntoView {
+    let i18n = use_i18n();
+    let names = |field: &str| {
+        let names: Vec<String> = made_from
+            .iter()
+            .filter(|own| own.field == field)
+            .map(|own| own.name.clone())
+            .collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let (source, references) = (names("src_audio"), names("reference_audio"));
+    (source.is_some() || references.is_some()).then(|| {
+        view! {
+            <p class="song__sub">
+                {source
+                    .map(|names| {
+                        view! {
+                            {t!(i18n, params.src_audio.label)}
+                            ": "
+                            <bdi>{names}</bdi>
+                            " "
+                        }
+                    })}
+                {references
+                    .map(|names| {
+                        view! {
+                            {t!(i18n, params.reference_audio.label)}
+                            ": "
+                            <bdi>{names}</bdi>
+                        }
+                    })}
+            </p>
+        }
+    })
 }
 
 /// `2026-01-31 09:12` of an RFC 3339 time, in UTC as it is kept.

@@ -88,22 +88,14 @@ impl Bounds {
 /// A task this family cannot do, something it needs that is missing, or two fields that contradict
 /// each other where no value can be chosen for the user.
 pub fn clamp(params: GenerationParams, bounds: Bounds) -> Result<Clamped, UserError> {
-    clamp_song(params, bounds, None)
+    clamp_with_source(params, bounds, None)
 }
 
-/// [`clamp`] for a request whose source has `source_secs`.
+/// [`clamp`] for a request whose source has `source_secs`, when that is known.
 ///
 /// # Errors
 /// As [`clamp`]; a region that means nothing, or a source over the limit.
 pub fn clamp_with_source(
-    params: GenerationParams,
-    bounds: Bounds,
-    source_secs: f64,
-) -> Result<Clamped, UserError> {
-    clamp_song(params, bounds, Some(source_secs))
-}
-
-fn clamp_song(
     params: GenerationParams,
     bounds: Bounds,
     source_secs: Option<f64>,

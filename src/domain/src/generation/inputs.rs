@@ -214,6 +214,22 @@ pub fn idle(params: &GenerationParams) -> Vec<Note> {
     notes
 }
 
+/// The note for thinking that was asked for in so many words: only a new song has use for written
+/// codes.
+pub fn idle_thinking(params: &GenerationParams) -> Option<Note> {
+    let idle = params.thinking && params.task_type != TaskType::Text2music;
+    idle.then(|| {
+        Note::new(
+            "thinking_ignored",
+            "thinking",
+            format!(
+                "Thinking: not used, the task {} follows its source and no written codes.",
+                params.task_type.as_str()
+            ),
+        )
+    })
+}
+
 /// The source says how long the song is; what else says so gives way.
 ///
 /// # Errors
@@ -351,7 +367,7 @@ mod tests {
     #[test]
     fn the_source_decides_the_length_and_is_never_cut() {
         let open =
-            clamp_with_source(params(TaskType::Cover), bounds(Family::Base), 12.345).unwrap();
+            clamp_with_source(params(TaskType::Cover), bounds(Family::Base), Some(12.345)).unwrap();
         assert_eq!(open.params.duration_secs, Some(12.345));
         assert!(
             !open
@@ -360,7 +376,7 @@ mod tests {
                 .any(|note| note.code.starts_with("duration"))
         );
         // Settled a second time, as when the job's turn comes.
-        let again = clamp_with_source(open.params, bounds(Family::Base), 12.345).unwrap();
+        let again = clamp_with_source(open.params, bounds(Family::Base), Some(12.345)).unwrap();
         assert!(
             !again
                 .notes
@@ -372,7 +388,7 @@ mod tests {
             duration_secs: Some(30.0),
             ..params(TaskType::Extract)
         };
-        let told = clamp_with_source(asked, bounds(Family::Base), 12.0).unwrap();
+        let told = clamp_with_source(asked, bounds(Family::Base), Some(12.0)).unwrap();
         assert_eq!(told.params.duration_secs, Some(12.0));
         assert!(
             told.notes
@@ -380,14 +396,14 @@ mod tests {
                 .any(|note| note.code == "duration_by_source")
         );
 
-        let long = clamp_with_source(params(TaskType::Cover), bounds(Family::Base), 361.0);
+        let long = clamp_with_source(params(TaskType::Cover), bounds(Family::Base), Some(361.0));
         assert_eq!(long.unwrap_err().field.as_deref(), Some("src_audio"));
         let extended = GenerationParams {
             repainting_start: 350.0,
             repainting_end: Some(365.0),
             ..params(TaskType::Repaint)
         };
-        let refused = clamp_with_source(extended, bounds(Family::Base), 355.0).unwrap_err();
+        let refused = clamp_with_source(extended, bounds(Family::Base), Some(355.0)).unwrap_err();
         assert_eq!(refused.field.as_deref(), Some("repainting_end"));
     }
 

@@ -188,7 +188,10 @@ fn mp3(audio: &Audio) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::{decode, tests::tones};
+    use crate::audio::{
+        decode::{self, Limit},
+        tests::tones,
+    };
 
     /// Root mean square of the difference.
     fn difference(a: &Audio, b: &Audio) -> f64 {
@@ -209,7 +212,7 @@ mod tests {
                 (AudioFormat::Mp3, 0.03),
             ] {
                 let bytes = encode(&audio, format).unwrap();
-                let back = decode::from_bytes(bytes).unwrap();
+                let back = decode::from_bytes(bytes, Limit::none()).unwrap().audio;
                 assert_eq!(back.sample_rate_hz, rate, "{format:?}");
                 assert_eq!(back.channels.len(), 2, "{format:?}");
                 assert_eq!(back.frames(), frames, "{format:?} {rate}");
@@ -224,7 +227,9 @@ mod tests {
     fn mono_stays_mono() {
         let audio = tones(48_000, 9_600).with_channels(1);
         for format in AudioFormat::ALL {
-            let back = decode::from_bytes(encode(&audio, format).unwrap()).unwrap();
+            let back = decode::from_bytes(encode(&audio, format).unwrap(), Limit::none())
+                .unwrap()
+                .audio;
             assert_eq!(
                 (back.channels.len(), back.frames()),
                 (1, 9_600),
@@ -240,7 +245,9 @@ mod tests {
             sample_rate_hz: 48_000,
         };
         for format in [AudioFormat::Wav, AudioFormat::Wav24, AudioFormat::Flac] {
-            let back = decode::from_bytes(encode(&audio, format).unwrap()).unwrap();
+            let back = decode::from_bytes(encode(&audio, format).unwrap(), Limit::none())
+                .unwrap()
+                .audio;
             for (was, is) in audio.channels[0].iter().zip(&back.channels[0]) {
                 assert!(
                     (was.clamp(-1.0, 1.0) - is).abs() < 1e-4,
@@ -254,7 +261,7 @@ mod tests {
     fn a_rate_mp3_does_not_know_is_resampled_and_said() {
         let audio = tones(20_000, 40_000);
         let bytes = encode(&audio, AudioFormat::Mp3).unwrap();
-        let back = decode::from_bytes(bytes).unwrap();
+        let back = decode::from_bytes(bytes, Limit::none()).unwrap().audio;
         assert_eq!(back.sample_rate_hz, 22_050);
         assert!((back.duration_secs() - 2.0).abs() < 1e-3);
         assert!(

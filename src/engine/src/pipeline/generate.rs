@@ -194,7 +194,12 @@ pub(crate) fn generate(
         clipped: 0,
     };
     if let Some((kept, source)) = first.kept.as_ref().zip(kept_source) {
-        let wave = decoding.wave(&decoding.tensor(source)?, 0, &Quiet(observer))?;
+        // Without what a short source was filled up with: it would be heard at its end.
+        let source = decoding
+            .tensor(source)?
+            .narrow(0, 0, lengths.kept_frames)
+            .map_err(Error::in_stage(Stage::Decode))?;
+        let wave = decoding.wave(&source, 0, &Quiet(observer))?;
         decoding.kept = Some((kept, wave.channels));
     }
     for (item, latents) in latents.into_iter().enumerate() {

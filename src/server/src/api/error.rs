@@ -33,7 +33,10 @@ impl ApiError {
 /// The status of a code; an unknown code is a defect of the server.
 fn status_of(code: &str) -> StatusCode {
     match code {
-        "invalid_json" | "invalid_value" | "unsupported" | "checkpoint" => StatusCode::BAD_REQUEST,
+        "invalid_json" | "invalid_value" | "invalid_audio" | "unsupported" | "checkpoint" => {
+            StatusCode::BAD_REQUEST
+        }
+        "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         "not_found" => StatusCode::NOT_FOUND,
         "conflict" | "cancelled" | "lm_over_tier" => StatusCode::CONFLICT,
         "busy" => StatusCode::TOO_MANY_REQUESTS,
@@ -171,6 +174,8 @@ mod tests {
         for (code, status) in [
             ("invalid_json", 400),
             ("invalid_value", 400),
+            ("invalid_audio", 400),
+            ("too_large", 413),
             ("unsupported", 400),
             ("checkpoint", 400),
             ("not_found", 404),

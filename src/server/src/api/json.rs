@@ -80,14 +80,12 @@ fn is_json(content_type: &str) -> bool {
 
 /// A body beyond the limit.
 pub fn too_large() -> ApiError {
-    ApiError::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        UserError::new(
-            "too_large",
-            format!("The body is larger than {} MB.", MAX_BODY_BYTES >> 20),
-            "Send the parameters alone; sound is not sent in a body.",
-        ),
+    UserError::new(
+        "too_large",
+        format!("The body is larger than {} MB.", MAX_BODY_BYTES >> 20),
+        "Send the parameters alone; sound goes to /api/v1/uploads.",
     )
+    .into()
 }
 
 /// The query, in our own words when it is wrong.

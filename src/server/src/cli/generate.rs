@@ -1,6 +1,7 @@
 //! `acestep generate`: songs from a file of parameters, by the same engine as the studio's.
 
 mod settle;
+mod sources;
 mod write;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
@@ -20,7 +21,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::{
-    settle::{read_noise, settle_format, settle_params, settle_seeds},
+    settle::{read_noise, read_params, settle_format, settle_params, settle_seeds},
+    sources::Recordings,
     write::{Output, Writer, write_kept},
 };
 use super::{
@@ -53,6 +55,16 @@ pub(crate) struct GenerateArgs {
     /// Audio codes that the song follows, five a second: <|audio_code_N|> or numbers
     #[arg(long, value_name = "FILE|-")]
     codes: Option<PathBuf>,
+    /// The recording that the task works on (src_audio): wav, flac, mp3, ogg or m4a
+    #[arg(long = "src_audio", alias = "src-audio", value_name = "FILE")]
+    src_audio: Option<PathBuf>,
+    /// A recording whose sound the song takes on (reference_audio); may be given several times
+    #[arg(
+        long = "reference_audio",
+        alias = "reference-audio",
+        value_name = "FILE"
+    )]
+    reference_audio: Vec<PathBuf>,
     /// Let a language model write audio codes first; loads one unless --lm_model_path names it
     #[arg(
         long,
@@ -137,7 +149,10 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         family: checkpoint.family(),
         unlimited: args.service.unlimited && capabilities.vram.total_gib == 0.0,
     };
-    let mut params = settle_params(&asked, bounds, noise.as_ref(), &mut notes)?;
+    let params = read_params(&asked, bounds, &mut notes)?;
+    let recordings = Recordings::read(&params, &mut notes)?;
+    let given = (noise.as_ref(), recordings.source_secs());
+    let mut params = settle_params(params, &asked, bounds, given, &mut notes)?;
     let seeds = settle_seeds(&params)?;
     params.seeds.clone_from(&seeds);
     notes.extend(idle_thinking(&asked, &resolved));
@@ -170,10 +185,11 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         params: params.clone(),
         seeds: seeds.clone(),
         codes: thought.codes.clone(),
+        source: recordings.source,
+        references: recordings.references,
         noise: noise.as_ref().map(|noise| noise.state.clone()),
         keep_latents: args.output_latents.is_some(),
         raw_level: noise.is_some(),
-        ..Request::default()
     };
     let mut writer = Writer {
         args,
@@ -272,7 +288,8 @@ fn overlay(args: &GenerateArgs, asked: &mut Value, notes: &mut Vec<Note>) -> Res
     let mut put = |key: &str, value: Value| {
         if let Some(object) = asked.as_object_mut() {
             let before = object.insert(key.to_owned(), value.clone());
-            if before.is_some_and(|before| before != value && before != "") {
+            let said = |before: &Value| *before != value && !before.is_null() && before != "";
+            if before.as_ref().is_some_and(said) {
                 notes.push(Note::new(
                     &format!("{key}_by_flag"),
                     key,
@@ -283,6 +300,14 @@ fn overlay(args: &GenerateArgs, asked: &mut Value, notes: &mut Vec<Note>) -> Res
     };
     if let Some(thinking) = args.thinking {
         put("thinking", thinking.into());
+    }
+    if let Some(path) = &args.src_audio {
+        put("src_audio", path.to_string_lossy().into());
+    }
+    if !args.reference_audio.is_empty() {
+        let paths = args.reference_audio.iter();
+        let paths: Vec<String> = paths.map(|path| path.to_string_lossy().into()).collect();
+        put("reference_audio", paths.into());
     }
     if let Some(path) = &args.codes {
         let codes = audio_codes::parse(&read_text(path)?).map_err(Failure::input)?;

@@ -37,6 +37,12 @@ impl Failure {
         Self { error, code: 1 }
     }
 
+    /// The same, about the parameter or flag `field`.
+    pub(crate) fn about(mut self, field: &str) -> Self {
+        self.error.field = Some(field.to_owned());
+        self
+    }
+
     /// `path` could not be read (bad input) or written.
     pub(crate) fn io(path: &Path, what: &str, error: &io::Error) -> Self {
         let user = UserError::new(
@@ -70,7 +76,9 @@ impl From<Error> for Failure {
                     "`acestep inspect DIR` tells what is wrong with a folder of checkpoints.",
                 )
             }),
-            Error::Invalid { .. } => Self::input(acestep_studio::Error::from(error).into()),
+            Error::Invalid { .. } | Error::Sound { .. } => {
+                Self::input(acestep_studio::Error::from(error).into())
+            }
             _ => Self::run(acestep_studio::Error::from(error).into()),
         }
     }

@@ -8,7 +8,7 @@ use acestep_domain::{
     service::{Installed, resolve},
 };
 use acestep_engine::{
-    audio::decode,
+    audio::decode::{self, Limit},
     checkpoint::{Checkpoint, LmCheckpoint},
     engine::{Engine, LanguageModel, LoadOptions, WriteReport, WriteRequest},
     planner::jobs::TextOptions,
@@ -124,7 +124,15 @@ fn understand(args: &UnderstandArgs, environment: &Environment) -> Result<Outcom
             params: &params,
             seed: args.seed,
             max_duration_secs,
-            source: args.song.as_deref().map(decode::from_path).transpose()?,
+            source: args
+                .song
+                .as_deref()
+                .map(|song| decode::from_path(song, Limit::song()))
+                .transpose()?
+                .map(|decoded| {
+                    notes.extend(decoded.notes);
+                    decoded.audio
+                }),
         };
         let checkpoint = Checkpoint::open(&root, &resolved.config_path)?;
         Engine::load(&checkpoint, &options, &bar).and_then(|mut engine| {

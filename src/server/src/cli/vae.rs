@@ -1,9 +1,6 @@
 //! `acestep vae`: the autoencoder alone, sound to latents and back.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use acestep_domain::{
     Note, UserError,
@@ -11,7 +8,10 @@ use acestep_domain::{
     generation::{AudioFormat, clamp::minutes},
 };
 use acestep_engine::{
-    audio::{decode, encode::encode},
+    audio::{
+        decode::{self, Limit},
+        encode::encode,
+    },
     engine::Vae,
     pipeline::vae_tiles::TileOptions,
 };
@@ -140,12 +140,14 @@ fn load(common: &Common, bar: &Bar) -> Result<Vae, Failure> {
 
 fn encode_clip(args: &EncodeArgs) -> Result<Outcome, Failure> {
     check_place(&args.output_latents)?;
-    let audio = decode::from_path(&args.input).map_err(|error| unreadable(&args.input, &error))?;
+    let decode::Decoded { audio, notes } = decode::from_path(&args.input, Limit::none())
+        .map_err(|error| Failure::from(error).about("input"))?;
     let bar = Bar::new();
     let vae = load(&args.common, &bar)?;
     let encoded = vae.encode(&audio, args.common.tiles(), &bar);
     bar.clear();
-    let (latents, notes) = encoded?;
+    let (latents, more) = encoded?;
+    let notes = [notes, more].concat();
     let shape = latents.dims().to_vec();
     write_tensors(&args.output_latents, &[("latents", latents)])?;
     Ok(Outcome {
@@ -156,21 +158,6 @@ fn encode_clip(args: &EncodeArgs) -> Result<Outcome, Failure> {
         channels: vae.config().audio_channels,
         notes,
     })
-}
-
-fn unreadable(path: &Path, error: &acestep_engine::error::Error) -> Failure {
-    let text = error.to_string();
-    let shown = path.display().to_string();
-    let message = if text.contains(&shown) {
-        format!("{text}.")
-    } else {
-        format!("{shown}: {text}.")
-    };
-    Failure::input(UserError::invalid(
-        "input",
-        message,
-        "Give a sound file: wav, flac, mp3, ogg or m4a.",
-    ))
 }
 
 fn decode_latents(args: &DecodeArgs) -> Result<Outcome, Failure> {

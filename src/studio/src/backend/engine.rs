@@ -2,10 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use acestep_domain::{
-    service::{LoadedLm, LoadedModel, Resolved},
-    task::TaskType,
-};
+use acestep_domain::service::{LoadedLm, LoadedModel, Resolved};
 use acestep_engine::{
     checkpoint::{Checkpoint, LmCheckpoint, built_in_lm, list_lms, list_models},
     engine::{
@@ -16,9 +13,6 @@ use acestep_engine::{
 };
 
 use super::{Backend, Found, Loaded, LoadedLanguageModel};
-
-/// What this version can do with every family.
-const TASKS: [TaskType; 1] = [TaskType::Text2music];
 
 /// The engine and where its checkpoints lie.
 pub(crate) struct EngineBackend {
@@ -67,7 +61,7 @@ impl Backend for EngineBackend {
             model: LoadedModel {
                 name: info.name,
                 family: info.family,
-                tasks: TASKS.to_vec(),
+                tasks: info.family.tasks().to_vec(),
                 built_in: info.built_in,
                 sample_rate_hz: info.sample_rate_hz,
                 channels: info.channels,

@@ -3,7 +3,7 @@
 use acestep_domain::{
     GenerationParams, Note, UserError,
     event::EventKind,
-    generation::{clamp::Clamped, read::params_from_json},
+    generation::{clamp::Clamped, inputs::idle_thinking, read::params_from_json},
     job::{Job, JobKind, JobState},
 };
 use serde_json::Value;
@@ -15,13 +15,16 @@ use crate::{
     events::Subscription,
     jobs::{self, NewJob},
     queue::{CancelFlag, Cancelled, Ticket},
+    recordings::SOURCE,
     seeds,
 };
 
 impl Studio {
     /// Reads `request` over the defaults, brings it inside the limits, settles the seeds, stores the job
     /// and queues it. Beside the parameters it may hold `kind` (see [`JobKind`]; songs when absent),
-    /// `song_id` (what is listened to) and `then_generate` (a sample goes on to songs).
+    /// `song_id` (what is listened to; `src_audio` does as well) and `then_generate` (a sample goes on
+    /// to songs). What the parameters of a task on a recording hold is told in
+    /// [`acestep_domain::generation::inputs`].
     ///
     /// # Errors
     /// When nothing is loaded, the queue is full, the kind needs a language model and none is loaded,
@@ -31,28 +34,36 @@ impl Studio {
         shared.service.model()?;
         let Errand {
             kind,
-            source_song_id,
+            mut source_song_id,
             then_generate,
             params,
         } = Errand::read(request)?;
         if kind.needs_lm() {
             shared.service.require_lm(kind)?;
         }
+        let (asked, mut notes) = params_from_json(&params, self.defaults())?.strict()?;
+        let listens = matches!(kind, JobKind::Encode | JobKind::Understand);
+        let mut field = "song_id";
+        if listens && source_song_id.is_none() && asked.src_audio.is_some() {
+            (source_song_id, field) = (asked.src_audio.clone(), SOURCE);
+        }
         if let Some(id) = &source_song_id {
-            if shared.library.present(id)?.song.audio_codes.is_empty() {
-                shared.service.require_audio_codes("song_id")?;
+            if shared.recording(id, field)?.audio_codes.is_empty() {
+                shared.service.require_audio_codes(field)?;
             }
         } else if kind == JobKind::Encode {
             return Err(UserError::invalid(
                 "song_id",
                 "Nothing is named to take audio codes from.",
-                "Give the id of a song of the library as song_id.",
+                "Give the id of a song of the library or of an upload as song_id.",
             )
             .into());
         }
-        let (asked, mut notes) = params_from_json(&params, self.defaults())?.strict()?;
+        if kind == JobKind::Generate && asks_to_think(&params) {
+            notes.extend(idle_thinking(&asked));
+        }
         if kind == JobKind::Generate
-            && asked.thinking
+            && asked.lm_writes_codes()
             && asks_to_think(&params)
             && shared.service.lm().is_none()
         {
@@ -65,7 +76,7 @@ impl Studio {
         let Clamped {
             params,
             notes: clamp_notes,
-        } = shared.service.settle(kind, asked)?;
+        } = shared.settle(kind, asked)?;
         notes.extend(clamp_notes);
         let seeds = seeds::settle(&params.seeds, params.batch_size)?;
         shared.queue_job(Asked {
@@ -100,7 +111,7 @@ impl Studio {
                 });
             }
         }
-        let clamped = shared.service.settle(old.kind, old.params)?;
+        let clamped = shared.settle(old.kind, old.params)?;
         let mut notes = old.notes;
         for note in clamped.notes {
             if !notes.contains(&note) {

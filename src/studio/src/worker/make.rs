@@ -6,7 +6,7 @@ use acestep_domain::{
     Note, audio_codes,
     event::{EventKind, Stage},
     job::Job,
-    library::{Provenance, Report, Song},
+    library::{MadeFrom, Provenance, Report, Song},
     service::Resolved,
 };
 use acestep_engine::{audio::encode, error::Error as EngineError, observer::Observer};
@@ -34,6 +34,7 @@ pub(super) fn songs(
     let asked = Amount::of(&job.params, lm.as_ref());
     let observer = JobObserver::new(shared, &job.id, cancel, (rates, asked));
     observer.check()?;
+    let mut recordings = shared.recordings(&job.params)?;
     let (max_duration_secs, _) = shared.service.bounds().limits();
     let thinking = Thinking {
         params: &job.params,
@@ -58,9 +59,11 @@ pub(super) fn songs(
         noise: None,
         keep_latents: false,
         raw_level: false,
-        ..Request::default()
+        source: recordings.source.take(),
+        references: std::mem::take(&mut recordings.references),
     };
-    let mut notes = thought.notes.clone();
+    let mut notes = [recordings.notes, thought.notes.clone()].concat();
+    let made_from = recordings.made_from;
     // The engine's sink speaks the engine's errors; the studio's own waits here.
     let mut save_error = None;
     let mut sink = |take: Take| -> acestep_engine::error::Result<()> {
@@ -69,7 +72,12 @@ pub(super) fn songs(
         let saving = Instant::now();
         observer.progress(Stage::Save, item, 0, 1);
         let note = encode::note(&take.audio, job.params.audio_format);
-        let saved = save(shared, job, &thought, &take, note.as_ref());
+        let made = Made {
+            take: &take,
+            thought: &thought,
+            made_from: &made_from,
+        };
+        let saved = save(shared, job, made, note.as_ref());
         notes.extend(note.filter(|_| item == 0));
         measured.save_secs += saving.elapsed().as_secs_f64();
         match saved {
@@ -98,14 +106,21 @@ pub(super) fn songs(
     Ok(notes)
 }
 
+/// A take, and what it came from.
+#[derive(Clone, Copy)]
+struct Made<'a> {
+    take: &'a Take,
+    thought: &'a Thought,
+    made_from: &'a [MadeFrom],
+}
+
 /// Writes a song and records it.
-fn save(
-    shared: &Shared,
-    job: &Job,
-    thought: &Thought,
-    take: &Take,
-    note: Option<&Note>,
-) -> Result<()> {
+fn save(shared: &Shared, job: &Job, made: Made<'_>, note: Option<&Note>) -> Result<()> {
+    let Made {
+        take,
+        thought,
+        made_from,
+    } = made;
     let model = shared.service.model()?;
     let device = shared
         .service
@@ -144,6 +159,7 @@ fn save(
         audio_codes: codes
             .map(|codes| audio_codes::to_text(codes))
             .unwrap_or_default(),
+        made_from: made_from.to_vec(),
         report: Report {
             language_model_secs: thought.plan_secs + thought.codes_secs,
             ..take.report

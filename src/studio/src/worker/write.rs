@@ -4,7 +4,7 @@ use acestep_domain::{
     GenerationParams, Note, SongPlan, audio_codes,
     job::{Job, JobKind},
 };
-use acestep_engine::{audio::decode, observer::Observer};
+use acestep_engine::observer::Observer;
 
 use super::{guarded, observe::JobObserver};
 use crate::{
@@ -33,13 +33,16 @@ pub(super) fn text(
     observer.check()?;
     let mut params = job.params.clone();
     let mut source = None;
+    let mut heard = Vec::new();
     if let Some(id) = &job.source_song_id {
-        let kept = shared.library.present(id)?;
+        let recording = shared.recording(id, "song_id")?;
         // What the language model wrote for a song need not be heard again.
-        if kept.song.audio_codes.is_empty() {
-            source = Some(decode::from_path(&shared.paths.song(&kept.file_name))?);
+        if recording.audio_codes.is_empty() {
+            let decoded = recording.read()?;
+            heard = decoded.notes;
+            source = Some(decoded.audio);
         } else {
-            params.audio_codes = kept.song.audio_codes;
+            params.audio_codes = recording.audio_codes;
         }
     }
     let (max_duration_secs, _) = shared.service.bounds().limits();
@@ -65,7 +68,7 @@ pub(super) fn text(
             .store
             .write(|db| jobs::set_audio_codes(db, &job.id, &codes))?;
     }
-    let mut notes = report.notes;
+    let mut notes = [heard, report.notes].concat();
     if job.then_generate
         && job.kind == JobKind::Sample
         && let Some(plan) = &report.plan
@@ -93,7 +96,7 @@ pub(super) fn text(
 /// Queues the songs of a plan; answers the job's id.
 fn go_on(shared: &Shared, job: &Job, plan: &SongPlan) -> Result<String> {
     let params = written(&job.params, plan);
-    let clamped = shared.service.settle(JobKind::Generate, params)?;
+    let clamped = shared.settle(JobKind::Generate, params)?;
     let seeds = seeds::settle(&job.params.seeds, clamped.params.batch_size)?;
     let next = shared.queue_job(Asked {
         kind: JobKind::Generate,

@@ -45,6 +45,13 @@ pub(super) fn lm_text(
 ) -> String {
     let given = audio_codes::parse(&params.audio_codes).map_or(0, |codes| codes.len());
     let codes_given = || t_string!(i18n, lm.plan.codes_given, n = given);
+    if !params.task_uses_lm() {
+        return if given > 0 && params.follows_codes() {
+            codes_given()
+        } else {
+            t_string!(i18n, tasks.lm_nothing).to_owned()
+        };
+    }
     let Some(lm) = store.loaded_lm() else {
         return if given > 0 {
             codes_given()

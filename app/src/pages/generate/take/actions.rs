@@ -3,7 +3,7 @@
 use acestep_domain::library::Song;
 use leptos::{form::ActionForm, prelude::*};
 
-use super::listen::ListenItems;
+use super::{begin::BeginItems, listen::ListenItems, recreate::RecreateItem};
 use crate::{
     api::{
         form::Restore,
@@ -13,7 +13,7 @@ use crate::{
     i18n::{t, t_string, use_i18n},
     pages::generate::{runs::after, words},
     player::{Player, audio_url},
-    state::{StudioStore, form::Form},
+    state::{StudioStore, form::Form, song_action::SongAction},
     word,
 };
 
@@ -91,7 +91,6 @@ pub fn RestoreButton(
         <ActionForm action=restore>
             <input type="hidden" name="song_id" value=song.id />
             <button class=class type="submit">
-                <Icon name="loop" />
                 {t!(i18n, generate.restore)}
             </button>
         </ActionForm>
@@ -128,13 +127,26 @@ pub fn More(
                     .then(|| {
                         view! {
                             <Favourite song=song.clone() />
-                            <RestoreButton song=song.clone() class="menu__item" />
+                            <BeginItems
+                                song=song.clone()
+                                actions=[
+                                    SongAction::Remix,
+                                    SongAction::Repaint,
+                                    SongAction::Extend,
+                                    SongAction::Reference,
+                                ]
+                                in_menu=true
+                            />
                             <a class="menu__item" href=url.clone() download=file.clone()>
                                 {t!(i18n, generate.download)}
                                 <span class="menu__hint">{format!("{} {size}", song.audio_format.to_uppercase())}</span>
                             </a>
                         }
                     })}
+                <BeginItems song=song.clone() actions=[SongAction::Extract] in_menu=true />
+                <RestoreButton song=song.clone() class="menu__item" />
+                <RecreateItem song=song.clone() />
+                <div class="menu__rule"></div>
                 <a
                     class="menu__item"
                     href=format!("/api/v1/songs/{}", song.id)

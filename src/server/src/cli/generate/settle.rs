@@ -7,7 +7,8 @@ use acestep_domain::{
     defaults::defaults,
     generation::{
         AudioFormat,
-        clamp::{Bounds, clamp, minutes},
+        clamp::{Bounds, clamp_with_source, minutes},
+        inputs,
         read::params_from_json,
     },
 };
@@ -17,19 +18,34 @@ use serde_json::Value;
 
 use super::{Failure, GenerateArgs, read_tensor};
 
-/// Reads the parameters over the defaults and brings them inside the limits. Given noise decides
-/// batch and length by itself.
-pub(super) fn settle_params(
+/// Reads the parameters over the defaults; refuses a task that is impossible or lacks something,
+/// before a file is read for it.
+pub(super) fn read_params(
     asked: &Value,
     bounds: Bounds,
-    noise: Option<&Noise>,
     notes: &mut Vec<Note>,
 ) -> Result<GenerationParams, Failure> {
     let base = defaults(bounds.family, bounds.tier);
-    let (mut params, more) = params_from_json(asked, base)?.strict()?;
+    let (params, more) = params_from_json(asked, base)?.strict()?;
+    inputs::check(&params, bounds.family)?;
     notes.extend(more);
+    if asked.get("thinking") == Some(&Value::Bool(true)) {
+        notes.extend(inputs::idle_thinking(&params));
+    }
+    Ok(params)
+}
+
+/// Brings parameters inside the limits. The source decides the length; given noise decides batch and
+/// length by itself.
+pub(super) fn settle_params(
+    mut params: GenerationParams,
+    asked: &Value,
+    bounds: Bounds,
+    (noise, source_secs): (Option<&Noise>, Option<f64>),
+    notes: &mut Vec<Note>,
+) -> Result<GenerationParams, Failure> {
     let Some(noise) = noise else {
-        let clamped = clamp(params, bounds)?;
+        let clamped = clamp_with_source(params, bounds, source_secs)?;
         notes.extend(clamped.notes);
         return Ok(clamped.params);
     };
@@ -49,17 +65,25 @@ pub(super) fn settle_params(
     let (duration_secs, batch_size) = (params.duration_secs, params.batch_size);
     // Of the limits only length and batch are the noise's to say.
     let inside = GenerationParams {
-        duration_secs: Some(bounds.limits().0),
+        duration_secs: if params.works_on_source() {
+            duration_secs
+        } else {
+            Some(bounds.limits().0)
+        },
         batch_size: 1,
         seeds: Vec::new(),
         ..params.clone()
     };
-    let clamped = clamp(inside, bounds)?;
+    let clamped = clamp_with_source(inside, bounds, source_secs)?;
     notes.extend(clamped.notes);
     let mut seeds = params.seeds;
     seeds.truncate(batch_size);
     Ok(GenerationParams {
-        duration_secs,
+        duration_secs: if clamped.params.works_on_source() {
+            clamped.params.duration_secs
+        } else {
+            duration_secs
+        },
         batch_size,
         seeds,
         ..clamped.params
@@ -245,6 +269,16 @@ mod tests {
         }
     }
 
+    fn settled(
+        asked: &Value,
+        bounds: Bounds,
+        noise: Option<&Noise>,
+        notes: &mut Vec<Note>,
+    ) -> Result<GenerationParams, Failure> {
+        let params = read_params(asked, bounds, notes)?;
+        settle_params(params, asked, bounds, (noise, None), notes)
+    }
+
     fn info() -> EngineInfo {
         EngineInfo {
             name: "m".into(),
@@ -268,7 +302,7 @@ mod tests {
         let mut notes = Vec::new();
         let given = noise(2, 50);
         let asked = json!({ "caption": "x", "seed": "1,2,3" });
-        let mut params = settle_params(&asked, BOUNDS, Some(&given), &mut notes).unwrap();
+        let mut params = settled(&asked, BOUNDS, Some(&given), &mut notes).unwrap();
         assert_eq!(
             (params.batch_size, params.seeds.as_slice()),
             (2, &[1, 2][..])
@@ -285,7 +319,7 @@ mod tests {
         let mut notes = Vec::new();
         let given = noise(1, 50);
         let asked = json!({ "caption": "x", "duration": 30 });
-        let mut params = settle_params(&asked, BOUNDS, Some(&given), &mut notes).unwrap();
+        let mut params = settled(&asked, BOUNDS, Some(&given), &mut notes).unwrap();
         given
             .check_against(&info(), &mut params, BOUNDS, &mut notes)
             .unwrap();
@@ -293,7 +327,7 @@ mod tests {
         assert_eq!(params.duration_secs, Some(30.0));
 
         let asked = json!({ "caption": "x", "batch_size": 3 });
-        let failure = settle_params(&asked, BOUNDS, Some(&given), &mut notes).unwrap_err();
+        let failure = settled(&asked, BOUNDS, Some(&given), &mut notes).unwrap_err();
         assert_eq!(failure.error.field.as_deref(), Some("noise"));
 
         let narrow = EngineInfo {
@@ -308,13 +342,13 @@ mod tests {
     fn without_noise_the_limits_of_the_tier_hold() {
         let mut notes = Vec::new();
         let asked = json!({ "caption": "x", "duration": 400, "batch_size": 2 });
-        let params = settle_params(&asked, BOUNDS, None, &mut notes).unwrap();
+        let params = settled(&asked, BOUNDS, None, &mut notes).unwrap();
         assert_eq!((params.duration_secs, params.batch_size), (Some(180.0), 1));
         let lifted = Bounds {
             unlimited: true,
             ..BOUNDS
         };
-        let params = settle_params(&asked, lifted, None, &mut notes).unwrap();
+        let params = settled(&asked, lifted, None, &mut notes).unwrap();
         assert_eq!((params.duration_secs, params.batch_size), (Some(400.0), 2));
     }
 }

@@ -12,7 +12,7 @@ use candle_core::{Device, Tensor};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Failure, GenerateArgs};
+use super::{Failure, GenerateArgs, sources::without_folders};
 use crate::cli::files::{free_name, numbered, write_safely, write_tensors};
 
 /// A file that was written.
@@ -96,6 +96,7 @@ impl Writer<'_> {
         if let Some(codes) = self.codes.get(take.item) {
             params.audio_codes = audio_codes::to_text(codes);
         }
+        without_folders(&mut params);
         let mut value = json!(params);
         value["studio"] = json!({
             "app_version": env!("CARGO_PKG_VERSION"),

@@ -1,7 +1,10 @@
 //! The library: what is on the disk, what is listed.
 
 use acestep_domain::{GenerationParams, generation::read::params_from_json, library::Song};
-use acestep_engine::audio::{decode, tags};
+use acestep_engine::audio::{
+    decode::{self, Limit},
+    tags,
+};
 
 use super::*;
 use crate::SongFilter;
@@ -25,7 +28,7 @@ fn a_song_is_a_whole_file_with_its_parameters_inside_and_beside_it() {
         let path = fixture.studio.song_file(&song.id).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!(song.size_bytes, bytes.len() as u64, "{format}");
-        let audio = decode::from_bytes(bytes).unwrap();
+        let audio = decode::from_bytes(bytes, Limit::none()).unwrap().audio;
         assert!((audio.duration_secs() - 0.5).abs() < 0.01, "{format}");
         assert_eq!(song.duration_secs, 0.5);
         assert_eq!((song.peaks.len(), song.channels), (256, 2));

@@ -1,0 +1,118 @@
+//! Recordings a song is made from: songs of the library and uploads, under ids of one kind.
+
+use acestep_domain::library::{RecordingKind, Song, Upload};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::ApiError;
+
+/// What the page shows of a source or a reference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recording {
+    /// The id that a request names.
+    pub id: String,
+    /// Title of the song, or name of the file.
+    pub name: String,
+    /// Length in seconds.
+    pub duration_secs: f64,
+    /// Peaks over the whole length, 0 to 1.
+    pub peaks: Vec<f32>,
+    /// Upload or song.
+    pub kind: RecordingKind,
+}
+
+impl Recording {
+    /// Where its sound is.
+    pub fn audio_url(&self) -> String {
+        match self.kind {
+            RecordingKind::Song => crate::player::audio_url(&self.id),
+            RecordingKind::Upload => format!("/api/v1/uploads/{}/audio", self.id),
+        }
+    }
+}
+
+impl From<&Song> for Recording {
+    fn from(song: &Song) -> Self {
+        Self {
+            id: song.id.clone(),
+            name: song.title.clone(),
+            duration_secs: song.duration_secs,
+            peaks: song.peaks.clone(),
+            kind: RecordingKind::Song,
+        }
+    }
+}
+
+impl From<&Upload> for Recording {
+    fn from(upload: &Upload) -> Self {
+        Self {
+            id: upload.id.clone(),
+            name: upload.name.clone(),
+            duration_secs: upload.duration_secs,
+            peaks: upload.peaks.clone(),
+            kind: RecordingKind::Upload,
+        }
+    }
+}
+
+/// Brings a file to the studio, which reads it whole before it says what it is.
+///
+/// # Errors
+/// As the studio refuses it: unreadable, empty, silent, too long or too large.
+#[cfg(feature = "hydrate")]
+pub async fn upload(name: &str, file: &web_sys::Blob) -> Result<Recording, ApiError> {
+    use js_sys::{JSON, encode_uri_component, futures::JsFuture};
+    use leptos::server_fn::error::{FromServerFnError as _, ServerFnErrorErr};
+    use wasm_bindgen::{JsCast as _, JsValue};
+
+    let unreachable =
+        |_: JsValue| ApiError::from_server_fn_error(ServerFnErrorErr::Request(String::new()));
+    let asked = web_sys::RequestInit::new();
+    asked.set_method("POST");
+    asked.set_body(file);
+    let url = format!("/api/v1/uploads?name={}", encode_uri_component(name));
+    let answer = JsFuture::from(window().fetch_with_str_and_init(&url, &asked))
+        .await
+        .map_err(unreachable)?;
+    let answer: web_sys::Response = answer.unchecked_into();
+    let body = JsFuture::from(answer.json().map_err(unreachable)?)
+        .await
+        .map_err(unreachable)?;
+    let body = JSON::stringify(&body)
+        .ok()
+        .and_then(|text| text.as_string())
+        .unwrap_or_default();
+    if answer.ok() {
+        serde_json::from_str::<Upload>(&body)
+            .map(|upload| Recording::from(&upload))
+            .map_err(|error| {
+                ApiError::from_server_fn_error(ServerFnErrorErr::Deserialization(error.to_string()))
+            })
+    } else {
+        Err(ApiError(serde_json::from_str(&body).unwrap_or_else(|_| {
+            acestep_domain::UserError::new(
+                "internal",
+                format!("The studio answered {} to the file.", answer.status()),
+                "Try another file.",
+            )
+        })))
+    }
+}
+
+/// One recording: a song of the library, or an upload.
+#[server(name = GetRecording, prefix = "/api/page")]
+pub async fn recording(id: String) -> Result<Recording, ApiError> {
+    find(&id)
+}
+
+/// The same while the server draws the page.
+#[cfg(feature = "ssr")]
+pub fn find(id: &str) -> Result<Recording, ApiError> {
+    let studio = super::context::studio()?;
+    // Ids are global, so what is no song is an upload or gone.
+    if let Ok(song) = studio.song(id) {
+        return Ok(Recording::from(&song));
+    }
+    let upload = studio.upload(id).map_err(super::context::user)?;
+    Ok(Recording::from(&upload))
+}

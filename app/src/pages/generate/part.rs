@@ -1,0 +1,191 @@
+//! The part of the source that is made anew: on the wave, in numbers, and how firmly the rest is held.
+
+use acestep_domain::{region::RepaintMode, task::TaskType};
+use leptos::prelude::*;
+
+use super::{
+    numbers::{error_for, notes_for},
+    sampler::Number,
+};
+use crate::{
+    api::recordings::Recording,
+    components::{
+        field::{Field, TextInput},
+        icon::Icon,
+        note::Notes,
+        recording_player::{Listening, Sound},
+        region::{Region, Scale},
+        segmented::Segmented,
+        select::Choice,
+    },
+    i18n::{t, t_string, use_i18n},
+    state::{StudioStore, fields::place_text, form::Form, song_action::extension_secs},
+    word,
+};
+
+/// Wave, handles, numbers; for a repaint also its mode.
+#[component]
+pub fn Part(source: Recording, task: Memo<TaskType>) -> impl IntoView {
+    let i18n = use_i18n();
+    let form = Form::expect();
+    let store = StudioStore::expect();
+    let listening = Listening::new();
+    let (start, end) = (form.text("repainting_start"), form.text("repainting_end"));
+    let max_secs = Memo::new(move |_| store.bounds().limits().0);
+    let (url, length) = (source.audio_url(), source.duration_secs);
+    let own = source.clone();
+    let part = Memo::new(move |_| form.part(&own));
+    let move_to = Callback::new(move |(from, to): (f64, f64)| {
+        let before = part.get_untracked();
+        if from != before.0 {
+            start.set(place_text(from));
+        }
+        if to != before.1 {
+            end.set(place_text(to));
+        }
+    });
+    let peaks = StoredValue::new(source.peaks);
+    let words = move || {
+        if listening.playing.get() {
+            t_string!(i18n, common.pause)
+        } else {
+            t_string!(i18n, tasks.part.play)
+        }
+    };
+    view! {
+        <Sound listening url />
+        {move || {
+            let extension_secs = extension_secs(length, max_secs.get());
+            view! {
+                <Region
+                    label=word!(i18n, tasks.part.label)
+                    from_label=word!(i18n, params.repainting_start.label)
+                    to_label=word!(i18n, params.repainting_end.label)
+                    peaks=peaks.get_value()
+                    scale=Scale { secs: length, extension_secs }
+                    part
+                    text=place_text
+                    position=listening.position
+                    on_move=move_to
+                />
+            }
+        }}
+        <div class="region__row">
+            <Place key="repainting_start" label=word!(i18n, params.repainting_start.label) value=start placeholder="0:00".to_owned() />
+            <Place
+                key="repainting_end"
+                label=word!(i18n, params.repainting_end.label)
+                value=end
+                placeholder=place_text(length)
+            />
+            <button
+                type="button"
+                class="button needs-script"
+                aria-pressed=move || listening.playing.get().to_string()
+                on:click=move |_| {
+                    if listening.playing.get_untracked() {
+                        listening.pause();
+                    } else {
+                        let (from, to) = part.get_untracked();
+                        listening.play_part(from, to.min(length));
+                    }
+                }
+            >
+                <Icon name=Signal::derive(move || {
+                    if listening.playing.get() { "pause" } else { "play" }
+                }) />
+                {words}
+            </button>
+            <button
+                type="button"
+                class="button button--quiet needs-script"
+                on:click=move |_| {
+                    start.set(place_text(0.0));
+                    end.set(String::new());
+                }
+            >
+                {t!(i18n, tasks.part.whole)}
+            </button>
+        </div>
+        <p class="composer__note">
+            <Icon name="extend" />
+            <span>
+                {move || {
+                    if extension_secs(length, max_secs.get()) > 0.0 {
+                        t_string!(i18n, tasks.part.extend_hint)
+                    } else {
+                        t_string!(i18n, tasks.part.longest)
+                    }
+                }}
+            </span>
+        </p>
+        <Show when=move || task.get() == TaskType::Repaint>
+            <Hold />
+        </Show>
+    }
+    .into_any()
+}
+
+/// A place of the source as a number.
+#[component]
+fn Place(
+    key: &'static str,
+    #[prop(into)] label: Signal<String>,
+    value: RwSignal<String>,
+    placeholder: String,
+) -> impl IntoView {
+    let error = error_for(key);
+    view! {
+        <Field id=key label notes=notes_for(key) error>
+            <TextInput id=key value placeholder error />
+        </Field>
+    }
+    .into_any()
+}
+
+/// How firmly a repaint holds what lies outside the part.
+#[component]
+fn Hold() -> impl IntoView {
+    let i18n = use_i18n();
+    let mode = Form::expect().text("repaint_mode");
+    let choices = Signal::derive(move || {
+        RepaintMode::ALL
+            .map(|own| {
+                let words = match own {
+                    RepaintMode::Conservative => t_string!(i18n, tasks.hold.conservative),
+                    RepaintMode::Balanced => t_string!(i18n, tasks.hold.balanced),
+                    RepaintMode::Aggressive => t_string!(i18n, tasks.hold.aggressive),
+                };
+                (own.as_str().to_owned(), words.to_owned())
+            })
+            .to_vec() as Vec<Choice>
+    });
+    let balanced = Memo::new(move |_| {
+        mode.with(|mode| {
+            RepaintMode::from_name(mode).is_none_or(|mode| mode == RepaintMode::Balanced)
+        })
+    });
+    view! {
+        <div class="source__faders">
+            <div class="field">
+                <Segmented
+                    id="repaint_mode"
+                    value=mode
+                    choices
+                    legend=word!(i18n, params.repaint_mode.label)
+                    with_legend=true
+                />
+                <Notes notes=notes_for("repaint_mode") />
+                <p class="field__help">{t!(i18n, params.repaint_mode.help)}</p>
+            </div>
+            <Show when=move || balanced.get()>
+                <Number
+                    key="repaint_strength"
+                    label=word!(i18n, params.repaint_strength.label)
+                    help=word!(i18n, params.repaint_strength.help)
+                />
+            </Show>
+        </div>
+    }
+    .into_any()
+}

@@ -1,0 +1,86 @@
+//! Makes a song once more, to the same sound.
+
+use acestep_domain::library::Song;
+use leptos::{form::ActionForm, prelude::*};
+
+use crate::{
+    api::jobs::Recreate,
+    components::icon::Icon,
+    i18n::{t, t_string, use_i18n},
+    pages::generate::runs::after,
+    state::StudioStore,
+};
+
+/// The line of a menu. Another model would make another song, so it must be the one that is loaded.
+#[component]
+pub fn RecreateItem(
+    /// The song.
+    song: Song,
+) -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let recreate = ServerAction::<Recreate>::new();
+    after(recreate, store);
+    let made_by = song.provenance.model;
+    let off = Memo::new(move |_| {
+        let loaded = store
+            .status
+            .with(|status| status.model.as_ref().map(|model| model.name.clone()));
+        match loaded {
+            None => Some(t_string!(i18n, generate.start_first).to_owned()),
+            Some(loaded) if loaded != made_by => Some(t_string!(
+                i18n,
+                tasks.action.other_model,
+                name = made_by.clone(),
+                loaded = loaded
+            )),
+            Some(_) => None,
+        }
+    });
+    let why = format!("recreate-{}", song.id);
+    let described = why.clone();
+    view! {
+        <ActionForm action=recreate>
+            <input type="hidden" name="song_id" value=song.id />
+            <button
+                class="menu__item"
+                type="submit"
+                aria-describedby=described
+                disabled=move || off.with(Option::is_some) || recreate.pending().get()
+            >
+                {t!(i18n, tasks.action.recreate)}
+            </button>
+        </ActionForm>
+        <p class="menu__why" id=why>
+            {move || {
+                off.get()
+                    .unwrap_or_else(|| t_string!(i18n, tasks.action.recreate_hint).to_owned())
+            }}
+        </p>
+        {move || {
+            recreate
+                .value()
+                .get()
+                .map(|answer| match answer {
+                    Ok(_) => {
+                        view! {
+                            <p class="menu__text" role="status">
+                                {t!(i18n, tasks.action.recreate_queued)}
+                            </p>
+                        }
+                            .into_any()
+                    }
+                    Err(error) => {
+                        view! {
+                            <p class="note note--error" role="alert">
+                                <Icon name="error" />
+                                <span dir="auto">{error.0.to_string()}</span>
+                            </p>
+                        }
+                            .into_any()
+                    }
+                })
+        }}
+    }
+    .into_any()
+}

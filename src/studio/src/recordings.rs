@@ -1,0 +1,170 @@
+//! Recordings that parameters name: an id is that of an upload or of a song of the library.
+
+use std::path::PathBuf;
+
+use acestep_domain::{
+    GenerationParams, Note, UserError,
+    generation::{clamp::Clamped, inputs},
+    job::JobKind,
+    library::{MadeFrom, RecordingKind},
+};
+use acestep_engine::{
+    audio::{
+        Audio,
+        decode::{self, Limit},
+    },
+    error::Error as EngineError,
+};
+
+use crate::{
+    error::{Error, Result},
+    studio::Shared,
+    uploads,
+};
+
+/// The parameters that name recordings.
+pub(crate) const SOURCE: &str = "src_audio";
+const REFERENCE: &str = "reference_audio";
+
+/// A recording that is there.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    pub(crate) id: String,
+    pub(crate) kind: RecordingKind,
+    pub(crate) name: String,
+    pub(crate) duration_secs: f64,
+    /// Codes that a language model wrote for it, as text; empty without.
+    pub(crate) audio_codes: String,
+    path: PathBuf,
+}
+
+impl Recording {
+    /// Its sound, and what of it is missing.
+    pub(crate) fn read(&self) -> Result<decode::Decoded> {
+        decode::from_path(&self.path, Limit::song()).map_err(|error| match error {
+            // The engine names the file by its whole path, which is nobody's business.
+            EngineError::Sound { fault, .. } => uploads::named(fault, &self.name),
+            other => other.into(),
+        })
+    }
+
+    fn read_for(&self, field: &str, notes: &mut Vec<Note>) -> Result<Audio> {
+        let decoded = self.read().map_err(|error| about(error, field))?;
+        notes.extend(decoded.notes.into_iter().map(|note| Note {
+            field: Some(field.to_owned()),
+            message: format!("{}: {}", self.name, note.message),
+            ..note
+        }));
+        Ok(decoded.audio)
+    }
+}
+
+/// The same failure, about `field`.
+fn about(error: Error, field: &str) -> Error {
+    UserError {
+        field: Some(field.to_owned()),
+        ..UserError::from(error)
+    }
+    .into()
+}
+
+/// What a run works on, read.
+#[derive(Debug, Default)]
+pub(crate) struct Recordings {
+    pub(crate) source: Option<Audio>,
+    pub(crate) references: Vec<Audio>,
+    pub(crate) made_from: Vec<MadeFrom>,
+    pub(crate) notes: Vec<Note>,
+}
+
+impl Shared {
+    /// The recording of `id`, which the parameter `field` names.
+    ///
+    /// # Errors
+    /// There is none, or its file is gone.
+    pub(crate) fn recording(&self, id: &str, field: &str) -> Result<Recording> {
+        if let Some(kept) = self.uploads.find(id)? {
+            let kept = self
+                .uploads
+                .present(&kept.upload.id)
+                .map_err(|error| about(error, field))?;
+            return Ok(Recording {
+                id: kept.upload.id,
+                kind: RecordingKind::Upload,
+                name: kept.upload.name,
+                duration_secs: kept.upload.duration_secs,
+                audio_codes: String::new(),
+                path: self.paths.upload(&kept.file_name),
+            });
+        }
+        let kept = self.library.present(id).map_err(|error| match error {
+            Error::NotFound { .. } => {
+                let shown: String = id.chars().take(80).collect();
+                UserError {
+                    field: Some(field.to_owned()),
+                    ..UserError::new(
+                        "not_found",
+                        format!("There is no upload and no song {shown:?}."),
+                        "Send the recording to /api/v1/uploads and name the id of the answer, or that of a song.",
+                    )
+                }
+                .into()
+            }
+            other => about(other, field),
+        })?;
+        Ok(Recording {
+            kind: RecordingKind::Song,
+            name: kept.song.title,
+            duration_secs: kept.song.duration_secs,
+            audio_codes: kept.song.audio_codes,
+            path: self.paths.song(&kept.file_name),
+            id: kept.song.id,
+        })
+    }
+
+    /// Brings `params` inside what the loaded models can do for a job of `kind`; the recordings it
+    /// names must be there.
+    pub(crate) fn settle(&self, kind: JobKind, params: GenerationParams) -> Result<Clamped> {
+        if kind != JobKind::Generate {
+            return self.service.settle(kind, params, None);
+        }
+        // What is missing altogether is told before what cannot be found.
+        inputs::check(&params, self.service.bounds().family)?;
+        for id in &params.reference_audio {
+            self.recording(id, REFERENCE)?;
+        }
+        let source = params.src_audio.as_deref();
+        let source = source.filter(|_| params.works_on_source());
+        let source_secs = source
+            .map(|id| self.recording(id, SOURCE))
+            .transpose()?
+            .map(|recording| recording.duration_secs);
+        self.service.settle(kind, params, source_secs)
+    }
+
+    /// Reads the recordings that `params` name and the task has use for.
+    pub(crate) fn recordings(&self, params: &GenerationParams) -> Result<Recordings> {
+        let mut read = Recordings::default();
+        let source = params.src_audio.iter().filter(|_| params.works_on_source());
+        let named = source
+            .map(|id| (SOURCE, id))
+            .chain(params.reference_audio.iter().map(|id| (REFERENCE, id)));
+        for (field, id) in named {
+            let recording = self.recording(id, field)?;
+            let audio = recording.read_for(field, &mut read.notes)?;
+            if field == SOURCE {
+                read.source = Some(audio);
+            } else {
+                read.references.push(audio);
+            }
+            read.made_from.push(MadeFrom {
+                field: field.to_owned(),
+                id: recording.id,
+                kind: recording.kind,
+                name: recording.name,
+                duration_secs: recording.duration_secs,
+            });
+        }
+        Ok(read)
+    }
+}

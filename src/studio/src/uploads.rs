@@ -1,0 +1,359 @@
+//! Recordings that were sent in: written under a temporary name, looked at, and only then recorded.
+//! They have ids like songs; no path of the disk crosses the wire. Old ones are removed, see
+//! [`UPLOAD_KEPT_DAYS`].
+
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use acestep_domain::{
+    UserError,
+    library::{MAX_UPLOAD_BYTES, UPLOAD_KEPT_DAYS, Upload, UploadList},
+};
+use acestep_engine::audio::decode::{self, Fault, Limit};
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::{
+    error::{Error, Result},
+    jobs::{from_json, to_json},
+    paths::{PART_PREFIX, Paths},
+    song_file::PEAKS,
+    store::Store,
+};
+
+/// Longest name that is kept.
+const LONGEST_NAME: usize = 200;
+
+/// The uploads of the output folder.
+#[derive(Debug)]
+pub(crate) struct Uploads {
+    store: Arc<Store>,
+    paths: Paths,
+}
+
+/// An upload and the name of its file.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) upload: Upload,
+    pub(crate) file_name: String,
+}
+
+/// A file that is being sent in. Dropped before it is finished, it is removed.
+#[derive(Debug)]
+pub struct Incoming {
+    uploads: Arc<Uploads>,
+    id: String,
+    name: String,
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    kept: bool,
+}
+
+/// A failure about the file that is sent.
+fn refused(code: &str, message: String, hint: &str) -> Error {
+    UserError {
+        field: Some("file".to_owned()),
+        ..UserError::new(code, message, hint)
+    }
+    .into()
+}
+
+/// The refusal of a file over the limit.
+pub fn too_large() -> UserError {
+    UserError {
+        field: Some("file".to_owned()),
+        ..UserError::new(
+            "too_large",
+            format!("The file is larger than {} MB.", MAX_UPLOAD_BYTES >> 20),
+            "Send it as flac, mp3, ogg or m4a, or cut out the part that is meant.",
+        )
+    }
+}
+
+impl Uploads {
+    /// Opens the folder; files that nothing is recorded of are removed, and old uploads.
+    pub(crate) fn open(store: Arc<Store>, paths: Paths) -> Result<Self> {
+        let folder = paths.uploads_dir();
+        fs::create_dir_all(&folder).map_err(Error::file("Creating the folder of uploads"))?;
+        let uploads = Self { store, paths };
+        uploads.expire(Timestamp::now())?;
+        let known: HashSet<String> = uploads.store.read(|db| {
+            let mut statement = db.prepare_cached("SELECT file_name FROM uploads")?;
+            let names = statement.query_map([], |row| row.get(0))?;
+            Ok(names.collect::<rusqlite::Result<_>>()?)
+        })?;
+        let reading = "Reading the folder of uploads";
+        for entry in fs::read_dir(&folder).map_err(Error::file(reading))? {
+            let entry = entry.map_err(Error::file(reading))?;
+            if !known.contains(&*entry.file_name().to_string_lossy()) && entry.path().is_file() {
+                fs::remove_file(entry.path()).map_err(Error::file("Removing an upload"))?;
+            }
+        }
+        Ok(uploads)
+    }
+
+    /// Begins to take a file in.
+    pub(crate) fn begin(self: &Arc<Self>, name: &str) -> Result<Incoming> {
+        self.expire(Timestamp::now())?;
+        let id = uuid::Uuid::now_v7().to_string();
+        let path = self.paths.upload(&format!("{PART_PREFIX}{id}"));
+        let file = File::create(&path).map_err(Error::file("Writing the upload"))?;
+        Ok(Incoming {
+            uploads: Arc::clone(self),
+            id,
+            name: shown_name(name),
+            path,
+            file,
+            bytes: 0,
+            kept: false,
+        })
+    }
+
+    /// The upload, refused when its file is gone.
+    pub(crate) fn present(&self, id: &str) -> Result<Kept> {
+        self.find(id)?
+            .filter(|kept| self.paths.upload(&kept.file_name).is_file())
+            .ok_or_else(|| Error::NotFound {
+                what: "upload",
+                id: id.to_owned(),
+            })
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Result<Option<Kept>> {
+        self.store.read(|db| {
+            let found: Option<(String, String)> = db
+                .prepare_cached("SELECT body, file_name FROM uploads WHERE id = ?1")?
+                .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            found
+                .map(|(body, file_name)| {
+                    Ok(Kept {
+                        upload: from_json(&body)?,
+                        file_name,
+                    })
+                })
+                .transpose()
+        })
+    }
+
+    pub(crate) fn list(&self) -> Result<UploadList> {
+        self.store.read(|db| {
+            let mut statement =
+                db.prepare_cached("SELECT body FROM uploads ORDER BY rowid DESC")?;
+            let mut rows = statement.query([])?;
+            let mut uploads = Vec::new();
+            while let Some(row) = rows.next()? {
+                uploads.push(from_json(&row.get::<_, String>(0)?)?);
+            }
+            Ok(UploadList { uploads })
+        })
+    }
+
+    /// Removes an upload; refused while a job needs it.
+    pub(crate) fn remove(&self, id: &str) -> Result<()> {
+        let kept = self.present(id)?;
+        if self.store.read(|db| is_needed(db, id))? {
+            return Err(Error::Conflict {
+                what: format!("A job needs {}.", kept.upload.name),
+                hint: "Wait for it, or cancel it first.",
+            });
+        }
+        self.forget(id, &kept.file_name)
+    }
+
+    fn forget(&self, id: &str, file_name: &str) -> Result<()> {
+        match fs::remove_file(self.paths.upload(file_name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::file("Removing an upload")(error));
+            }
+            _ => {}
+        }
+        self.store.write(|db| {
+            db.prepare_cached("DELETE FROM uploads WHERE id = ?1")?
+                .execute([id])?;
+            Ok(())
+        })
+    }
+
+    /// Removes what is older than it is kept and needed by no job.
+    pub(crate) fn expire(&self, now: Timestamp) -> Result<()> {
+        let Ok(before) = now.checked_sub(kept_for()) else {
+            return Ok(());
+        };
+        let old: Vec<(String, String)> = self.store.read(|db| {
+            let mut statement =
+                db.prepare_cached("SELECT id, file_name FROM uploads WHERE created_at < ?1")?;
+            let rows =
+                statement.query_map([before.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })?;
+        for (id, file_name) in old {
+            if !self.store.read(|db| is_needed(db, &id))? {
+                self.forget(&id, &file_name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn kept_for() -> SignedDuration {
+    SignedDuration::from_hours(24 * i64::from(UPLOAD_KEPT_DAYS))
+}
+
+/// A waiting or running job names the upload.
+fn is_needed(db: &Connection, id: &str) -> Result<bool> {
+    Ok(db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM jobs WHERE state IN ('queued', 'running')
+             AND (instr(params, ?1) > 0 OR source_song_id = ?1))",
+        )?
+        .query_row([id], |row| row.get(0))?)
+}
+
+impl Incoming {
+    /// Appends what has come.
+    ///
+    /// # Errors
+    /// When the file is over the limit or the disk refuses.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.bytes += bytes.len() as u64;
+        if self.bytes > MAX_UPLOAD_BYTES {
+            return Err(too_large().into());
+        }
+        self.file
+            .write_all(bytes)
+            .map_err(Error::file("Writing the upload"))
+    }
+
+    /// Looks at the whole file and keeps it. Takes as long as decoding does.
+    ///
+    /// # Errors
+    /// When it is no sound that can be used: unreadable, empty, silent or too long.
+    pub fn finish(mut self) -> Result<Upload> {
+        let writing = "Writing the upload";
+        self.file.sync_all().map_err(Error::file(writing))?;
+        if self.bytes == 0 {
+            return Err(refused(
+                "invalid_audio",
+                format!("{}: the file is empty.", self.name),
+                "Send a recording.",
+            ));
+        }
+        let seen = decode::inspect(&self.path, Limit::song(), PEAKS).map_err(|fault| {
+            // The path is nobody's business, and the reason holds none.
+            refused(
+                "invalid_audio",
+                format!("{}: {fault}.", self.name),
+                fault.hint(),
+            )
+        })?;
+        let now = Timestamp::now();
+        let (media_type, extension) = kind_of(&self.path)?;
+        let upload = Upload {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            created_at: now.to_string(),
+            expires_at: now.checked_add(kept_for()).unwrap_or(now).to_string(),
+            duration_secs: seen.duration_secs,
+            sample_rate_hz: seen.sample_rate_hz,
+            channels: seen.channels as u16,
+            size_bytes: self.bytes,
+            media_type: media_type.to_owned(),
+            peaks: seen.peaks,
+            notes: seen.notes,
+        };
+        let file_name = format!("{}.{extension}", self.id);
+        fs::rename(&self.path, self.uploads.paths.upload(&file_name))
+            .map_err(Error::file(writing))?;
+        self.kept = true;
+        self.uploads.store.write(|db| {
+            db.prepare_cached(
+                "INSERT INTO uploads (id, created_at, file_name, body) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                upload.id,
+                upload.created_at,
+                file_name,
+                to_json(&upload)?
+            ])?;
+            Ok(())
+        })?;
+        Ok(upload)
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What cannot be removed now is removed at the next open.
+            fs::remove_file(&self.path).ok();
+        }
+    }
+}
+
+/// The last part of a name, without what a terminal or a page would act on.
+fn shown_name(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let shown: String = last
+        .chars()
+        .filter(|letter| !letter.is_control())
+        .take(LONGEST_NAME)
+        .collect();
+    let shown = shown.trim();
+    if shown.is_empty() {
+        "recording".to_owned()
+    } else {
+        shown.to_owned()
+    }
+}
+
+/// Media type and extension by the first bytes of a file that was decoded.
+fn kind_of(path: &Path) -> Result<(&'static str, &'static str)> {
+    let mut head = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(12).read_to_end(&mut head))
+        .map_err(Error::file("Reading the upload"))?;
+    Ok(match head.as_slice() {
+        [b'R', b'I', b'F', b'F', ..] => ("audio/wav", "wav"),
+        [b'f', b'L', b'a', b'C', ..] => ("audio/flac", "flac"),
+        [b'O', b'g', b'g', b'S', ..] => ("audio/ogg", "ogg"),
+        [b'I', b'D', b'3', ..] | [0xFF, 0xE0..=0xFF, ..] => ("audio/mpeg", "mp3"),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => ("audio/mp4", "m4a"),
+        [b'F', b'O', b'R', b'M', ..] => ("audio/aiff", "aiff"),
+        _ => ("application/octet-stream", "bin"),
+    })
+}
+
+/// Names a file of the studio without its path.
+pub(crate) fn named(fault: Fault, name: &str) -> Error {
+    acestep_engine::error::Error::Sound {
+        what: name.to_owned(),
+        fault,
+    }
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_their_letters_and_lose_their_folders() {
+        for (sent, shown) in [
+            ("C:\\Users\\me\\müsic 音.wav", "müsic 音.wav"),
+            ("../../etc/passwd", "passwd"),
+            ("a\r\nSet-Cookie: x.mp3", "aSet-Cookie: x.mp3"),
+            ("  ", "recording"),
+            ("", "recording"),
+        ] {
+            assert_eq!(shown_name(sent), shown);
+        }
+        assert_eq!(shown_name(&"é".repeat(500)).chars().count(), LONGEST_NAME);
+    }
+}
