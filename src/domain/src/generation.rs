@@ -10,6 +10,7 @@ mod wire;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    lora::LoraUse,
     metadata::{Bpm, KeyScale, Language, TimeSignature},
     task::TaskType,
 };
@@ -126,6 +127,8 @@ pub struct GenerationParams {
     pub use_cot_caption: bool,
     /// The LM detects the language.
     pub use_cot_language: bool,
+    /// Adapters and their scales; `None` = those that are loaded.
+    pub loras: Option<Vec<LoraUse>>,
 }
 
 impl Default for GenerationParams {

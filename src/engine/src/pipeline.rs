@@ -4,6 +4,7 @@
 pub(crate) mod audio_codes;
 mod finite;
 pub mod generate;
+mod loras;
 pub(crate) mod networks;
 mod prepared;
 pub mod thinking;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::{AudioFormat, GenerationParams, InferMethod};
 use crate::{
     error::UserError,
+    lora::loras_from_json,
     metadata::{Bpm, KeyScale, Language, TimeSignature, is_auto},
     note::Note,
     task::TaskType,
@@ -46,6 +47,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("steps", "inference_steps"),
     ("format", "audio_format"),
     ("audio_code_string", "audio_codes"),
+    ("lora", "loras"),
 ];
 
 /// Keys of old files that hold results, server paths or switches without effect, with the values that say nothing.
@@ -238,6 +240,14 @@ fn set(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, 
         "use_cot_metas" => params.use_cot_metas = switch(key, value)?,
         "use_cot_caption" => params.use_cot_caption = switch(key, value)?,
         "use_cot_language" => params.use_cot_language = switch(key, value)?,
+        "loras" => {
+            params.loras = loras_from_json(value).map_err(|reason| {
+                (
+                    format!("loras: {reason}."),
+                    "Give a list such as [{\"name\": \"tape-choir\", \"scale\": 0.8}].".to_owned(),
+                )
+            })?;
+        }
         _ => return Ok(false),
     }
     Ok(true)

@@ -6,7 +6,7 @@ use acestep_domain::{event::Stage, note::Note, task::Family};
 use candle_core::{Device, Tensor};
 use serde::de::DeserializeOwned;
 
-use super::{config, pickle, source::Source};
+use super::{config, lora::Layers, pickle, source::Source};
 use crate::{
     demo,
     device::Placement,
@@ -221,6 +221,24 @@ impl Checkpoint {
             .transpose(1, 2)
             .and_then(|frames_first| frames_first.contiguous()?.to_device(device))
             .map_err(Error::in_stage(Stage::Load))
+    }
+
+    /// The linear layers of the DiT, which adapters change; reads the headers of its weights only.
+    ///
+    /// # Errors
+    /// A file is missing or damaged.
+    pub fn layers(&self) -> Result<Layers> {
+        let (files, _) = open_weights(&self.source, &self.name)?;
+        let layers = files.iter().flat_map(|file| {
+            file.tensors().iter().filter_map(|(name, info)| {
+                let path = name.strip_prefix("decoder.")?.strip_suffix(".weight")?;
+                match info.shape.as_slice() {
+                    &[out, input] => Some((path.to_owned(), (out, input))),
+                    _ => None,
+                }
+            })
+        });
+        Ok(Layers::new(self.name.clone(), layers.collect()))
     }
 
     /// Weights of a module, ready to be taken.

@@ -87,6 +87,7 @@ pub(crate) fn generate(
     observer.check()?;
     let started = Instant::now();
     let params = &request.params;
+    networks.loras.require(params.loras.as_deref())?;
     let mut notes = Vec::new();
     let schedule = match &params.timesteps {
         Some(timesteps) => Schedule::custom(timesteps)?,

@@ -1,9 +1,11 @@
 //! The networks of one checkpoint, loaded, with what is constant about them.
 
-use acestep_domain::{event::Stage, note::Note, task::Family};
+use std::path::Path;
+
+use acestep_domain::{event::Stage, lora::LoraUse, note::Note, task::Family};
 use candle_core::Tensor;
 
-use super::audio_codes::AudioCodes;
+use super::{audio_codes::AudioCodes, loras::Loras};
 use crate::{
     checkpoint::{Checkpoint, Module},
     device::Placement,
@@ -41,6 +43,8 @@ pub(crate) struct Networks {
     audio_codes: Option<AudioCodes>,
     /// The checkpoint has networks for audio codes.
     pub(crate) has_audio_codes: bool,
+    /// Adapters beside the DiT.
+    pub(crate) loras: Loras,
 }
 
 /// What was found out while loading.
@@ -138,8 +142,28 @@ impl Networks {
                 checkpoint: checkpoint.clone(),
                 backend,
                 audio_codes: None,
+                loras: Loras::default(),
             },
         })
+    }
+
+    /// Puts the adapters of `uses`, which lie in `dir`, beside the DiT in place of those that are
+    /// there; its weights are not touched.
+    ///
+    /// # Errors
+    /// One is missing, damaged, or made for another DiT; then all stays as it was.
+    pub(crate) fn use_loras(
+        &mut self,
+        uses: &[LoraUse],
+        dir: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Note>> {
+        let layers = || self.checkpoint.layers();
+        let notes = self
+            .loras
+            .bring(uses, dir, layers, &self.placement, observer)?;
+        self.dit = self.dit.with_side_paths(&self.loras.side_paths());
+        Ok(notes)
     }
 
     /// The networks of audio codes.
