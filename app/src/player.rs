@@ -292,6 +292,7 @@ mod tests {
             audio_codes: String::new(),
             provenance: Provenance {
                 lm: None,
+                loras: Vec::new(),
                 app_version: "0".into(),
                 model: "m".into(),
                 device: "cpu".into(),

@@ -227,6 +227,21 @@ fn a_file_that_changed_is_read_again_and_told() {
     let notes = engine.use_loras(&uses, folder.path(), &Silent).unwrap();
     assert_eq!(notes[0].code, "lora_changed");
     assert_ne!(samples(&mut engine, None), before);
+
+    // The config counts as well as the weights.
+    let one = folder.path().join("one");
+    fs::create_dir(&one).unwrap();
+    for file in ["adapter_model.safetensors", "adapter_config.json"] {
+        fs::copy(loras().join("peft-lokr").join(file), one.join(file)).unwrap();
+    }
+    let uses = [LoraUse::new("one", 1.0)];
+    engine.use_loras(&uses, folder.path(), &Silent).unwrap();
+    let before = samples(&mut engine, None);
+    let config = one.join("adapter_config.json");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("\"alpha\": 3", "\"alpha\": 30")).unwrap();
+    engine.use_loras(&uses, folder.path(), &Silent).unwrap();
+    assert_ne!(samples(&mut engine, None), before);
 }
 
 /// Writes an adapter of the tiny model's first query projection, changed by `change`.

@@ -4,5 +4,6 @@
 pub mod error;
 pub mod jobs;
 pub mod json;
+pub mod loras;
 pub mod service;
 pub mod songs;

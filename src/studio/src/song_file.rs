@@ -43,7 +43,7 @@ pub(crate) fn saved_params(song: &Song) -> Result<Value> {
         "lm_model": song.provenance.lm,
         "plan": song.plan,
         "audio_codes": song.audio_codes,
-        "lora": null,
+        "lora": song.provenance.loras,
         "quantization": song.provenance.quantization,
         "device": song.provenance.device,
         "steps": song.provenance.steps,

@@ -58,13 +58,10 @@ pub struct Lora {
     stamp: Stamp,
 }
 
-/// Tells a file from another one under its name without reading it.
+/// Tells files from others under their names without reading them: path, bytes and time of the last
+/// change of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stamp {
-    path: PathBuf,
-    bytes: u64,
-    changed: Option<SystemTime>,
-}
+pub struct Stamp(Vec<(PathBuf, u64, Option<SystemTime>)>);
 
 /// Key and shape of each part of a module.
 type Parts = BTreeMap<Part, (String, Vec<usize>)>;
@@ -211,7 +208,7 @@ impl Lora {
                 ),
             });
         }
-        let stamp = Stamp::of(&path);
+        let stamp = Stamp::of([&path].into_iter().chain(&place.config));
         Ok(Self {
             name: place.name.clone(),
             kind: kind_of(place.config.is_some(), &modules),
@@ -230,12 +227,7 @@ impl Lora {
         &self.name
     }
 
-    /// Its layout.
-    pub fn kind(&self) -> LoraKind {
-        self.kind
-    }
-
-    /// Tells whether its file is still the one that was read.
+    /// Tells whether its files are still those that were read.
     pub fn stamp(&self) -> &Stamp {
         &self.stamp
     }
@@ -435,13 +427,16 @@ impl Lora {
 }
 
 impl Stamp {
-    fn of(path: &Path) -> Self {
-        let meta = std::fs::metadata(path).ok();
-        Self {
-            path: path.to_path_buf(),
-            bytes: meta.as_ref().map_or(0, std::fs::Metadata::len),
-            changed: meta.and_then(|meta| meta.modified().ok()),
-        }
+    fn of<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+        let one = |path: &PathBuf| {
+            let meta = std::fs::metadata(path).ok();
+            (
+                path.clone(),
+                meta.as_ref().map_or(0, std::fs::Metadata::len),
+                meta.and_then(|meta| meta.modified().ok()),
+            )
+        };
+        Self(paths.into_iter().map(one).collect())
     }
 }
 

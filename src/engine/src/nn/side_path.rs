@@ -39,13 +39,6 @@ impl Factor {
             Self::Product { left, right } => Ok((left.dims()?.0, right.dims()?.1)),
         }
     }
-
-    fn bytes(&self) -> u64 {
-        match self {
-            Self::Whole(matrix) => matrix.bytes(),
-            Self::Product { left, right } => left.bytes() + right.bytes(),
-        }
-    }
 }
 
 /// What is added to a weight `[out, in]`, never built as such.
@@ -64,14 +57,6 @@ pub enum Delta {
 }
 
 impl Delta {
-    /// Bytes of its matrices.
-    pub fn bytes(&self) -> u64 {
-        match self {
-            Self::LowRank(factor) => factor.bytes(),
-            Self::Kronecker { w1, w2 } => w1.bytes() + w2.bytes(),
-        }
-    }
-
     /// `x` `[n, in]` to `[n, out]`.
     fn forward(&self, x: &Tensor, scale: f64) -> Result<Tensor> {
         match self {

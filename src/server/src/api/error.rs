@@ -33,7 +33,9 @@ impl ApiError {
 /// The status of a code; an unknown code is a defect of the server.
 fn status_of(code: &str) -> StatusCode {
     match code {
-        "invalid_json" | "invalid_value" | "unsupported" | "checkpoint" => StatusCode::BAD_REQUEST,
+        "invalid_json" | "invalid_value" | "unsupported" | "checkpoint" | "lora" => {
+            StatusCode::BAD_REQUEST
+        }
         "not_found" => StatusCode::NOT_FOUND,
         "conflict" | "cancelled" | "lm_over_tier" => StatusCode::CONFLICT,
         "busy" => StatusCode::TOO_MANY_REQUESTS,
@@ -173,6 +175,7 @@ mod tests {
             ("invalid_value", 400),
             ("unsupported", 400),
             ("checkpoint", 400),
+            ("lora", 400),
             ("not_found", 404),
             ("conflict", 409),
             ("cancelled", 409),

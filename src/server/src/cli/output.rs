@@ -70,7 +70,9 @@ impl From<Error> for Failure {
                     "`acestep inspect DIR` tells what is wrong with a folder of checkpoints.",
                 )
             }),
-            Error::Invalid { .. } => Self::input(acestep_studio::Error::from(error).into()),
+            Error::Invalid { .. } | Error::Lora { .. } | Error::NoLora { .. } => {
+                Self::input(acestep_studio::Error::from(error).into())
+            }
             _ => Self::run(acestep_studio::Error::from(error).into()),
         }
     }

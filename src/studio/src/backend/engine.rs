@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use acestep_domain::{
+    lora::LoraUse,
     service::{LoadedLm, LoadedModel, Resolved},
     task::TaskType,
 };
@@ -15,21 +16,23 @@ use acestep_engine::{
     observer::Observer,
 };
 
-use super::{Backend, Found, Loaded, LoadedLanguageModel};
+use super::{Backend, Found, Loaded, LoadedLanguageModel, UsedLoras};
 
 /// What this version can do with every family.
 const TASKS: [TaskType; 1] = [TaskType::Text2music];
 
-/// The engine and where its checkpoints lie.
+/// The engine and where its checkpoints and adapters lie.
 pub(crate) struct EngineBackend {
     checkpoints_dir: PathBuf,
+    lora_dir: PathBuf,
     engine: Option<Engine>,
 }
 
 impl EngineBackend {
-    pub(crate) fn new(checkpoints_dir: PathBuf) -> Self {
+    pub(crate) fn new(checkpoints_dir: PathBuf, lora_dir: PathBuf) -> Self {
         Self {
             checkpoints_dir,
+            lora_dir,
             engine: None,
         }
     }
@@ -110,6 +113,16 @@ impl Backend for EngineBackend {
 
     fn unload(&mut self) {
         self.engine = None;
+    }
+
+    fn use_loras(&mut self, uses: &[LoraUse], observer: &dyn Observer) -> Result<UsedLoras> {
+        let dir = self.lora_dir.clone();
+        let engine = self.engine()?;
+        let notes = engine.use_loras(uses, &dir, observer)?;
+        Ok(UsedLoras {
+            loras: engine.loras(),
+            notes,
+        })
     }
 
     fn generate(

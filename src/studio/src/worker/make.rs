@@ -7,6 +7,7 @@ use acestep_domain::{
     event::{EventKind, Stage},
     job::Job,
     library::{Provenance, Report, Song},
+    lora::LoraUse,
     service::Resolved,
 };
 use acestep_engine::{audio::encode, error::Error as EngineError, observer::Observer};
@@ -59,7 +60,10 @@ pub(super) fn songs(
         keep_latents: false,
         raw_level: false,
     };
+    let uses = request.params.loras.as_deref().unwrap_or_default();
+    let used = guarded("generating", || backend.use_loras(uses, &observer))??;
     let mut notes = thought.notes.clone();
+    notes.extend(used.notes);
     // The engine's sink speaks the engine's errors; the studio's own waits here.
     let mut save_error = None;
     let mut sink = |take: Take| -> acestep_engine::error::Result<()> {
@@ -68,7 +72,7 @@ pub(super) fn songs(
         let saving = Instant::now();
         observer.progress(Stage::Save, item, 0, 1);
         let note = encode::note(&take.audio, job.params.audio_format);
-        let saved = save(shared, job, &thought, &take, note.as_ref());
+        let saved = save(shared, job, (&thought, &used.loras), &take, note.as_ref());
         notes.extend(note.filter(|_| item == 0));
         measured.save_secs += saving.elapsed().as_secs_f64();
         match saved {
@@ -101,7 +105,7 @@ pub(super) fn songs(
 fn save(
     shared: &Shared,
     job: &Job,
-    thought: &Thought,
+    (thought, loras): (&Thought, &[LoraUse]),
     take: &Take,
     note: Option<&Note>,
 ) -> Result<()> {
@@ -135,6 +139,7 @@ fn save(
             app_version: shared.version.clone(),
             model: model.name,
             lm: shared.service.lm().filter(|_| wrote).map(|lm| lm.name),
+            loras: loras.to_vec(),
             device,
             quantization: model.dtype,
             steps: steps_of(&params),

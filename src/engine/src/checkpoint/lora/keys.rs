@@ -77,7 +77,7 @@ const PARTS: [(&str, Part); 13] = [
 ];
 
 /// Parts of other methods, and the method.
-const OTHERS: [(&str, &str); 11] = [
+const OTHERS: [(&str, &str); 10] = [
     (".lora_magnitude_vector", "DoRA"),
     (".dora_scale", "DoRA"),
     (".hada_w", "LoHa"),
@@ -88,8 +88,10 @@ const OTHERS: [(&str, &str); 11] = [
     (".lora_mid", "LoCon with a Tucker core"),
     (".lokr_t", "LoKr with a Tucker core"),
     (".lora_embedding_", "LoRA of embeddings"),
-    (".diff", "a difference of whole weights"),
 ];
+
+/// Ends of keys that hold a difference of whole weights or biases.
+const DIFFERENCES: [&str; 2] = [".diff", ".diff_b"];
 
 /// Reads a key.
 pub(super) fn read(key: &str) -> Key<'_> {
@@ -97,6 +99,9 @@ pub(super) fn read(key: &str) -> Key<'_> {
         if key.contains(mark) {
             return Key::Refused(method);
         }
+    }
+    if DIFFERENCES.iter().any(|end| key.ends_with(end)) {
+        return Key::Refused("a difference of whole weights");
     }
     for (mark, part) in PARTS {
         let Some((module, rest)) = key.split_once(mark) else {
@@ -127,6 +132,11 @@ mod tests {
                 Part::A,
             ),
             ("a.lora_B.default.weight", "a", Part::B),
+            (
+                "model.diffusion_model.a.lora_A.weight",
+                "model.diffusion_model.a",
+                Part::A,
+            ),
             ("a.lora_A", "a", Part::A),
             ("lora_unet_a_b.lora_down.weight", "lora_unet_a_b", Part::A),
             ("a.lora_up.weight", "a", Part::B),

@@ -102,7 +102,7 @@ mod tests {
                 "layers.0.self_attn.q_proj",
             ),
             (
-                "diffusion_model.decoder.layers.0.self_attn.q_proj",
+                "model.diffusion_model.decoder.layers.0.self_attn.q_proj",
                 "layers.0.self_attn.q_proj",
             ),
             (

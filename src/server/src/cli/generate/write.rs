@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use acestep_domain::{GenerationParams, audio_codes, service::Resolved};
+use acestep_domain::{GenerationParams, audio_codes, lora::LoraUse, service::Resolved};
 use acestep_engine::{
     audio::{Audio, encode::encode, tags},
     engine::{EngineInfo, Take},
@@ -34,6 +34,7 @@ pub(super) struct Writer<'a> {
     /// Codes of each take, where a language model wrote them.
     pub(super) codes: &'a [Vec<u32>],
     pub(super) info: &'a EngineInfo,
+    pub(super) loras: &'a [LoraUse],
     pub(super) resolved: &'a Resolved,
     pub(super) count: usize,
     pub(super) outputs: Vec<Output>,
@@ -100,6 +101,7 @@ impl Writer<'_> {
         value["studio"] = json!({
             "app_version": env!("CARGO_PKG_VERSION"),
             "model": self.info.name,
+            "lora": self.loras,
             "device": self.resolved.device,
             "dtype": self.info.dtype,
         });
