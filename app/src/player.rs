@@ -293,6 +293,7 @@ mod tests {
             made_from: Vec::new(),
             provenance: Provenance {
                 lm: None,
+                loras: Vec::new(),
                 app_version: "0".into(),
                 model: "m".into(),
                 device: "cpu".into(),

@@ -57,5 +57,6 @@ pub fn defaults(family: Family, tier: GpuTier) -> GenerationParams {
         use_cot_metas: true,
         use_cot_caption: true,
         use_cot_language: true,
+        loras: None,
     }
 }

@@ -11,6 +11,7 @@ mod wire;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    lora::LoraUse,
     metadata::{Bpm, KeyScale, Language, TimeSignature},
     region::RepaintMode,
     task::TaskType,
@@ -140,6 +141,8 @@ pub struct GenerationParams {
     pub use_cot_caption: bool,
     /// The LM detects the language.
     pub use_cot_language: bool,
+    /// Adapters and their scales; `None` = those that are loaded.
+    pub loras: Option<Vec<LoraUse>>,
 }
 
 impl Default for GenerationParams {

@@ -1,7 +1,7 @@
 //! The vocabulary of the studio, shared by browser, server and engine.
 //!
 //! No clock, file, thread or randomness; builds for wasm. Bottom to top:
-//! [`metadata`] (musical values), [`audio_codes`], [`region`] → [`task`], [`tier`], [`param`] → [`generation`], [`defaults`] →
+//! [`metadata`] (musical values), [`audio_codes`], [`region`], [`lora`] → [`task`], [`tier`], [`param`] → [`generation`], [`defaults`] →
 //! [`capabilities`], [`service`] → [`plan`], [`event`], [`job`], [`library`], [`examples`], [`song_plan`].
 
 pub mod audio_codes;
@@ -13,6 +13,7 @@ pub mod examples;
 pub mod generation;
 pub mod job;
 pub mod library;
+pub mod lora;
 pub mod metadata;
 pub mod note;
 pub mod param;

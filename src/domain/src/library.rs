@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{generation::GenerationParams, note::Note, song_plan::SongPlan};
+use crate::{generation::GenerationParams, lora::LoraUse, note::Note, song_plan::SongPlan};
 
 /// A song that is safe on disk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ impl Song {
 }
 
 /// What made a song.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Version of this program.
     pub app_version: String,
@@ -87,6 +87,9 @@ pub struct Provenance {
     /// Language model that took part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lm: Option<String>,
+    /// Adapters that took part, each with the hash of its files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loras: Vec<LoraUse>,
     /// Device, for example `cpu`.
     pub device: String,
     /// Number format of the weights in use.

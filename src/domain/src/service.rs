@@ -6,6 +6,7 @@ use crate::{
     capabilities::{Capabilities, DeviceKind, LmEntry, ModelEntry},
     error::UserError,
     event::Progress,
+    lora::LoraUse,
     note::Note,
     task::{Family, TaskType},
     tier::{GpuTier, Limits, LmSize, Vram},
@@ -177,6 +178,9 @@ pub struct ServiceStatus {
     /// The loaded language model.
     #[serde(default)]
     pub lm: Option<LoadedLm>,
+    /// Adapters in use for the next song.
+    #[serde(default)]
+    pub loras: Vec<LoraUse>,
     /// What this machine can do.
     pub capabilities: Capabilities,
     /// DiT checkpoints that can be chosen.

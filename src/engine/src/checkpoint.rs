@@ -13,6 +13,7 @@ mod inspect;
 mod language_model;
 mod layout;
 mod list;
+pub mod lora;
 mod pickle;
 mod quantize;
 mod source;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use acestep_domain::{
     capabilities::DeviceKind,
+    lora::LoraUse,
     note::Note,
     service::{QUANTIZE_ABOVE_BYTES, Quantization, Resolved},
     task::Family,
@@ -211,6 +212,27 @@ impl Engine {
     /// The language model, when one is loaded: its jobs are its own methods.
     pub fn lm(&self) -> Option<&LanguageModel> {
         self.language_model.as_ref()
+    }
+
+    /// Puts the adapters of `uses`, which lie in the folder `dir`, beside the DiT in place of those
+    /// that are there. Nothing is merged and no weight of the DiT is read again, so a change of
+    /// scale costs nothing; the layers of an adapter at scale 0 compute what they would without.
+    ///
+    /// # Errors
+    /// One is missing, damaged, of a method that is not supported, or made for another DiT; then
+    /// all stays as it was.
+    pub fn use_loras(
+        &mut self,
+        uses: &[LoraUse],
+        dir: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Note>> {
+        self.networks.use_loras(uses, dir, observer)
+    }
+
+    /// The adapters that act, with the hashes of their files.
+    pub fn loras(&self) -> Vec<LoraUse> {
+        self.networks.loras.acting()
     }
 
     /// Asks the loaded language model, if there is one, for what `thinking` leaves to it; see

@@ -76,6 +76,22 @@ pub enum Error {
         /// What is wrong and what is allowed.
         reason: String,
     },
+    /// There is no adapter of that name.
+    #[error("there is no adapter {name}")]
+    NoLora {
+        /// The name asked for.
+        name: String,
+        /// Names that are there.
+        there: Vec<String>,
+    },
+    /// An adapter cannot be used.
+    #[error("{name}: {reason}")]
+    Lora {
+        /// Its name.
+        name: String,
+        /// Why, one sentence without a full stop.
+        reason: String,
+    },
     /// The language model could not go on.
     #[error("the language model stopped at {field}: {reason}")]
     LanguageModel {

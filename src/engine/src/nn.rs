@@ -1,4 +1,5 @@
-//! What networks are built of: weights, linears, norms, rotary positions, masks, attention.
+//! What networks are built of: weights, linears, norms, rotary positions, masks, attention, and
+//! the side paths of adapters.
 //!
 //! A building block has `load(…, Weights)` and `forward`, speaks [`candle_core::Result`], and
 //! knows neither checkpoints nor users. Device and precision come with the weights, the way
@@ -12,6 +13,7 @@ pub mod matrix;
 pub mod mlp;
 pub mod norm;
 pub mod rope;
+pub mod side_path;
 pub mod weights;
 
 pub use attention::{Attention, Backend, KeyValues, Span};
@@ -22,4 +24,5 @@ pub use matrix::Matrix;
 pub use mlp::Mlp;
 pub use norm::RmsNorm;
 pub use rope::Rope;
+pub use side_path::{Delta, Factor, SidePath, SidePaths};
 pub use weights::{Formats, WeightFile, Weights};

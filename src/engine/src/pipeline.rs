@@ -6,6 +6,7 @@ mod decoding;
 mod finite;
 pub mod generate;
 mod kept;
+mod loras;
 pub(crate) mod networks;
 mod prepared;
 mod sources;

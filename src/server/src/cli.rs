@@ -47,7 +47,7 @@ enum Command {
     Generate(Box<generate::GenerateArgs>),
     /// Tell what a request would use on this machine; reads no weights
     Plan(Box<plan::PlanArgs>),
-    /// Tell what is in a checkpoint folder and what is wrong with it
+    /// Tell what is in a folder of checkpoints or adapters and what is wrong with it
     Inspect(inspect::InspectArgs),
     /// Let the language model plan a song: caption, tempo, key, length, lyrics
     PlanSong(lm::PlanSongArgs),

@@ -18,7 +18,7 @@ use crate::{
     api::{
         error, jobs,
         json::{MAX_BODY_BYTES, too_large},
-        service, songs, uploads,
+        loras, service, songs, uploads,
     },
     auth, events, media, page,
     state::AppState,
@@ -82,6 +82,10 @@ fn api_v1() -> Router<AppState> {
             "/service/initialize",
             post(service::initialize).delete(service::cancel),
         )
+        .route("/loras", get(loras::list))
+        .route("/loras/load", post(loras::load))
+        .route("/loras/unload", post(loras::unload))
+        .route("/loras/scale", post(loras::scale))
         .route("/events", get(events::of_studio))
         .route("/jobs", get(jobs::list).post(jobs::submit))
         .route("/jobs/{id}", get(jobs::find).delete(jobs::cancel))

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that gets no answer fails")]
 
 #[path = "support/app.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
 mod app;
 
 use acestep_server::auth::Credentials;

@@ -12,6 +12,7 @@ use acestep_domain::{
     GenerationParams, Note, SongPlan,
     generation::{AudioFormat, read::params_from_json},
     library::{MadeFrom, Provenance, Report, Song},
+    lora::LoraUse,
 };
 use acestep_engine::audio::decode::{self, Limit};
 use serde::Deserialize;
@@ -37,6 +38,9 @@ struct Saved {
     app_version: String,
     model: String,
     lm_model: Option<String>,
+    /// `null` in older files.
+    #[serde(default)]
+    lora: Option<Vec<LoraUse>>,
     device: String,
     quantization: String,
     steps: usize,
@@ -171,6 +175,7 @@ fn song(saved: Saved, params: GenerationParams, file: &Path) -> Result<Song> {
             app_version: saved.app_version,
             model: saved.model,
             lm: saved.lm_model,
+            loras: saved.lora.unwrap_or_default(),
             device: saved.device,
             quantization: saved.quantization,
             steps: saved.steps,

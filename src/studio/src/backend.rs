@@ -8,6 +8,7 @@ use std::path::Path;
 use acestep_domain::{
     Note,
     capabilities::ModelEntry,
+    lora::LoraUse,
     service::{LoadedLm, LoadedModel, Resolved},
 };
 pub use acestep_engine::engine::{
@@ -57,6 +58,12 @@ pub trait Backend: Send {
     fn write(&mut self, request: &WriteRequest<'_>, observer: &dyn Observer)
     -> Result<WriteReport>;
 
+    /// Puts adapters beside the main model in place of those that are there.
+    ///
+    /// # Errors
+    /// One is missing, damaged, or made for another model; then all stays as it was.
+    fn use_loras(&mut self, uses: &[LoraUse], observer: &dyn Observer) -> Result<UsedLoras>;
+
     /// Makes songs. `sink` takes each song as it is finished, in order.
     ///
     /// # Errors
@@ -84,6 +91,15 @@ pub struct LoadedLanguageModel {
     /// It.
     pub lm: LoadedLm,
     /// Whatever is worth saying about it.
+    pub notes: Vec<Note>,
+}
+
+/// The adapters that act.
+#[derive(Debug, Clone, Default)]
+pub struct UsedLoras {
+    /// Each with the hash of its files.
+    pub loras: Vec<LoraUse>,
+    /// Whatever is worth saying about them.
     pub notes: Vec<Note>,
 }
 

@@ -288,6 +288,30 @@ fn engine(error: EngineError) -> UserError {
             format!("{field}: {reason}."),
             "Change this value and try again.",
         ),
+        EngineError::NoLora { name, there } => UserError {
+            field: Some("loras".to_owned()),
+            ..UserError::new(
+                "not_found",
+                format!(
+                    "There is no adapter {:?}.",
+                    name.chars().take(80).collect::<String>()
+                ),
+                if there.is_empty() {
+                    "Put adapters into the folder of adapters (--lora_path), which is empty now."
+                        .to_owned()
+                } else {
+                    format!("There are {}.", there.join(", "))
+                },
+            )
+        },
+        EngineError::Lora { name, reason } => UserError {
+            field: Some("loras".to_owned()),
+            ..UserError::new(
+                "lora",
+                format!("The adapter {name} cannot be used: {reason}."),
+                "Use an adapter that was made for the loaded model; `acestep inspect` tells what a file is.",
+            )
+        },
         EngineError::LanguageModel { field, reason } => UserError::new(
             "language_model",
             format!("The language model stopped while writing {field}: {reason}."),

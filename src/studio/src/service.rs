@@ -9,6 +9,7 @@ use acestep_domain::{
     event::{Progress, Stage},
     generation::clamp::{Bounds, Clamped, clamp_with_source, clamp_words},
     job::JobKind,
+    lora::LoraUse,
     service::{
         Installed, LoadedLm, LoadedModel, Resolved, ServiceConfig, ServiceState, ServiceStatus,
         resolve,
@@ -41,6 +42,8 @@ struct Inner {
     in_force: Attempt,
     model: Option<LoadedModel>,
     lm: Option<LoadedLm>,
+    /// Adapters in use for the next song.
+    loras: Vec<LoraUse>,
     /// What was found out when the main model was loaded.
     main_notes: Vec<Note>,
     progress: Option<Progress>,
@@ -94,6 +97,7 @@ impl Service {
                 in_force: idle,
                 model: None,
                 lm: None,
+                loras: Vec::new(),
                 main_notes: Vec::new(),
                 progress: None,
                 error: None,
@@ -118,6 +122,17 @@ impl Service {
         }
     }
 
+    /// Refuses what service mode leaves to the operator: adapters change what is loaded.
+    pub(crate) fn admit_loras(&self) -> Result<()> {
+        match &self.operator_only {
+            Some(_) => Err(Error::Conflict {
+                what: "In service mode adapters cannot be chosen from here.".to_owned(),
+                hint: "Ask whoever runs this studio, or start it without --service_mode.",
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// Everything a client needs to draw the service.
     pub(crate) fn status(&self, queue_length: usize) -> ServiceStatus {
         let inner = self.lock();
@@ -137,6 +152,7 @@ impl Service {
             }),
             lm_loaded: inner.lm.is_some(),
             lm: inner.lm.clone(),
+            loras: inner.loras.clone(),
             capabilities: self.capabilities.clone(),
             models: inner.found.models.clone(),
             lms: language_models(&inner.found, &self.capabilities),
@@ -312,6 +328,16 @@ impl Service {
     /// The loaded language model.
     pub(crate) fn lm(&self) -> Option<LoadedLm> {
         self.lock().lm.clone()
+    }
+
+    /// The adapters in use for the next song.
+    pub(crate) fn loras(&self) -> Vec<LoraUse> {
+        self.lock().loras.clone()
+    }
+
+    /// Changes the adapters in use for the next song.
+    pub(crate) fn change_loras<T>(&self, change: impl FnOnce(&mut Vec<LoraUse>) -> T) -> T {
+        change(&mut self.lock().loras)
     }
 
     /// The loaded language model, refused when there is none.

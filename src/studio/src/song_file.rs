@@ -44,7 +44,7 @@ pub(crate) fn saved_params(song: &Song) -> Result<Value> {
         "plan": song.plan,
         "audio_codes": song.audio_codes,
         "made_from": song.made_from,
-        "lora": null,
+        "lora": song.provenance.loras,
         "quantization": song.provenance.quantization,
         "device": song.provenance.device,
         "steps": song.provenance.steps,

@@ -1,7 +1,8 @@
 //! The studio's handle: one method a use case. Cheap to clone; the last clone that is dropped stops
-//! the studio. Here: its life and the service; `jobs` and `songs` hold the rest.
+//! the studio. Here: its life and the service; `jobs`, `loras` and `songs` hold the rest.
 
 mod jobs;
+mod loras;
 mod songs;
 mod uploads;
 
@@ -51,6 +52,8 @@ pub struct StudioOptions {
     pub output_dir: PathBuf,
     /// Where checkpoints lie; may be missing.
     pub checkpoints_dir: PathBuf,
+    /// Where adapters lie; may be missing.
+    pub lora_dir: PathBuf,
     /// What this build and machine can do.
     pub capabilities: Capabilities,
     /// Notes about the environment, shown with the service.
@@ -92,6 +95,7 @@ pub(crate) struct Shared {
     pub(crate) service: Service,
     revision: Arc<watch::Sender<u64>>,
     checkpoints_dir: PathBuf,
+    lora_dir: PathBuf,
     scan: Scan,
     /// Held while the studio lives: two on one folder would call each other's jobs interrupted.
     _lock: File,
@@ -183,7 +187,7 @@ impl Studio {
     /// # Errors
     /// When the output folder cannot be used, or another studio uses it.
     pub fn open(options: StudioOptions) -> Result<Self> {
-        let backend = EngineBackend::new(options.checkpoints_dir.clone());
+        let backend = EngineBackend::new(options.checkpoints_dir.clone(), options.lora_dir.clone());
         Self::open_with(options, Box::new(backend), Box::new(scan))
     }
 
@@ -246,6 +250,7 @@ impl Studio {
             events,
             revision,
             checkpoints_dir: options.checkpoints_dir,
+            lora_dir: options.lora_dir,
             scan,
             _lock: lock,
         });

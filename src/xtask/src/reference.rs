@@ -8,13 +8,15 @@ use crate::shell::{Workspace, exists, run};
 use anyhow::{Context, Result, bail};
 use std::{fs, path::PathBuf};
 
-/// Installed with their dependencies; none of them asks for torch.
-const PACKAGES: [&str; 5] = [
+/// Installed with their dependencies after torch, which two of them ask for and then have.
+const PACKAGES: [&str; 7] = [
     "diffusers==0.42.1",
     "transformers",
     "safetensors",
     "numpy",
     "gguf",
+    "peft==0.21.2",
+    "lycoris-lora==4.1.3",
 ];
 /// Installed alone: its own list would bring several gigabytes of CUDA.
 const TORCH: &str = "torch";

@@ -161,6 +161,9 @@ fn clamp_numbers(
     clamp_length_and_batch(&mut params, bounds, left_open, &mut notes);
     clamp_sampler(&mut params, bounds.family, &mut notes);
     clamp_ranges(&mut params, &mut notes);
+    for lora in params.loras.iter_mut().flatten() {
+        lora.clamp("loras", &mut notes);
+    }
     if let Some(bpm) = params.bpm {
         let used = bpm.0.clamp(Bpm::MIN, Bpm::MAX);
         if used != bpm.0 {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::{AudioFormat, GenerationParams, InferMethod};
 use crate::{
     error::UserError,
+    lora::loras_from_json,
     metadata::{Bpm, KeyScale, Language, TimeSignature, is_auto},
     note::Note,
     region::RepaintMode,
@@ -55,6 +56,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("reference_audio_path", "reference_audio"),
     ("track_names", "complete_track_classes"),
     ("track_classes", "complete_track_classes"),
+    ("lora", "loras"),
 ];
 
 /// Keys of old files that hold results, server paths or switches without effect, with the values that say nothing.
@@ -273,6 +275,14 @@ fn set(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, 
         "use_cot_metas" => params.use_cot_metas = switch(key, value)?,
         "use_cot_caption" => params.use_cot_caption = switch(key, value)?,
         "use_cot_language" => params.use_cot_language = switch(key, value)?,
+        "loras" => {
+            params.loras = loras_from_json(value).map_err(|reason| {
+                (
+                    format!("loras: {reason}."),
+                    "Give a list such as [{\"name\": \"tape-choir\", \"scale\": 0.8}].".to_owned(),
+                )
+            })?;
+        }
         _ => return Ok(false),
     }
     Ok(true)

@@ -12,6 +12,7 @@ use super::{
     gguf,
     layout::{self, DIT_PREFIX, SILENCE, TEXT_ENCODER, VAE, has_extension, open_weights},
     list::LM_PREFIX,
+    lora::{LoraReport, inspect_loras},
     pickle,
     source::Source,
 };
@@ -35,6 +36,9 @@ pub struct Inspection {
     pub path: String,
     /// One report a model folder, sorted by name.
     pub models: Vec<ModelReport>,
+    /// One report an adapter, where there are no models.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub loras: Vec<LoraReport>,
     /// What is wrong with the folder as a whole, in words.
     pub problems: Vec<String>,
 }
@@ -80,14 +84,24 @@ pub struct ModelReport {
     pub notes: Vec<String>,
 }
 
-/// Looks at a folder of checkpoints, or at one model folder.
+/// Looks at a folder of checkpoints, at one model folder, at a folder of adapters, or at one adapter.
 pub fn inspect(dir: &Path) -> Inspection {
     let source = Source::Folder(dir.to_path_buf());
     let mut inspection = Inspection {
         path: dir.display().to_string(),
         models: Vec::new(),
+        loras: Vec::new(),
         problems: Vec::new(),
     };
+    if dir.is_file() || source.has("adapter_config.json") {
+        inspection.loras = inspect_loras(dir);
+        if inspection.loras.is_empty() {
+            inspection
+                .problems
+                .push("this is no folder of models and no adapter in a safetensors file".into());
+        }
+        return inspection;
+    }
     if !dir.is_dir() {
         inspection.problems.push("there is no such folder".into());
         return inspection;
@@ -110,6 +124,12 @@ pub fn inspect(dir: &Path) -> Inspection {
         let file = name.starts_with(LM_PREFIX) && has_extension(&name, "gguf");
         if folder || file {
             inspection.models.push(report(&source, &name));
+        }
+    }
+    if inspection.models.is_empty() {
+        inspection.loras = inspect_loras(dir);
+        if !inspection.loras.is_empty() {
+            return inspection;
         }
     }
     for (kind, folder) in [
@@ -401,6 +421,9 @@ impl fmt::Display for Inspection {
         writeln!(f, "{}", self.path)?;
         for model in &self.models {
             write!(f, "{model}")?;
+        }
+        for lora in &self.loras {
+            write!(f, "{lora}")?;
         }
         for problem in &self.problems {
             writeln!(f, "  ! {problem}")?;

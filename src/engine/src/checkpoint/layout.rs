@@ -6,7 +6,7 @@ use acestep_domain::{event::Stage, note::Note, service::Quantization, task::Fami
 use candle_core::{Device, Tensor};
 use serde::de::DeserializeOwned;
 
-use super::{cache, config, pickle, quantize, source::Source};
+use super::{cache, config, lora::Layers, pickle, quantize, source::Source};
 use crate::{
     demo,
     device::Placement,
@@ -231,6 +231,24 @@ impl Checkpoint {
         let folder = self.folder(module);
         let names = weight_files(&self.source, folder)?;
         Ok(place(&self.source, folder, &names).1)
+    }
+
+    /// The linear layers of the DiT, which adapters change; reads the headers of its weights only.
+    ///
+    /// # Errors
+    /// A file is missing or damaged.
+    pub fn layers(&self) -> Result<Layers> {
+        let (files, _) = open_weights(&self.source, &self.name)?;
+        let layers = files.iter().flat_map(|file| {
+            file.tensors().iter().filter_map(|(name, info)| {
+                let path = name.strip_prefix("decoder.")?.strip_suffix(".weight")?;
+                match info.shape.as_slice() {
+                    &[out, input] => Some((path.to_owned(), (out, input))),
+                    _ => None,
+                }
+            })
+        });
+        Ok(Layers::new(self.name.clone(), layers.collect()))
     }
 
     /// Weights of a module as they are, ready to be taken.

@@ -128,7 +128,7 @@ impl Source {
     }
 }
 
-fn unreadable(error: &std::io::Error) -> String {
+pub(super) fn unreadable(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "the file is missing".into(),
         std::io::ErrorKind::PermissionDenied => "the file may not be read by this user".into(),

@@ -56,6 +56,26 @@ impl<T> Slot<T> {
             Self::Moved(load) => Guard::Visiting(Visitor(Some(load()?))),
         })
     }
+
+    /// Puts another in the place of a network that stays; see [`Guard::changed`] for one that moves.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&T) -> T) {
+        if let Self::Resident(network) = self {
+            *network = change(network);
+        }
+    }
+}
+
+impl<T> Guard<'_, T> {
+    /// A visitor as `change` makes it; what is lent was changed in its place.
+    pub(crate) fn changed(self, change: impl FnOnce(&T) -> T) -> Self {
+        match self {
+            Self::Lent(network) => Self::Lent(network),
+            Self::Visiting(mut visitor) => {
+                visitor.0 = visitor.0.take().map(|network| change(&network));
+                Self::Visiting(visitor)
+            }
+        }
+    }
 }
 
 impl<T> Deref for Guard<'_, T> {

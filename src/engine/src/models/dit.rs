@@ -29,7 +29,7 @@ use self::{
 };
 use crate::{
     footprint::Footprint,
-    nn::{Backend, Linear, RmsNorm, Rope, Weights},
+    nn::{Backend, Linear, RmsNorm, Rope, SidePaths, Weights},
 };
 
 /// The context of a generation, prepared.
@@ -99,6 +99,21 @@ impl Dit {
             dtype: w.dtype(),
             device: w.device().clone(),
         })
+    }
+
+    /// The same network with what adapters add to its linear layers, by their paths below
+    /// `decoder`, in place of what was added before. The weights are shared, not copied.
+    #[must_use]
+    pub fn with_side_paths(&self, paths: &SidePaths) -> Self {
+        let mut dit = self.clone();
+        dit.time_embed.attach(&paths.pp("time_embed"));
+        dit.time_embed_r.attach(&paths.pp("time_embed_r"));
+        dit.condition_embedder
+            .attach(&paths.pp("condition_embedder"));
+        for (i, layer) in dit.layers.iter_mut().enumerate() {
+            layer.attach(&paths.pp("layers").pp(i));
+        }
+        dit
     }
 
     /// Precision of weights and activations.

@@ -6,7 +6,7 @@
 
 use candle_core::{DType, Module, Result, Tensor};
 
-use super::{KvCache, Linear, Mask, RmsNorm, Rope, Weights};
+use super::{KvCache, Linear, Mask, RmsNorm, Rope, SidePaths, Weights};
 use crate::kernels::attention as kernel;
 
 /// How attention is computed.
@@ -118,6 +118,14 @@ impl Attention {
             sizes,
             backend,
         })
+    }
+
+    /// Takes the side paths of the four projections in place of those they had.
+    pub fn attach(&mut self, paths: &SidePaths) {
+        self.q_proj.attach(&paths.pp("q_proj"));
+        self.k_proj.attach(&paths.pp("k_proj"));
+        self.v_proj.attach(&paths.pp("v_proj"));
+        self.o_proj.attach(&paths.pp("o_proj"));
     }
 
     /// Self-attention over `x` `[b, l, h]`; gives the same shape.

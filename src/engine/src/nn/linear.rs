@@ -4,7 +4,10 @@
 
 use candle_core::{Module, Result, Tensor};
 
-use super::{Matrix, Weights};
+use super::{
+    Matrix, Weights,
+    side_path::{SidePath, SidePaths},
+};
 
 /// `y = x W^T + b`.
 #[derive(Debug, Clone)]
@@ -13,6 +16,8 @@ pub struct Linear {
     weight: Matrix,
     /// `[out]`
     bias: Option<Tensor>,
+    /// What adapters add.
+    side_paths: Vec<SidePath>,
 }
 
 impl Linear {
@@ -21,6 +26,7 @@ impl Linear {
         Ok(Self {
             weight: w.matrix((output, input), "weight")?,
             bias: Some(w.get(output, "bias")?),
+            side_paths: Vec::new(),
         })
     }
 
@@ -29,6 +35,7 @@ impl Linear {
         Ok(Self {
             weight: w.matrix((output, input), "weight")?,
             bias: None,
+            side_paths: Vec::new(),
         })
     }
 
@@ -38,7 +45,13 @@ impl Linear {
         Self {
             weight: Matrix::Dense(weight),
             bias,
+            side_paths: Vec::new(),
         }
+    }
+
+    /// Takes the paths of this layer in place of those it had.
+    pub fn attach(&mut self, paths: &SidePaths) {
+        self.side_paths = paths.here();
     }
 
     /// Parameters of a layer with and without bias.
@@ -56,6 +69,9 @@ impl Module for Linear {
         // the weight.
         let rows = x.contiguous()?.reshape(((), input))?;
         let mut y = self.weight.forward(&rows)?;
+        for path in &self.side_paths {
+            y = path.add(&rows, &y)?;
+        }
         if let Some(bias) = &self.bias {
             y = y.broadcast_add(bias)?;
         }

@@ -2,7 +2,7 @@
 
 use candle_core::{Module, Result, Tensor};
 
-use super::{Linear, Weights};
+use super::{Linear, SidePaths, Weights};
 
 /// SwiGLU MLP without biases.
 #[expect(clippy::struct_field_names, reason = "names of the checkpoint")]
@@ -21,6 +21,13 @@ impl Mlp {
             up_proj: Linear::load_without_bias(h, i, &w.pp("up_proj"))?,
             down_proj: Linear::load_without_bias(i, h, &w.pp("down_proj"))?,
         })
+    }
+
+    /// Takes the side paths of the three matrices in place of those they had.
+    pub fn attach(&mut self, paths: &SidePaths) {
+        self.gate_proj.attach(&paths.pp("gate_proj"));
+        self.up_proj.attach(&paths.pp("up_proj"));
+        self.down_proj.attach(&paths.pp("down_proj"));
     }
 
     /// Parameters of the three matrices.

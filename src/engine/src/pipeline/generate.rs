@@ -99,6 +99,7 @@ pub(crate) fn generate(
     observer.check()?;
     let started = Instant::now();
     let params = &request.params;
+    networks.loras.require(params.loras.as_deref())?;
     let mut notes = Vec::new();
     let mut schedule = match &params.timesteps {
         Some(timesteps) => Schedule::custom(timesteps)?,
@@ -138,7 +139,7 @@ pub(crate) fn generate(
             "Guidance: turbo models are trained without it, so it is off.",
         ));
     }
-    let dit = networks.dit.visit()?;
+    let dit = networks.dit()?;
     let prepared = Prepared::new(&dit, networks, texts, (params, &conditionings), &schedule)?;
     observer.progress(Stage::Prepare, 0, PARTS, PARTS);
     let prepare_secs = started.elapsed().as_secs_f32();

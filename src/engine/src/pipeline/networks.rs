@@ -1,12 +1,14 @@
 //! The networks of one checkpoint, with what is constant about them. Each has its place in memory;
 //! a stage visits the one it needs.
 
+use std::path::Path;
+
 use acestep_domain::{
-    event::Stage, note::Note, service::Quantization, task::Family, tier::size_text,
+    event::Stage, lora::LoraUse, note::Note, service::Quantization, task::Family, tier::size_text,
 };
 use candle_core::{DType, Device, Tensor};
 
-use super::audio_codes::AudioCodes;
+use super::{audio_codes::AudioCodes, loras::Loras};
 use crate::{
     checkpoint::{Checkpoint, Module, Part},
     device::Placement,
@@ -48,6 +50,8 @@ pub(crate) struct Networks {
     dit_stays: bool,
     /// The checkpoint has networks for audio codes.
     pub(crate) has_audio_codes: bool,
+    /// Adapters beside the DiT.
+    pub(crate) loras: Loras,
 }
 
 /// What was found out while loading.
@@ -203,8 +207,38 @@ impl Networks {
                 audio_codes: None,
                 reader,
                 dit_stays,
+                loras: Loras::default(),
             },
         })
+    }
+
+    /// Puts the adapters of `uses`, which lie in `dir`, beside the DiT in place of those that are
+    /// there; its weights are not touched.
+    ///
+    /// # Errors
+    /// One is missing, damaged, or made for another DiT; then all stays as it was.
+    pub(crate) fn use_loras(
+        &mut self,
+        uses: &[LoraUse],
+        dir: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Note>> {
+        let layers = || self.reader.checkpoint.layers();
+        let notes = self
+            .loras
+            .bring(uses, dir, layers, &self.placement, observer)?;
+        let paths = self.loras.side_paths();
+        self.dit.change(|dit| dit.with_side_paths(&paths));
+        Ok(notes)
+    }
+
+    /// The DiT with its adapters.
+    ///
+    /// # Errors
+    /// It has to be read and cannot be.
+    pub(crate) fn dit(&self) -> Result<Guard<'_, Dit>> {
+        let dit = self.dit.visit()?;
+        Ok(dit.changed(|dit| dit.with_side_paths(&self.loras.side_paths())))
     }
 
     /// Refuses a checkpoint without networks for audio codes.

@@ -33,9 +33,8 @@ impl ApiError {
 /// The status of a code; an unknown code is a defect of the server.
 fn status_of(code: &str) -> StatusCode {
     match code {
-        "invalid_json" | "invalid_value" | "invalid_audio" | "unsupported" | "checkpoint" => {
-            StatusCode::BAD_REQUEST
-        }
+        "invalid_json" | "invalid_value" | "invalid_audio" | "unsupported" | "checkpoint"
+        | "lora" => StatusCode::BAD_REQUEST,
         "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         "not_found" => StatusCode::NOT_FOUND,
         "conflict" | "cancelled" | "lm_over_tier" => StatusCode::CONFLICT,
@@ -178,6 +177,7 @@ mod tests {
             ("too_large", 413),
             ("unsupported", 400),
             ("checkpoint", 400),
+            ("lora", 400),
             ("not_found", 404),
             ("conflict", 409),
             ("cancelled", 409),

@@ -4,16 +4,21 @@ mod settle;
 mod sources;
 mod write;
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
 
 use acestep_domain::{
     GenerationParams, Note, SongPlan, UserError, audio_codes,
     capabilities::{Capabilities, ModelEntry},
     generation::clamp::{Bounds, minutes},
+    lora::LoraUse,
     service::{DEFAULT_MODEL, Installed, Resolved, resolve},
 };
 use acestep_engine::{
-    checkpoint::{Checkpoint, LmCheckpoint},
+    checkpoint::{Checkpoint, LmCheckpoint, lora::Lora},
     engine::{Engine, EngineInfo, LoadOptions, Request, Thinking},
 };
 use clap::Args;
@@ -29,7 +34,7 @@ use super::{
     files::{check_place, format_of, read_tensor},
     machine::{installed, machine},
     output::{Failure, fail, read_json, read_text, say, say_json, tell_notes},
-    service::ServiceArgs,
+    service::{LoraArgs, ServiceArgs},
 };
 use crate::{env::Environment, progress::Bar};
 
@@ -74,11 +79,16 @@ pub(crate) struct GenerateArgs {
         default_missing_value = "true"
     )]
     thinking: Option<bool>,
+    /// Adapter that takes part, at a scale from 0 to 1 (repeatable) [default scale: 1]
+    #[arg(long, value_name = "NAME[:SCALE]", value_parser = LoraUse::parse)]
+    lora: Vec<LoraUse>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     service: ServiceArgs,
+    #[command(flatten)]
+    loras: LoraArgs,
 }
 
 /// What a run tells.
@@ -91,6 +101,8 @@ struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<SongPlan>,
     seeds: Vec<u32>,
+    /// Adapters that took part, with the hashes of their files.
+    loras: Vec<LoraUse>,
     notes: Vec<Note>,
     model: Value,
     timings: Timings,
@@ -157,11 +169,18 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     params.seeds.clone_from(&seeds);
     notes.extend(idle_thinking(&asked, &resolved));
     settle_format(args, &asked, output_format, &mut params, &mut notes);
+    let (lora_dir, loras) = (
+        args.loras.dir(&args.service),
+        params.loras.get_or_insert_default(),
+    );
+    check_loras(&checkpoint, &lora_dir, loras)?;
 
     let bar = Bar::new();
     let loaded = load(&checkpoint, args, &resolved, &bar).inspect_err(|_| bar.clear());
     let (mut engine, more) = loaded?;
     notes.extend(more);
+    let brought = engine.use_loras(params.loras.as_deref().unwrap_or_default(), &lora_dir, &bar);
+    notes.extend(brought.inspect_err(|_| bar.clear())?);
     let mut timings = Timings {
         load_secs: started.elapsed().as_secs_f32(),
         ..Timings::default()
@@ -191,11 +210,13 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         keep_latents: args.output_latents.is_some(),
         raw_level: noise.is_some(),
     };
+    let loras = engine.loras();
     let mut writer = Writer {
         args,
         params: &params,
         codes: &thought.codes,
         info: &info,
+        loras: &loras,
         resolved: &resolved,
         count: seeds.len(),
         outputs: Vec::new(),
@@ -229,6 +250,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         params,
         plan: thought.plan,
         seeds,
+        loras,
         notes: once(notes),
         model: model_json(&info, &resolved, report.steps),
         timings,
@@ -258,6 +280,18 @@ fn load(
         );
     }
     Ok((engine, notes))
+}
+
+/// Refuses adapters that do not fit before anything is loaded.
+fn check_loras(checkpoint: &Checkpoint, dir: &Path, loras: &[LoraUse]) -> Result<(), Failure> {
+    if loras.is_empty() {
+        return Ok(());
+    }
+    let layers = checkpoint.layers()?;
+    for lora in loras {
+        Lora::open(dir, &lora.name)?.check(&layers)?;
+    }
+    Ok(())
 }
 
 /// Thinking that was asked for and has nobody to think.
@@ -308,6 +342,9 @@ fn overlay(args: &GenerateArgs, asked: &mut Value, notes: &mut Vec<Note>) -> Res
         let paths = args.reference_audio.iter();
         let paths: Vec<String> = paths.map(|path| path.to_string_lossy().into()).collect();
         put("reference_audio", paths.into());
+    }
+    if !args.lora.is_empty() {
+        put("loras", json!(args.lora));
     }
     if let Some(path) = &args.codes {
         let codes = audio_codes::parse(&read_text(path)?).map_err(Failure::input)?;

@@ -1,4 +1,4 @@
-//! `acestep inspect`: what is in a checkpoint folder, sizes, number formats, what is wrong with it.
+//! `acestep inspect`: what is in a folder of checkpoints or adapters, sizes, number formats, what is wrong with it.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -7,10 +7,10 @@ use clap::Args;
 
 use super::output::{say, say_json};
 
-/// The folder.
+/// What to look at.
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// Checkpoints folder, or the folder of one model
+    /// Checkpoints folder, the folder of one model, a folder of adapters, or one adapter
     dir: PathBuf,
     /// Print one JSON object
     #[arg(long)]
@@ -25,8 +25,9 @@ pub(crate) fn run(args: &InspectArgs) -> ExitCode {
     } else {
         say(found.to_string().trim_end());
     }
-    let sound =
-        found.problems.is_empty() && found.models.iter().all(|model| model.problems.is_empty());
+    let sound = found.problems.is_empty()
+        && found.models.iter().all(|model| model.problems.is_empty())
+        && found.loras.iter().all(|lora| lora.problems.is_empty());
     if sound {
         ExitCode::SUCCESS
     } else {

@@ -76,9 +76,10 @@ impl From<Error> for Failure {
                     "`acestep inspect DIR` tells what is wrong with a folder of checkpoints.",
                 )
             }),
-            Error::Invalid { .. } | Error::Sound { .. } => {
-                Self::input(acestep_studio::Error::from(error).into())
-            }
+            Error::Invalid { .. }
+            | Error::Sound { .. }
+            | Error::Lora { .. }
+            | Error::NoLora { .. } => Self::input(acestep_studio::Error::from(error).into()),
             _ => Self::run(acestep_studio::Error::from(error).into()),
         }
     }

@@ -10,7 +10,7 @@ use clap::Args;
 use super::{
     machine::machine,
     output::{fail, tell_notes},
-    service::ServiceArgs,
+    service::{LoraArgs, ServiceArgs},
     values,
 };
 use crate::{
@@ -35,6 +35,8 @@ pub(crate) struct ServeArgs {
     start: StartArgs,
     #[command(flatten)]
     service: ServiceArgs,
+    #[command(flatten)]
+    loras: LoraArgs,
     #[command(flatten)]
     old: OldArgs,
 }
@@ -227,6 +229,7 @@ impl ServeArgs {
             studio: StudioOptions {
                 output_dir: self.start.output_dir.clone(),
                 checkpoints_dir: self.service.root(),
+                lora_dir: self.loras.dir(&self.service),
                 capabilities,
                 notes,
                 requested,

@@ -57,6 +57,24 @@ pub(crate) struct ServiceArgs {
     pub(crate) backend: Option<String>,
 }
 
+/// Where adapters lie; of the commands that make songs.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Models and memory")]
+pub(crate) struct LoraArgs {
+    /// Folder with the adapters, or one adapter [default: loras beside the checkpoints]
+    #[arg(long = "lora_path", alias = "lora-path", value_name = "DIR")]
+    lora_path: Option<PathBuf>,
+}
+
+impl LoraArgs {
+    /// The folder with the adapters; it may be missing.
+    pub(crate) fn dir(&self, service: &ServiceArgs) -> PathBuf {
+        self.lora_path
+            .clone()
+            .unwrap_or_else(|| service.root().with_file_name("loras"))
+    }
+}
+
 impl ServiceArgs {
     /// The folder with the checkpoints; it may be missing.
     pub(crate) fn root(&self) -> PathBuf {
@@ -154,6 +172,26 @@ mod tests {
         );
         assert_eq!(notes.len(), 1);
         assert!(notes[0].message.contains("ACESTEP_INIT_LLM: \"maybe\""));
+    }
+
+    #[test]
+    fn adapters_lie_beside_the_checkpoints_unless_said_otherwise() {
+        let dir = |checkpoints: Option<&str>, lora_path: Option<&str>| {
+            let service = ServiceArgs {
+                checkpoints: checkpoints.map(PathBuf::from),
+                ..ServiceArgs::default()
+            };
+            let loras = LoraArgs {
+                lora_path: lora_path.map(PathBuf::from),
+            };
+            loras.dir(&service)
+        };
+        assert_eq!(dir(None, None), PathBuf::from("loras"));
+        assert_eq!(
+            dir(Some("/srv/checkpoints/"), None),
+            PathBuf::from("/srv/loras")
+        );
+        assert_eq!(dir(Some("x"), Some("mine")), PathBuf::from("mine"));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(crate) struct TestApp {
     _studio: Studio,
     /// Turned true when the program ends.
     pub(crate) close: watch::Sender<bool>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// A whole answer.
@@ -89,6 +89,7 @@ impl TestApp {
         let studio = Studio::open(StudioOptions {
             output_dir: folder.path().join("songs"),
             checkpoints_dir: folder.path().join("checkpoints"),
+            lora_dir: folder.path().join("loras"),
             capabilities: Capabilities::default(),
             notes: Vec::new(),
             requested: setup.requested,
@@ -107,7 +108,7 @@ impl TestApp {
             router,
             _studio: studio,
             close,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -116,6 +117,16 @@ impl TestApp {
         let app = Self::new();
         app.load().await;
         app
+    }
+
+    /// Where its checkpoints lie.
+    pub(crate) fn checkpoints_dir(&self) -> std::path::PathBuf {
+        self.folder.path().join("checkpoints")
+    }
+
+    /// Where its adapters lie.
+    pub(crate) fn lora_dir(&self) -> std::path::PathBuf {
+        self.folder.path().join("loras")
     }
 
     pub(crate) async fn load(&self) {

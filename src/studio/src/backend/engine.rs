@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use acestep_domain::service::{LoadedLm, LoadedModel, Resolved};
+use acestep_domain::{
+    lora::LoraUse,
+    service::{LoadedLm, LoadedModel, Resolved},
+};
 use acestep_engine::{
     checkpoint::{Checkpoint, LmCheckpoint, built_in_lm, list_lms, list_models},
     engine::{
@@ -12,18 +15,20 @@ use acestep_engine::{
     observer::Observer,
 };
 
-use super::{Backend, Found, Loaded, LoadedLanguageModel};
+use super::{Backend, Found, Loaded, LoadedLanguageModel, UsedLoras};
 
-/// The engine and where its checkpoints lie.
+/// The engine and where its checkpoints and adapters lie.
 pub(crate) struct EngineBackend {
     checkpoints_dir: PathBuf,
+    lora_dir: PathBuf,
     engine: Option<Engine>,
 }
 
 impl EngineBackend {
-    pub(crate) fn new(checkpoints_dir: PathBuf) -> Self {
+    pub(crate) fn new(checkpoints_dir: PathBuf, lora_dir: PathBuf) -> Self {
         Self {
             checkpoints_dir,
+            lora_dir,
             engine: None,
         }
     }
@@ -104,6 +109,16 @@ impl Backend for EngineBackend {
 
     fn unload(&mut self) {
         self.engine = None;
+    }
+
+    fn use_loras(&mut self, uses: &[LoraUse], observer: &dyn Observer) -> Result<UsedLoras> {
+        let dir = self.lora_dir.clone();
+        let engine = self.engine()?;
+        let notes = engine.use_loras(uses, &dir, observer)?;
+        Ok(UsedLoras {
+            loras: engine.loras(),
+            notes,
+        })
     }
 
     fn generate(

@@ -78,6 +78,7 @@ impl Studio {
             notes: clamp_notes,
         } = shared.settle(kind, asked)?;
         notes.extend(clamp_notes);
+        notes.extend(shared.check_loras(params.loras.as_deref())?);
         let seeds = seeds::settle(&params.seeds, params.batch_size)?;
         shared.queue_job(Asked {
             kind,
@@ -112,6 +113,7 @@ impl Studio {
             }
         }
         let clamped = shared.settle(old.kind, old.params)?;
+        shared.check_loras(clamped.params.loras.as_deref())?;
         let mut notes = old.notes;
         for note in clamped.notes {
             if !notes.contains(&note) {
@@ -208,6 +210,10 @@ impl Shared {
             then_generate,
         } = asked;
         params.seeds.clone_from(&seeds);
+        if kind == JobKind::Generate {
+            // Whatever is loaded later, this job keeps what it was asked with.
+            params.loras.get_or_insert_with(|| self.service.loras());
+        }
         let ticket = Ticket {
             job_id: id.clone(),
             model: self.service.model()?.name,

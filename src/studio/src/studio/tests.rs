@@ -23,6 +23,7 @@ use acestep_domain::{
     event::{EventKind, JobEvent, Stage},
     job::{Job, JobKind, JobState},
     library::Report,
+    lora::LoraUse,
     metadata::Bpm,
     service::{LoadedLm, LoadedModel, Resolved, ServiceConfig},
     task::{Family, TaskType},
@@ -40,7 +41,7 @@ use super::{Studio, StudioOptions};
 use crate::{
     backend::{
         Backend, Found, Loaded, LoadedLanguageModel, Request, RunReport, Take, Thinking, Thought,
-        WriteReport, WriteRequest,
+        UsedLoras, WriteReport, WriteRequest,
     },
     error::{Error, Result},
 };
@@ -274,6 +275,13 @@ impl Backend for Scripted {
         })
     }
 
+    fn use_loras(&mut self, uses: &[LoraUse], _: &dyn Observer) -> EngineResult<UsedLoras> {
+        Ok(UsedLoras {
+            loras: uses.to_vec(),
+            notes: Vec::new(),
+        })
+    }
+
     fn generate(
         &mut self,
         request: &Request,
@@ -368,6 +376,7 @@ fn options(output_dir: &Path) -> StudioOptions {
     StudioOptions {
         output_dir: output_dir.to_owned(),
         checkpoints_dir: output_dir.join("checkpoints"),
+        lora_dir: output_dir.join("loras"),
         capabilities: Capabilities {
             tier: GpuTier::Tier4,
             vram: Vram {

@@ -52,8 +52,10 @@ fn models(
     guarded("loading", || backend.check(wanted))??;
     observer.check()?;
     let stays = shared.service.runs_main(wanted);
+    let mut dropped = Vec::new();
     if !stays {
         main_model(shared, backend, wanted, &observer)?;
+        dropped = shared.refit_loras();
     }
     let notes = match language_model(shared, backend, wanted, &observer) {
         Ok(notes) => notes,
@@ -83,7 +85,8 @@ fn models(
             )]
         }
     };
-    shared.service.ready(notes);
+    dropped.extend(notes);
+    shared.service.ready(dropped);
     shared.queue.set_model_loaded(true);
     Ok(())
 }

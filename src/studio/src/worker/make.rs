@@ -7,6 +7,7 @@ use acestep_domain::{
     event::{EventKind, Stage},
     job::Job,
     library::{MadeFrom, Provenance, Report, Song},
+    lora::LoraUse,
     service::Resolved,
 };
 use acestep_engine::{audio::encode, error::Error as EngineError, observer::Observer};
@@ -62,7 +63,9 @@ pub(super) fn songs(
         source: recordings.source.take(),
         references: std::mem::take(&mut recordings.references),
     };
-    let mut notes = [recordings.notes, thought.notes.clone()].concat();
+    let uses = request.params.loras.as_deref().unwrap_or_default();
+    let used = guarded("generating", || backend.use_loras(uses, &observer))??;
+    let mut notes = [recordings.notes, thought.notes.clone(), used.notes].concat();
     let made_from = recordings.made_from;
     // The engine's sink speaks the engine's errors; the studio's own waits here.
     let mut save_error = None;
@@ -76,6 +79,7 @@ pub(super) fn songs(
             take: &take,
             thought: &thought,
             made_from: &made_from,
+            loras: &used.loras,
         };
         let saved = save(shared, job, made, note.as_ref());
         notes.extend(note.filter(|_| item == 0));
@@ -112,6 +116,7 @@ struct Made<'a> {
     take: &'a Take,
     thought: &'a Thought,
     made_from: &'a [MadeFrom],
+    loras: &'a [LoraUse],
 }
 
 /// Writes a song and records it.
@@ -120,6 +125,7 @@ fn save(shared: &Shared, job: &Job, made: Made<'_>, note: Option<&Note>) -> Resu
         take,
         thought,
         made_from,
+        loras,
     } = made;
     let model = shared.service.model()?;
     let device = shared
@@ -151,6 +157,7 @@ fn save(shared: &Shared, job: &Job, made: Made<'_>, note: Option<&Note>) -> Resu
             app_version: shared.version.clone(),
             model: model.name,
             lm: shared.service.lm().filter(|_| wrote).map(|lm| lm.name),
+            loras: loras.to_vec(),
             device,
             quantization: model.dtype,
             steps: steps_of(&params),

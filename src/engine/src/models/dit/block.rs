@@ -6,7 +6,7 @@
 use candle_core::{Module, Result, Tensor};
 
 use super::{Config, timestep::ROWS};
-use crate::nn::{Attention, Backend, KeyValues, Mask, Mlp, RmsNorm, Rope, Weights};
+use crate::nn::{Attention, Backend, KeyValues, Mask, Mlp, RmsNorm, Rope, SidePaths, Weights};
 
 /// What a layer attends to in cross-attention, prepared once a generation.
 #[derive(Debug, Clone)]
@@ -47,6 +47,13 @@ impl Block {
             scale_shift_table: w.get((1, ROWS, h), "scale_shift_table")?,
             mask,
         })
+    }
+
+    /// Takes the side paths of the layer in place of those it had.
+    pub(super) fn attach(&mut self, paths: &SidePaths) {
+        self.self_attn.attach(&paths.pp("self_attn"));
+        self.cross_attn.attach(&paths.pp("cross_attn"));
+        self.mlp.attach(&paths.pp("mlp"));
     }
 
     /// Keys and values of the embedded condition `[b, l, h]`.

@@ -4,7 +4,7 @@
 
 use candle_core::{DType, Device, Module, Result, Tensor};
 
-use crate::nn::{Linear, Weights};
+use crate::nn::{Linear, SidePaths, Weights};
 
 /// Width of the sinusoid.
 const SINUSOID: usize = 256;
@@ -32,6 +32,13 @@ impl TimestepEmbedding {
             linear_2: Linear::load(h, h, &w.pp("linear_2"))?,
             time_proj: Linear::load(h, ROWS * h, &w.pp("time_proj"))?,
         })
+    }
+
+    /// Takes the side paths of the three layers in place of those they had.
+    pub(super) fn attach(&mut self, paths: &SidePaths) {
+        self.linear_1.attach(&paths.pp("linear_1"));
+        self.linear_2.attach(&paths.pp("linear_2"));
+        self.time_proj.attach(&paths.pp("time_proj"));
     }
 
     /// Sinusoids `[n, 256]` to `temb` `[n, h]` and modulation `[n, 6, h]`.

@@ -1,6 +1,13 @@
 //! One weight file, its header read and checked: safetensors or GGUF, told apart by content.
 
-use std::{collections::BTreeMap, fmt, fs::File, ops::Range, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    fs::File,
+    ops::Range,
+    path::Path,
+    sync::Arc,
+};
 
 use candle_core::DType;
 use safetensors::Dtype;
@@ -65,6 +72,8 @@ pub struct WeightFile {
     bytes: Arc<Bytes>,
     tensors: BTreeMap<String, TensorInfo>,
     metadata: Option<gguf::Metadata>,
+    /// Texts of a safetensors header.
+    texts: HashMap<String, String>,
 }
 
 /// Why a file could not be opened.
@@ -115,16 +124,19 @@ impl WeightFile {
 
     fn new(bytes: Bytes) -> Result<Self, Damage> {
         let content = bytes.as_ref();
-        let (tensors, metadata) = if content.starts_with(gguf::MAGIC) {
+        let (tensors, metadata, texts) = if content.starts_with(gguf::MAGIC) {
             let gguf::Header { tensors, metadata } = gguf::parse(content)?;
-            (tensors, Some(metadata))
+            (tensors, Some(metadata), HashMap::new())
         } else {
-            (from_safetensors(&header::parse(content)?), None)
+            let header = header::parse(content)?;
+            let texts = header.metadata.metadata().clone().unwrap_or_default();
+            (from_safetensors(&header), None, texts)
         };
         Ok(Self {
             bytes: Arc::new(bytes),
             tensors,
             metadata,
+            texts,
         })
     }
 
@@ -139,6 +151,11 @@ impl WeightFile {
             metadata,
             bytes: self.bytes(),
         })
+    }
+
+    /// A text of a safetensors header; GGUF files have none.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.texts.get(key).map(String::as_str)
     }
 
     /// The whole content.

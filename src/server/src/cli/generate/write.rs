@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use acestep_domain::{GenerationParams, audio_codes, library::Report, service::Resolved};
+use acestep_domain::{
+    GenerationParams, audio_codes, library::Report, lora::LoraUse, service::Resolved,
+};
 use acestep_engine::{
     audio::{Audio, encode::encode, tags},
     engine::{EngineInfo, Take},
@@ -35,6 +37,7 @@ pub(super) struct Writer<'a> {
     /// Codes of each take, where a language model wrote them.
     pub(super) codes: &'a [Vec<u32>],
     pub(super) info: &'a EngineInfo,
+    pub(super) loras: &'a [LoraUse],
     pub(super) resolved: &'a Resolved,
     pub(super) count: usize,
     pub(super) outputs: Vec<Output>,
@@ -101,6 +104,7 @@ impl Writer<'_> {
         value["studio"] = json!({
             "app_version": env!("CARGO_PKG_VERSION"),
             "model": self.info.name,
+            "lora": self.loras,
             "device": self.resolved.device,
             "dtype": self.info.dtype,
         });

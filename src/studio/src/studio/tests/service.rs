@@ -268,6 +268,13 @@ fn in_service_mode_only_the_operators_configuration_loads() {
     assert!(refused.hint.contains("--service_mode"), "{refused}");
     let ready = load(&studio, TURBO).unwrap();
     assert_eq!(ready.model.unwrap().name, TURBO);
+    for refused in [
+        studio.load_lora("x", None),
+        studio.set_lora_scale("x", 1.0),
+        studio.unload_lora("x"),
+    ] {
+        assert_eq!(told(refused.unwrap_err()).code, "conflict");
+    }
 }
 
 #[test]
