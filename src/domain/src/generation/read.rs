@@ -225,6 +225,22 @@ fn set(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, 
                 &names(AudioFormat::ALL, AudioFormat::as_str),
             )?;
         }
+        "loras" => {
+            params.loras = loras_from_json(value).map_err(|reason| {
+                (
+                    format!("loras: {reason}."),
+                    "Give a list such as [{\"name\": \"tape-choir\", \"scale\": 0.8}].".to_owned(),
+                )
+            })?;
+        }
+        _ => return Ok(set_task(params, key, value)? || set_lm(params, key, value)?),
+    }
+    Ok(true)
+}
+
+/// [`set`] for what a task works on.
+fn set_task(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, Refusal> {
+    match key {
         "repainting_start" => number(key, value, &mut params.repainting_start)?,
         "repainting_end" => {
             params.repainting_end = optional_number(key, value)?.filter(|secs| *secs >= 0.0);
@@ -260,6 +276,14 @@ fn set(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, 
                 .map(|name| track(key, name))
                 .collect::<Result<_, _>>()?;
         }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// [`set`] for the language model.
+fn set_lm(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, Refusal> {
+    match key {
         "audio_codes" => params.audio_codes = text(key, value)?,
         "thinking" => params.thinking = switch(key, value)?,
         "lm_temperature" => number(key, value, &mut params.lm_temperature)?,
@@ -275,14 +299,6 @@ fn set(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, 
         "use_cot_metas" => params.use_cot_metas = switch(key, value)?,
         "use_cot_caption" => params.use_cot_caption = switch(key, value)?,
         "use_cot_language" => params.use_cot_language = switch(key, value)?,
-        "loras" => {
-            params.loras = loras_from_json(value).map_err(|reason| {
-                (
-                    format!("loras: {reason}."),
-                    "Give a list such as [{\"name\": \"tape-choir\", \"scale\": 0.8}].".to_owned(),
-                )
-            })?;
-        }
         _ => return Ok(false),
     }
     Ok(true)

@@ -359,7 +359,7 @@ fn declared(track: &Track, audio: &AudioCodecParameters) -> Option<u64> {
         * audio
             .channels
             .as_ref()
-            .map_or(1, |channels| channels.count()) as u64;
+            .map_or(1, symphonia::core::audio::Channels::count) as u64;
     let of_unknown = frame_bytes > 0 && (frames + 2) * frame_bytes >= u64::from(u32::MAX);
     (frames > 0 && !of_unknown).then_some(frames)
 }

@@ -130,7 +130,11 @@ mod tests {
             sample_rate_hz: 48_000,
         }
         .report();
-        assert!((report.peak - 0.7071).abs() < 1e-3, "{}", report.peak);
+        assert!(
+            (report.peak - std::f32::consts::FRAC_1_SQRT_2).abs() < 1e-3,
+            "{}",
+            report.peak
+        );
         assert!(
             (report.true_peak - 1.0).abs() < 0.05,
             "{}",

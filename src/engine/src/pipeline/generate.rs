@@ -20,7 +20,7 @@ use super::{
     decoding::Decoding,
     kept,
     networks::Networks,
-    prepared::{PARTS, Parts, Prepared, Texts},
+    prepared::{PARTS, Parts, Prepared, Song, Texts},
     sources,
 };
 use crate::{
@@ -33,7 +33,7 @@ use crate::{
     },
     error::{Error, Result},
     observer::Observer,
-    tasks::{self, Conditioning, Lengths, Source, Sources},
+    tasks::{self, Conditioning, Kept, Lengths, Source, Sources},
 };
 
 /// What is asked of one run.
@@ -105,12 +105,6 @@ pub(crate) fn generate(
         Some(timesteps) => Schedule::custom(timesteps)?,
         None => Schedule::shifted(params.inference_steps, params.shift)?,
     };
-    if request.seeds.is_empty() {
-        return Err(Error::Invalid {
-            field: "seed",
-            reason: "each song needs a seed, and there is none".to_owned(),
-        });
-    }
     let noise = given_noise(networks, request)?;
     let source = sources::source(networks, request, observer, &mut notes)?;
     let lengths = lengths(networks, request, source.as_ref())?;
@@ -140,46 +134,32 @@ pub(crate) fn generate(
         ));
     }
     let dit = networks.dit()?;
-    let prepared = Prepared::new(&dit, networks, texts, (params, &conditionings), &schedule)?;
+    let prepared = Prepared::new(&dit, networks, &texts, (params, &conditionings), &schedule)?;
     observer.progress(Stage::Prepare, 0, PARTS, PARTS);
     let prepare_secs = started.elapsed().as_secs_f32();
 
     let started = Instant::now();
     let channels = networks.config.audio_acoustic_hidden_dim;
-    let kept_source = first
-        .kept
-        .as_ref()
-        .map(|kept| flat(&kept.source))
-        .transpose()?;
+    let kept = first.kept.as_ref();
+    let kept_source = kept.map(|kept| flat(&kept.source)).transpose()?;
+    let hold = kept.zip(kept_source.as_deref());
     let mut latents = Vec::with_capacity(request.seeds.len());
     for (item, &seed) in request.seeds.iter().enumerate() {
-        let mut x = match &noise {
+        let noise = match &noise {
             Some(songs) => songs[item].clone(),
             None => normal(seed, Purpose::Start, lengths.frames * channels),
         };
-        if let Some(start) = &first.start {
-            mix(&mut x, &flat(&start.latents)?, schedule.timesteps()[0]);
-        }
-        let hold = first.kept.as_ref().zip(kept_source.as_ref());
+        let x = start(noise, first, &schedule)?;
         let run = Run {
             item,
             channels,
             schedule: &schedule,
             guidance: prepared.guidance(params),
             solver: solver(params.infer_method, seed),
-            hold: hold.map(|(kept, source)| Hold {
-                source,
-                free: kept.region.clone(),
-                steps: (schedule.len() as f64 * kept.hold.injected_share).round_ties_even()
-                    as usize,
-            }),
+            hold: None,
         };
         let mut network = prepared.song(&dit, networks, item, lengths.frames);
-        let mut clean = denoise(&mut network, x, run, observer)?;
-        if let Some((kept, source)) = hold {
-            kept::blend(&mut clean, source, kept, channels);
-        }
-        latents.push(clean);
+        latents.push(diffuse(&mut network, x, run, hold, observer)?);
     }
     let diffusion_secs = started.elapsed().as_secs_f32();
     // Gone before the next network comes.
@@ -194,7 +174,7 @@ pub(crate) fn generate(
         kept: None,
         clipped: 0,
     };
-    if let Some((kept, source)) = first.kept.as_ref().zip(kept_source) {
+    if let Some((kept, source)) = kept.zip(kept_source) {
         // Without what a short source was filled up with: it would be heard at its end.
         let source = decoding
             .tensor(source)?
@@ -274,6 +254,28 @@ fn hints(
     all.iter().map(hints).collect()
 }
 
+/// Denoises `x`, held to what is kept of a source.
+fn diffuse(
+    network: &mut Song<'_>,
+    x: Vec<f32>,
+    run: Run<'_>,
+    kept: Option<(&Kept, &[f32])>,
+    observer: &dyn Observer,
+) -> Result<Vec<f32>> {
+    let channels = run.channels;
+    let steps = run.schedule.len() as f64;
+    let hold = kept.map(|(kept, source)| Hold {
+        source,
+        free: kept.region.clone(),
+        steps: (steps * kept.hold.injected_share).round_ties_even() as usize,
+    });
+    let mut clean = denoise(network, x, Run { hold, ..run }, observer)?;
+    if let Some((kept, source)) = kept {
+        kept::blend(&mut clean, source, kept, channels);
+    }
+    Ok(clean)
+}
+
 /// `[1, t, c]`, frame after frame.
 fn flat(latents: &Tensor) -> Result<Vec<f32>> {
     latents
@@ -282,12 +284,16 @@ fn flat(latents: &Tensor) -> Result<Vec<f32>> {
         .map_err(Error::in_stage(Stage::Prepare))
 }
 
-/// The state at `t` on the way from the noise `x` to `clean`.
-fn mix(x: &mut [f32], clean: &[f32], t: f64) {
-    let (up, down) = (t as f32, (1.0 - t) as f32);
-    for (x, clean) in x.iter_mut().zip(clean) {
-        *x = up * *x + down * clean;
+/// The state that the loop starts from: noise, or what is on the way from it to clean latents.
+fn start(mut x: Vec<f32>, song: &Conditioning, schedule: &Schedule) -> Result<Vec<f32>> {
+    if let Some(start) = &song.start {
+        let t = schedule.timesteps()[0];
+        let (up, down) = (t as f32, (1.0 - t) as f32);
+        for (x, clean) in x.iter_mut().zip(flat(&start.latents)?) {
+            *x = up * *x + down * clean;
+        }
     }
+    Ok(x)
 }
 
 /// Lets a wish to stop through, and no progress: what it watches is no song.
@@ -334,6 +340,12 @@ fn lengths(
     request: &Request,
     source: Option<&(Source, usize)>,
 ) -> Result<Lengths> {
+    if request.seeds.is_empty() {
+        return Err(Error::Invalid {
+            field: "seed",
+            reason: "each song needs a seed, and there is none".to_owned(),
+        });
+    }
     if let Some(noise) = &request.noise {
         let frames = noise.dim(1).map_err(Error::in_stage(Stage::Prepare))?;
         return Ok(Lengths::exact(frames));

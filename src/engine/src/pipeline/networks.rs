@@ -261,16 +261,15 @@ impl Networks {
     /// The checkpoint has none, or its file is damaged.
     pub(crate) fn audio_codes(&mut self) -> Result<Guard<'_, AudioCodes>> {
         self.require_audio_codes()?;
-        let slot = match self.audio_codes.take() {
-            Some(slot) => slot,
-            None => {
-                let reader = self.reader.clone();
-                Slot::new(self.dit_stays, move || {
-                    let (part, _) = reader.part(Module::Dit, &|| Ok(()))?;
-                    let config = &reader.checkpoint.dit;
-                    AudioCodes::load(&part, config, &reader.placement, reader.backend)
-                })?
-            }
+        let slot = if let Some(slot) = self.audio_codes.take() {
+            slot
+        } else {
+            let reader = self.reader.clone();
+            Slot::new(self.dit_stays, move || {
+                let (part, _) = reader.part(Module::Dit, &|| Ok(()))?;
+                let config = &reader.checkpoint.dit;
+                AudioCodes::load(&part, config, &reader.placement, reader.backend)
+            })?
         };
         self.audio_codes.insert(slot).visit()
     }

@@ -143,7 +143,7 @@ impl Prepared {
     pub(super) fn new(
         dit: &Dit,
         networks: &Networks,
-        texts: Texts,
+        texts: &Texts,
         (params, conditionings): (&GenerationParams, &[Conditioning]),
         schedule: &Schedule,
     ) -> Result<Self> {
