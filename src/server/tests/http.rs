@@ -5,6 +5,8 @@
 #[path = "support/app.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod app;
+#[path = "http/uploads.rs"]
+mod uploads;
 
 use acestep_server::auth::Credentials;
 use app::{Setup, TestApp};
