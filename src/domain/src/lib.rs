@@ -13,6 +13,7 @@ pub mod examples;
 pub mod generation;
 pub mod job;
 pub mod library;
+pub mod memory;
 pub mod metadata;
 pub mod note;
 pub mod param;

@@ -40,6 +40,7 @@ fn song(caption: &str, bpm: u32, key: &str, beats: &str, secs: f64, seed: u32) -
         codes: Vec::new(),
         keep_latents: false,
         raw_level: true,
+        tiles: acestep_engine::pipeline::vae_tiles::TileOptions::default(),
     };
     let mut engine = ENGINE.lock().unwrap();
     let engine = engine.get_or_insert_with(|| {

@@ -36,6 +36,7 @@ fn songs(engine: &mut Engine, seeds: &[u32], infer_method: InferMethod) -> Vec<u
         codes: Vec::new(),
         keep_latents: false,
         raw_level: false,
+        tiles: acestep_engine::pipeline::vae_tiles::TileOptions::default(),
     };
     let mut hashes = Vec::new();
     engine

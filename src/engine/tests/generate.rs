@@ -65,6 +65,7 @@ fn request(duration_secs: f64, seeds: &[u32]) -> Request {
         codes: Vec::new(),
         keep_latents: true,
         raw_level: false,
+        tiles: acestep_engine::pipeline::vae_tiles::TileOptions::default(),
     }
 }
 

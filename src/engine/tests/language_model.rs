@@ -314,6 +314,7 @@ fn a_song_is_planned_coded_and_made_and_codes_are_heard_again() {
         noise: None,
         keep_latents: false,
         raw_level: false,
+        tiles: acestep_engine::pipeline::vae_tiles::TileOptions::default(),
     };
     let mut takes = Vec::new();
     engine

@@ -106,6 +106,7 @@ fn run(engine: &mut Engine, case: &Case, item: usize, noise: &Tensor) -> Take {
         codes: Vec::new(),
         keep_latents: true,
         raw_level: true,
+        tiles: acestep_engine::pipeline::vae_tiles::TileOptions::default(),
     };
     let mut takes = Vec::new();
     let report = engine

@@ -46,6 +46,8 @@ pub struct Request {
     pub keep_latents: bool,
     /// Leave the level as the network made it.
     pub raw_level: bool,
+    /// Pieces that songs are decoded in.
+    pub tiles: TileOptions,
 }
 
 /// A finished song.
@@ -116,9 +118,9 @@ pub(crate) fn generate(
             "Guidance: turbo models are trained without it, so it is off.",
         ));
     }
+    observer.progress(Stage::Prepare, 0, PARTS, PARTS);
     let dit = networks.dit.visit()?;
     let prepared = Prepared::new(&dit, networks, texts, (params, &conditionings), &schedule)?;
-    observer.progress(Stage::Prepare, 0, PARTS, PARTS);
     let prepare_secs = started.elapsed().as_secs_f32();
 
     let started = Instant::now();

@@ -83,6 +83,7 @@ fn models(
             )]
         }
     };
+    shared.service.set_memory(backend.memory(wanted)?);
     shared.service.ready(notes);
     shared.queue.set_model_loaded(true);
     Ok(())

@@ -6,10 +6,17 @@ use acestep_domain::{
     Note, audio_codes,
     event::{EventKind, Stage},
     job::Job,
-    library::{Provenance, Report, Song},
+    library::{MemoryReport, Provenance, Report, Song},
+    memory::MemoryPlan,
     service::Resolved,
 };
-use acestep_engine::{audio::encode, error::Error as EngineError, observer::Observer};
+use acestep_engine::{
+    audio::encode,
+    error::Error as EngineError,
+    memory::{plan::admit, probe},
+    observer::Observer,
+    pipeline::vae_tiles::TileOptions,
+};
 
 use super::{guarded, observe::JobObserver};
 use crate::{
@@ -27,6 +34,7 @@ pub(super) fn songs(
     shared: &Shared,
     backend: &mut dyn Backend,
     job: &Job,
+    plan: Option<&MemoryPlan>,
     cancel: &CancelFlag,
 ) -> Result<Vec<Note>> {
     let mut rates = shared.service.rates();
@@ -46,6 +54,10 @@ pub(super) fn songs(
     if thought.plan.is_some() || !thought.codes.is_empty() {
         observer.goes_on(amount);
     }
+    // So it does for the memory: a length that was left open is known now.
+    let plan = plan.and_then(|_| shared.service.plan(job.kind, &thought.params));
+    let plan = plan.as_ref();
+    plan.map_or(Ok(()), admit)?;
     let mut measured = Measured {
         plan_secs: f64::from(thought.plan_secs),
         codes_secs: f64::from(thought.codes_secs),
@@ -58,8 +70,13 @@ pub(super) fn songs(
         noise: None,
         keep_latents: false,
         raw_level: false,
+        tiles: plan.map_or_else(TileOptions::default, |plan| TileOptions {
+            tile_frames: plan.vae_tile_frames,
+            overlap_frames: None,
+        }),
     };
     let mut notes = thought.notes.clone();
+    notes.extend(plan.into_iter().flat_map(|plan| plan.notes.iter().cloned()));
     // The engine's sink speaks the engine's errors; the studio's own waits here.
     let mut save_error = None;
     let mut sink = |take: Take| -> acestep_engine::error::Result<()> {
@@ -68,7 +85,7 @@ pub(super) fn songs(
         let saving = Instant::now();
         observer.progress(Stage::Save, item, 0, 1);
         let note = encode::note(&take.audio, job.params.audio_format);
-        let saved = save(shared, job, &thought, &take, note.as_ref());
+        let saved = save(shared, (job, plan), &thought, &take, note.as_ref());
         notes.extend(note.filter(|_| item == 0));
         measured.save_secs += saving.elapsed().as_secs_f64();
         match saved {
@@ -100,7 +117,7 @@ pub(super) fn songs(
 /// Writes a song and records it.
 fn save(
     shared: &Shared,
-    job: &Job,
+    (job, plan): (&Job, Option<&MemoryPlan>),
     thought: &Thought,
     take: &Take,
     note: Option<&Note>,
@@ -154,6 +171,10 @@ fn save(
             .chain(note)
             .cloned()
             .collect(),
+        memory: plan.map(|plan| MemoryReport {
+            planned_bytes: plan.expected_peak_bytes,
+            measured_host_bytes: probe::peak_bytes(),
+        }),
         peaks: take.audio.peaks(PEAKS),
         favourite: false,
         params,
