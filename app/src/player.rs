@@ -302,6 +302,7 @@ mod tests {
             },
             report: Report::default(),
             notes: vec![],
+            memory: None,
             peaks: vec![],
             favourite: false,
         }

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{generation::GenerationParams, lora::LoraUse, note::Note, song_plan::SongPlan};
+use crate::{
+    generation::GenerationParams, lora::LoraUse, memory::HostDevice, note::Note,
+    song_plan::SongPlan,
+};
 
 /// A song that is safe on disk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +49,9 @@ pub struct Song {
     pub report: Report,
     /// What was clamped, lowered or ignored.
     pub notes: Vec<Note>,
+    /// Memory of the run, planned and measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryReport>,
     /// 256 peaks over the song, 0 to 1, for the drawn wave.
     pub peaks: Vec<f32>,
     /// Marked by the user.
@@ -131,6 +137,16 @@ pub struct Report {
     pub diffusion_secs: f32,
     /// Seconds spent decoding this song.
     pub decode_secs: f32,
+}
+
+/// Memory of the run that made a song, up to this song.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryReport {
+    /// The peak that was planned.
+    pub planned_bytes: HostDevice,
+    /// The most main memory that the program held, mapped files included; absent where the system
+    /// does not say.
+    pub measured_host_bytes: Option<u64>,
 }
 
 /// Largest file that may be sent in: ten minutes of stereo floats at 96 kHz.

@@ -18,6 +18,8 @@ mod pickle;
 mod quantize;
 mod source;
 
+pub(crate) use quantize::{language_model_formats as lm_formats, main_model as main_formats};
+
 pub use inspect::{Inspection, ModelKind, ModelReport, inspect};
 pub use language_model::LmCheckpoint;
 pub use layout::{Checkpoint, Module, Part};

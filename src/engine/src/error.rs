@@ -6,6 +6,7 @@ use crate::audio::decode::Fault;
 
 /// A stage of a run, as shown to the user and named in errors.
 pub use acestep_domain::event::Stage;
+use acestep_domain::memory::Smaller;
 
 /// What can go wrong in the engine.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,16 @@ pub enum Error {
         needed: Option<u64>,
         /// Bytes free, when known.
         free: Option<u64>,
+    },
+    /// The plan of a run needs more memory than can be had, so it was not begun.
+    #[error("{needed} bytes are needed and {free} can be had")]
+    DoesNotFit {
+        /// Bytes needed, of host or card.
+        needed: u64,
+        /// Bytes that can be had there.
+        free: u64,
+        /// The least that would make it fit.
+        smaller: Option<Box<Smaller>>,
     },
     /// A network produced NaN or infinity.
     #[error("{module} produced values that are not finite in {stage}")]

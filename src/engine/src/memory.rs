@@ -1,4 +1,7 @@
-//! What memory there is, and which networks are in it when.
+//! What memory there is, what a run needs of it, and which networks are in it when.
 
+pub mod plan;
 pub mod probe;
+mod released;
 pub(crate) mod residency;
+mod sizes;

@@ -323,6 +323,17 @@ fn absurd_configs_are_told_not_carried_out() {
 }
 
 #[test]
+fn a_gguf_file_is_no_main_model_and_is_told_so() {
+    let root = copy();
+    fs::write(root.path().join("acestep-v15-base-Q8_0.gguf"), "GGUF").unwrap();
+    for name in ["acestep-v15-base-Q8_0.gguf", "acestep-v15-base-Q8_0"] {
+        let refused = Checkpoint::open(root.path(), name).unwrap_err().to_string();
+        assert!(refused.contains("acestep-v15-base-Q8_0.gguf"), "{refused}");
+        assert!(refused.contains("--quantization"), "{refused}");
+    }
+}
+
+#[test]
 fn models_are_listed_with_what_is_wrong() {
     let root = copy();
     fs::create_dir(root.path().join("acestep-v15-base")).unwrap();

@@ -45,6 +45,7 @@ fn request() -> Request {
         codes: Vec::new(),
         keep_latents: false,
         raw_level: false,
+        tiles: acestep_engine::pipeline::vae_tiles::TileOptions::default(),
     }
 }
 

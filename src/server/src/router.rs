@@ -91,6 +91,7 @@ fn api_v1() -> Router<AppState> {
         .route("/jobs/{id}", get(jobs::find).delete(jobs::cancel))
         .route("/jobs/{id}/rerun", post(jobs::rerun))
         .route("/jobs/{id}/events", get(events::of_job))
+        .route("/plan", post(jobs::plan))
         .route("/songs", get(songs::list))
         .route(
             "/songs/{id}",

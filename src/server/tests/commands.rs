@@ -119,6 +119,44 @@ fn naming_a_language_model_plans_with_its_limits() {
 }
 
 #[test]
+fn the_plan_says_what_a_run_needs_of_memory() {
+    let asked = json!({ "caption": "x", "duration": 240 });
+    let turbo = ["--config_path", "acestep-v15-turbo"];
+    let memory = |vram: &str, more: &[&str]| {
+        let words = [turbo.as_slice(), more].concat();
+        plan(vram, &words, &asked)["memory"].clone()
+    };
+    let bytes = |memory: &Value| memory["expected_peak_bytes"]["device"].as_u64().unwrap();
+    let small = memory("6", &[]);
+    assert_eq!(small["fits"], true, "{small}");
+    assert_eq!(small["free_bytes"], 6_u64 << 30);
+    assert!(bytes(&small) <= 6 << 30, "{small}");
+    let stages: Vec<&str> = small["stages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|stage| stage["stage"].as_str())
+        .collect();
+    assert_eq!(stages, ["load", "prepare", "diffusion", "decode"]);
+    let large = memory("24", &["--quantization", "none"]);
+    assert_eq!(
+        (&large["fits"], &large["moved"]),
+        (&json!(true), &json!([]))
+    );
+    assert!(bytes(&large) > bytes(&memory("24", &["--quantization", "int8"])));
+    let none = memory(
+        "1",
+        &["--quantization", "none", "--offload_to_cpu", "false"],
+    );
+    assert_eq!(none["fits"], false, "{none}");
+    let smaller = &none["next_smaller"];
+    assert!(
+        smaller.is_null() || smaller["expected_peak_bytes"]["device"].as_u64() <= Some(1 << 30),
+        "{none}"
+    );
+}
+
+#[test]
 fn a_card_size_that_is_none_is_named_and_ignored() {
     for junk in ["", "eight", "-8", "0"] {
         let plan = plan(junk, &[], &json!({ "caption": "x" }));

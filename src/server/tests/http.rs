@@ -9,7 +9,7 @@ mod app;
 mod uploads;
 
 use acestep_server::auth::Credentials;
-use app::{Setup, TestApp};
+use app::{Answer, Setup, TestApp};
 use axum::{
     body::Body,
     http::{Method, Request},
@@ -139,6 +139,30 @@ fn events(body: &[u8]) -> Vec<(u64, String, Value)> {
             )
         })
         .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_is_planned_without_queueing_anything() {
+    let app = TestApp::ready().await;
+    let peak = |answer: &Answer| {
+        let plan = answer.json();
+        assert_eq!(plan["fits"], true, "{plan}");
+        plan["expected_peak_bytes"]["host"].as_u64().unwrap()
+    };
+    let short = json!({ "caption": "a short loop", "duration": 5 });
+    let short = app.post("/api/v1/plan", &short).await;
+    let long = json!({ "caption": "a long loop", "duration": 120 });
+    let long = app.post("/api/v1/plan", &long).await;
+    assert_eq!(short.status, 200);
+    assert!(peak(&long) > peak(&short));
+    assert_eq!(app.get("/api/v1/jobs").await.json()["jobs"], json!([]));
+    app.post("/api/v1/plan", json!({ "duration": "inf" }))
+        .await
+        .is_refusal(400, "invalid_value", Some("duration"));
+    TestApp::new()
+        .post("/api/v1/plan", json!({ "caption": "x" }))
+        .await
+        .is_refusal(503, "not_ready", None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -182,6 +182,7 @@ fn song(saved: Saved, params: GenerationParams, file: &Path) -> Result<Song> {
         },
         report: saved.report,
         notes: saved.notes,
+        memory: None,
         peaks: audio.peaks(PEAKS),
         favourite: false,
         params,

@@ -7,13 +7,15 @@ use std::path::Path;
 
 use acestep_domain::{
     Note,
-    capabilities::ModelEntry,
+    capabilities::{DeviceKind, ModelEntry},
     lora::LoraUse,
     service::{LoadedLm, LoadedModel, Resolved},
 };
+use acestep_engine::engine::LoadOptions;
 pub use acestep_engine::engine::{
     Request, RunReport, Take, Thinking, Thought, WriteReport, WriteRequest,
 };
+pub use acestep_engine::memory::plan::{Free, Models};
 use acestep_engine::{error::Result, observer::Observer};
 
 /// One engine, owned by the worker's thread.
@@ -41,6 +43,15 @@ pub trait Backend: Send {
         wanted: &Resolved,
         observer: &dyn Observer,
     ) -> Result<Option<LoadedLanguageModel>>;
+
+    /// What is needed to plan the memory of runs with what `wanted` loads; `None` where it is not
+    /// known, and then nothing is checked.
+    ///
+    /// # Errors
+    /// What is wrong with the checkpoints.
+    fn memory(&self, _wanted: &Resolved) -> Result<Option<Memory>> {
+        Ok(None)
+    }
 
     /// Drops what is loaded.
     fn unload(&mut self);
@@ -74,6 +85,17 @@ pub trait Backend: Send {
         observer: &dyn Observer,
         sink: &mut dyn FnMut(Take) -> Result<()>,
     ) -> Result<RunReport>;
+}
+
+/// What memory plans are made of.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// The models' sizes.
+    pub models: Models,
+    /// How they are loaded.
+    pub options: LoadOptions,
+    /// What can be had now, where networks of a device run.
+    pub free: fn(DeviceKind) -> Free,
 }
 
 /// What was loaded.

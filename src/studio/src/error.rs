@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use acestep_domain::{UserError, event::Stage, tier::size_text};
+use acestep_domain::{UserError, event::Stage, memory::Smaller, tier::size_text};
 use acestep_engine::error::Error as EngineError;
 
 /// What can go wrong in the studio.
@@ -259,6 +259,11 @@ fn engine(error: EngineError) -> UserError {
             ),
             "Choose a smaller checkpoint or quantisation, switch offload on, or close other programs.",
         ),
+        EngineError::DoesNotFit {
+            needed,
+            free,
+            smaller,
+        } => does_not_fit(needed, free, smaller.as_deref()),
         EngineError::NotFinite { stage, module } => UserError::new(
             "not_finite",
             format!(
@@ -332,6 +337,40 @@ fn engine(error: EngineError) -> UserError {
             ),
             "Try again; if it happens again, please report it with the program's log.",
         ),
+    }
+}
+
+/// Said before anything is run.
+fn does_not_fit(needed: u64, free: u64, smaller: Option<&Smaller>) -> UserError {
+    let hint = match smaller {
+        Some(smaller) => {
+            let peak = smaller.expected_peak_bytes;
+            format!(
+                "It fits with {} ({}).",
+                smaller.message,
+                size_text(if peak.device > 0 {
+                    peak.device
+                } else {
+                    peak.host
+                })
+            )
+        }
+        None => {
+            "No setting makes it fit: close other programs, or choose a smaller model.".to_owned()
+        }
+    };
+    let field = smaller.and_then(|smaller| smaller.changes.first());
+    UserError {
+        field: field.map(|change| change.field.clone()),
+        ..UserError::new(
+            "out_of_memory",
+            format!(
+                "This needs {} of memory, and {} can be had, so it was not begun.",
+                size_text(needed),
+                size_text(free)
+            ),
+            hint,
+        )
     }
 }
 

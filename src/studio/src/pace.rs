@@ -109,6 +109,20 @@ pub(crate) fn steps_of(params: &GenerationParams) -> usize {
 }
 
 impl Rates {
+    /// Seconds of each stage, once a run was measured.
+    pub(crate) fn secs(&self, amount: Amount) -> Option<[(Stage, f64); 4]> {
+        let sound = amount.batch * amount.song_secs;
+        self.measured.then_some([
+            (
+                Stage::LanguageModel,
+                self.plan * amount.plans + self.code * amount.codes,
+            ),
+            (Stage::Prepare, self.prepare),
+            (Stage::Diffusion, self.step * sound * amount.steps),
+            (Stage::Decode, self.decode * sound),
+        ])
+    }
+
     /// What a finished job teaches. A figure of zero teaches nothing.
     pub(crate) fn learn(&mut self, amount: Amount, measured: Measured) {
         let sound = amount.batch * amount.song_secs;

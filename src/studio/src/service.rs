@@ -10,6 +10,7 @@ use acestep_domain::{
     generation::clamp::{Bounds, Clamped, clamp_with_source, clamp_words},
     job::JobKind,
     lora::LoraUse,
+    memory::MemoryPlan,
     service::{
         Installed, LoadedLm, LoadedModel, Resolved, ServiceConfig, ServiceState, ServiceStatus,
         resolve,
@@ -18,10 +19,12 @@ use acestep_domain::{
     tier::{Limits, LmSize},
 };
 
+use acestep_engine::memory::plan::{self, Work};
+
 use crate::{
-    backend::{Found, Loaded},
+    backend::{Found, Loaded, Memory},
     error::{Error, Result},
-    pace::Rates,
+    pace::{Amount, Rates},
 };
 
 /// What one request to initialise comes to.
@@ -51,6 +54,8 @@ struct Inner {
     /// Loaded at start, or still expected to be; a start that came to nothing gives the choice to the user.
     pre_initialized: bool,
     rates: Rates,
+    /// Of what is loaded.
+    memory: Option<Memory>,
 }
 
 /// The service.
@@ -103,6 +108,7 @@ impl Service {
                 error: None,
                 pre_initialized: fixed.pre_initialized,
                 rates: Rates::default(),
+                memory: None,
             }),
         }
     }
@@ -244,6 +250,7 @@ impl Service {
         let mut inner = self.lock();
         inner.model = None;
         inner.lm = None;
+        inner.memory = None;
         inner.rates = Rates::default();
         inner.in_force.resolved = None;
         inner.in_force.notes.clear();
@@ -367,6 +374,50 @@ impl Service {
         } else {
             Err(without_audio_codes(field, &model))
         }
+    }
+
+    pub(crate) fn set_memory(&self, memory: Option<Memory>) {
+        self.lock().memory = memory;
+    }
+
+    /// The memory plan of a job, which is settled, with what is loaded; `None` where nothing is known
+    /// of its sizes.
+    pub(crate) fn plan(&self, kind: JobKind, params: &GenerationParams) -> Option<MemoryPlan> {
+        let (memory, lm, rates) = {
+            let inner = self.lock();
+            (inner.memory.clone()?, inner.lm.clone(), inner.rates)
+        };
+        let Memory {
+            models,
+            options,
+            free,
+        } = memory;
+        // It may have been planned for and not have come.
+        let models = if lm.is_some() {
+            models
+        } else {
+            models.without_lm()
+        };
+        let work = if kind == JobKind::Generate {
+            Work::of(params, &models)
+        } else {
+            Work::of_words(params, &models)
+        };
+        let mut plan = plan::plan(&models, &options, work, free(options.device));
+        for (stage, secs) in rates
+            .secs(Amount::of(params, lm.as_ref()))
+            .into_iter()
+            .flatten()
+        {
+            if let Some(planned) = plan
+                .stages
+                .iter_mut()
+                .find(|planned| planned.stage == stage)
+            {
+                planned.secs = Some(secs);
+            }
+        }
+        Some(plan)
     }
 
     pub(crate) fn rates(&self) -> Rates {

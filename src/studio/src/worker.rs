@@ -17,7 +17,10 @@ use acestep_domain::{
     event::EventKind,
     job::{Job, JobKind, JobState},
 };
-use acestep_engine::error::Error as EngineError;
+use acestep_engine::{
+    error::Error as EngineError,
+    memory::{plan::admit, probe::restart_peak},
+};
 use tracing::{error, info, info_span};
 
 use crate::{
@@ -71,8 +74,13 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 fn run_job(shared: &Shared, backend: &mut dyn Backend, ticket: &Ticket) {
     let in_force = shared.service.in_force();
     let outcome = start(shared, ticket).and_then(|job| {
+        let plan = shared.service.plan(job.kind, &job.params);
+        if let Some(plan) = &plan {
+            admit(plan)?;
+        }
+        restart_peak();
         let made = if job.kind == JobKind::Generate {
-            make::songs(shared, backend, &job, &ticket.cancel)
+            make::songs(shared, backend, &job, plan.as_ref(), &ticket.cancel)
         } else {
             write::text(shared, backend, &job, &ticket.cancel)
         };

@@ -214,6 +214,7 @@ fn write_tensor(out: &mut impl Write, entry: &Entry<'_>) -> io::Result<()> {
         }
         _ => out.write_all(data)?,
     }
+    entry.file.release(entry.info.range.clone());
     let gap = entry.bytes().next_multiple_of(gguf::ALIGNMENT) - entry.bytes();
     out.write_all(&[0; gguf::ALIGNMENT][..gap])
 }

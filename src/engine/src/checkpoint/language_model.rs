@@ -44,6 +44,21 @@ impl LmCheckpoint {
         Self::read(source, name)
     }
 
+    /// Whether there is something of that name, whole or damaged.
+    ///
+    /// # Errors
+    /// It is a folder of several GGUF files.
+    pub fn is_there(root: &Path, name: &str) -> Result<bool> {
+        let source = Source::Folder(root.to_path_buf());
+        let bundled = name == demo::LM_NAME && demo::BUNDLED;
+        Ok(bundled || source.has_folder(name) || gguf::find(&source, name)?.is_some())
+    }
+
+    /// Bytes of the GGUF file that it is.
+    pub fn gguf_bytes(&self) -> Option<u64> {
+        self.gguf.as_ref().map(|file| self.source.size(file))
+    }
+
     /// Opens the language model inside the binary.
     ///
     /// # Errors

@@ -24,6 +24,9 @@ pub(super) const VAE: &str = "vae";
 /// Constant context frames beside each DiT.
 pub(super) const SILENCE: &str = "silence_latent.pt";
 
+/// Why a GGUF file is no main model.
+const GGUF_MAIN: &str = "of GGUF files, only language models can be read; download the folder with the safetensors file, and use --quantization for smaller weights";
+
 /// What a folder of a checkpoint holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Module {
@@ -71,6 +74,13 @@ impl Checkpoint {
         Self::read(source, config_path)
     }
 
+    /// Whether there is something of that name, whole or damaged: a folder below `root`, or the
+    /// bundled model.
+    pub fn is_there(root: &Path, config_path: &str) -> bool {
+        let source = Source::Folder(root.to_path_buf());
+        source.has_folder(config_path) || (config_path == demo::NAME && demo::BUNDLED)
+    }
+
     /// Opens the model inside the binary.
     ///
     /// # Errors
@@ -86,6 +96,13 @@ impl Checkpoint {
     }
 
     fn read(source: Source, name: &str) -> Result<Self> {
+        if !source.has_folder(name) {
+            for file in [name.to_owned(), format!("{name}.gguf")] {
+                if has_extension(&file, "gguf") && source.has(&file) {
+                    return Err(Error::checkpoint(source.path(&file), GGUF_MAIN));
+                }
+            }
+        }
         for folder in [name, VAE, TEXT_ENCODER] {
             if !source.has_folder(folder) {
                 return Err(Error::checkpoint(
@@ -542,7 +559,7 @@ pub(super) fn weight_files(source: &Source, folder: &str) -> Result<Vec<String>>
     }
     let there = source.names(folder);
     let reason = if there.iter().any(|name| has_extension(name, "gguf")) {
-        "there are no safetensors weights in this folder; of GGUF files, only language models can be read".into()
+        format!("there are no safetensors weights in this folder; {GGUF_MAIN}")
     } else if let Some(shard) = there.iter().find(|name| has_extension(name, "safetensors")) {
         format!(
             "there is no model.safetensors and no model.safetensors.index.json that lists {shard}"

@@ -53,9 +53,14 @@ pub(super) fn language_model(
     }
 }
 
+/// The formats of [`language_model`] alone.
+pub(crate) fn language_model_formats(name: &str, cfg: &Config, asked: Quantization) -> Formats {
+    language_model(name, cfg, asked).0
+}
+
 /// Formats of a module of the main model. The autoencoder is heard directly and stays as it is, and
 /// so do the embeddings of the text encoder, which are read as lyrics too (acestep.cpp's findings).
-pub(super) fn main_model(module: Module, asked: Quantization) -> Formats {
+pub(crate) fn main_model(module: Module, asked: Quantization) -> Formats {
     let (layers, table) = match asked {
         Quantization::None => return Formats::default(),
         Quantization::Int8 => (Format::Q8_0, Format::Q8_0),

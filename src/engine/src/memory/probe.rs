@@ -1,8 +1,10 @@
 //! Asks the card (through NVML, which needs no CUDA in the build) and the host what they have.
 
-use nvml_wrapper::Nvml;
+use acestep_domain::capabilities::DeviceKind;
+use nvml_wrapper::{Nvml, enums::device::UsedGpuMemory};
 use sysinfo::System;
 
+use super::plan::Free;
 use crate::kernels::rates::Reader;
 
 /// Bytes of one GiB.
@@ -92,6 +94,83 @@ fn host() -> Host {
     }
 }
 
+/// Memory that this program can have now where networks of `device` run, and what others use of it.
+pub fn free(device: DeviceKind) -> Free {
+    let own = resident_bytes();
+    let (total, available) = System::new().map_or((0, 0), |mut system| {
+        system.refresh_memory();
+        let (total, available) = (system.total_memory(), system.available_memory());
+        system.cgroup_limits().map_or((total, available), |limits| {
+            (
+                total.min(limits.total_memory),
+                available.min(limits.free_memory),
+            )
+        })
+    });
+    let host = available + own;
+    let card = if device == DeviceKind::Cuda {
+        card_free().ok()
+    } else {
+        None
+    };
+    match card {
+        Some((total, device)) => Free {
+            host,
+            device,
+            others: total.saturating_sub(device),
+        },
+        // Apple's GPUs share the memory of the host.
+        None => Free {
+            host,
+            device: host,
+            others: total.saturating_sub(host),
+        },
+    }
+}
+
+/// Bytes of the first card, and what this process holds of them or nobody does.
+fn card_free() -> Result<(u64, u64), nvml_wrapper::error::NvmlError> {
+    let nvml = Nvml::init()?;
+    let device = nvml.device_by_index(0)?;
+    let memory = device.memory_info()?;
+    let own: u64 = device
+        .running_compute_processes()?
+        .iter()
+        .filter(|process| process.pid == std::process::id())
+        .map(|process| match process.used_gpu_memory {
+            UsedGpuMemory::Used(bytes) => bytes,
+            UsedGpuMemory::Unavailable => 0,
+        })
+        .sum();
+    Ok((memory.total, memory.free + own))
+}
+
+/// Bytes of main memory that this process holds; 0 where the system does not say (anything but
+/// Linux).
+fn resident_bytes() -> u64 {
+    status_bytes("VmRSS:").unwrap_or(0)
+}
+
+/// A line of `/proc/self/status` that counts kB.
+fn status_bytes(key: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with(key))?;
+    let kib: u64 = line[key.len()..].trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib << 10)
+}
+
+/// Begins to measure the peak of this process's main memory; [`peak_bytes`] tells it.
+pub fn restart_peak() {
+    // Where it cannot be restarted, the peak is that of the process's life so far, which is no less.
+    std::fs::write("/proc/self/clear_refs", "5").ok();
+}
+
+/// The most main memory that this process held since [`restart_peak`], files it reads included;
+/// `None` where the system does not say.
+pub fn peak_bytes() -> Option<u64> {
+    status_bytes("VmHWM:")
+}
+
 /// How fast all threads together read main memory, in GB a second: the pace at which a processor
 /// writes audio codes. Takes a tenth of a second.
 pub fn memory_gb_per_sec() -> f64 {
@@ -103,6 +182,25 @@ pub fn memory_gb_per_sec() -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_peak_is_measured_from_when_it_was_restarted() {
+        let large = vec![1u8; 64 << 20];
+        let with = super::peak_bytes().unwrap();
+        assert!(with >= large.len() as u64);
+        drop(large);
+        super::restart_peak();
+        assert!(super::peak_bytes().unwrap() <= with - (32 << 20));
+    }
+
+    #[test]
+    fn what_can_be_had_is_no_more_than_there_is() {
+        let free = super::free(acestep_domain::capabilities::DeviceKind::Cpu);
+        let total = (super::host().total_gib * super::GIB) as u64;
+        assert!(free.host > 0 && free.host <= total + (1 << 30), "{free:?}");
+        assert!(free.others < total, "{free:?}");
+    }
+
     #[test]
     fn the_host_has_memory_a_name_and_a_thread() {
         let host = super::host();

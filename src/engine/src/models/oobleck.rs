@@ -84,6 +84,13 @@ impl Config {
         self.downsampling_ratios.iter().product()
     }
 
+    /// Bytes of the largest kernel in f32.
+    pub(crate) fn largest_kernel_bytes(&self) -> u64 {
+        let layers = [decoder::layers(self), encoder::layers(self)];
+        let largest = layers.iter().flatten().map(Layer::parameters).max();
+        largest.unwrap_or(0) * size_of::<f32>() as u64
+    }
+
     /// Samples that `frames` frames decode to: `hop` a frame, a little less where a stride is odd.
     pub fn samples_from_frames(&self, frames: usize) -> usize {
         layers::out_len(&decoder::layers(self), frames)

@@ -12,8 +12,7 @@ use candle_core::{DType, Result, Tensor, bail};
 
 pub use causal_lm::CausalLm;
 pub use config::Config;
-#[cfg(test)]
-pub(crate) use config::tests::released;
+pub(crate) use config::released;
 
 use super::encoder_layer::EncoderStack;
 use crate::{

@@ -89,6 +89,8 @@ pub struct Held {
     pub bytes: u64,
     /// Bytes in each block format.
     pub packed: BTreeMap<Format, u64>,
+    /// Bytes of the largest tensor that is not in blocks: reading it takes as much again.
+    pub largest: u64,
 }
 
 impl Held {
@@ -104,6 +106,7 @@ impl Held {
     /// Adds what another network holds.
     pub fn add(&mut self, other: &Self) {
         self.bytes += other.bytes;
+        self.largest = self.largest.max(other.largest);
         for (format, bytes) in &other.packed {
             *self.packed.entry(*format).or_default() += bytes;
         }
@@ -122,6 +125,8 @@ struct Shared {
     held: Mutex<Held>,
     /// Complaints of [`Weights::get`], collected instead of returned.
     complaints: Option<Mutex<Vec<String>>>,
+    /// There is nothing to look for and nothing to complain about.
+    survey: bool,
 }
 
 /// A walk over the tensors of one checkpoint. Cloning is cheap; clones share the ledger.
@@ -156,6 +161,25 @@ impl Weights {
         Self::join(files, DType::F32, &Device::Cpu, true)
     }
 
+    /// No weights at all: what a network that is loaded from here holds afterwards is what it would
+    /// hold in `dtype` with matrices in `formats`, from its config alone.
+    pub fn survey(dtype: DType, formats: Formats) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                files: Arc::default(),
+                index: Arc::default(),
+                device: Device::Cpu,
+                taken: Mutex::default(),
+                held: Mutex::default(),
+                complaints: Some(Mutex::default()),
+                survey: true,
+            }),
+            prefix: String::new(),
+            dtype,
+            formats,
+        }
+    }
+
     /// The same weights from the start, as a [`Self::rehearsal`] with a ledger of its own.
     #[must_use]
     pub fn rehearse(&self) -> Self {
@@ -167,6 +191,7 @@ impl Weights {
                 taken: Mutex::default(),
                 held: Mutex::default(),
                 complaints: Some(Mutex::default()),
+                survey: false,
             }),
             ..self.clone()
         }
@@ -194,6 +219,7 @@ impl Weights {
                 taken: Mutex::default(),
                 held: Mutex::default(),
                 complaints: rehearsal.then(Mutex::default),
+                survey: false,
             }),
             prefix: String::new(),
             dtype,
@@ -267,6 +293,10 @@ impl Weights {
     pub fn get(&self, shape: impl Into<Shape>, name: &str) -> Result<Tensor> {
         let shape = shape.into();
         let name = self.full_name(name);
+        if self.shared.survey {
+            self.hold(name, shape.elem_count() * self.dtype.size_in_bytes(), None);
+            return Tensor::zeros((), self.dtype, &self.shared.device)?.broadcast_as(shape);
+        }
         let found = self.find(&shape, &name);
         if let Some(complaints) = &self.shared.complaints {
             if let Err(error) = found {
@@ -287,7 +317,10 @@ impl Weights {
         let found = found?;
         let tensor = match found.stored {
             Kind::Plain(stored) => {
-                Tensor::from_raw_buffer(found.data(), stored, shape.dims(), &self.shared.device)?
+                let (data, device) = (found.data(), &self.shared.device);
+                let tensor = Tensor::from_raw_buffer(data, stored, shape.dims(), device)?;
+                found.file.release(found.range.clone());
+                tensor
             }
             Kind::Packed(format) => {
                 let width = shape.dims().last().copied().unwrap_or_default();
@@ -324,6 +357,7 @@ impl Weights {
                         let width = dims.1 * stored.size_in_bytes();
                         floats(stored, &found.data()[row * width..][..width], out);
                     })?;
+                    found.file.release(found.range.clone());
                     Packed::new(Arc::new(blocks), 0, format, dims)?
                 }
                 None => return self.get(dims, name).map(Matrix::Dense),
@@ -337,16 +371,25 @@ impl Weights {
 
     /// Zeros in place of a matrix, and its bytes in the ledger as they would be.
     fn rehearse_matrix(&self, dims: (usize, usize), name: &str, full: &str) -> Result<Matrix> {
-        let format = match self.find(&dims.into(), full).map(|found| found.stored) {
-            Ok(Kind::Packed(format)) => Some(format),
-            Ok(Kind::Plain(_)) => self.formats.of(Role::of(full), dims.1),
-            Err(_) => None,
+        let asked = self.formats.of(Role::of(full), dims.1);
+        let format = if self.shared.survey {
+            asked
+        } else {
+            match self.find(&dims.into(), full).map(|found| found.stored) {
+                Ok(Kind::Packed(format)) => Some(format),
+                Ok(Kind::Plain(_)) => asked,
+                Err(_) => return self.get(dims, name).map(Matrix::Dense),
+            }
         };
-        let bytes = format.and_then(|format| Some((format, dims.0 * format.row_bytes(dims.1)?)));
-        let Some((format, bytes)) = bytes else {
-            return self.get(dims, name).map(Matrix::Dense);
-        };
-        self.hold(full.to_owned(), bytes, Some(format));
+        let blocks = format.and_then(|format| Some((format, dims.0 * format.row_bytes(dims.1)?)));
+        match blocks {
+            Some((format, bytes)) => self.hold(full.to_owned(), bytes, Some(format)),
+            None => self.hold(
+                full.to_owned(),
+                dims.0 * dims.1 * self.dtype.size_in_bytes(),
+                None,
+            ),
+        }
         let zeros = Tensor::zeros((), self.dtype, &self.shared.device)?;
         Ok(Matrix::Dense(zeros.broadcast_as(dims)?))
     }
@@ -355,8 +398,9 @@ impl Weights {
         lock(&self.shared.taken).insert(name);
         let mut held = lock(&self.shared.held);
         held.bytes += bytes as u64;
-        if let Some(format) = format {
-            *held.packed.entry(format).or_default() += bytes as u64;
+        match format {
+            Some(format) => *held.packed.entry(format).or_default() += bytes as u64,
+            None => held.largest = held.largest.max(bytes as u64),
         }
     }
 

@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 use super::{
     generate::{Request, Take},
     kept,
-    vae_tiles::{TileOptions, decode_tiled},
+    vae_tiles::decode_tiled,
 };
 use crate::{
     audio::{Audio, loudness},
@@ -49,7 +49,7 @@ impl Decoding<'_> {
         observer: &dyn Observer,
     ) -> Result<Audio> {
         let on_device = latents.to_device(self.vae.device()).map_err(stage())?;
-        let tiles = TileOptions::default();
+        let tiles = self.request.tiles;
         let (mut channels, _) = decode_tiled(self.vae, &on_device, item, tiles, observer)?;
         if let Some(samples) = self.lengths.samples {
             for channel in &mut channels {

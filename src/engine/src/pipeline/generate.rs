@@ -22,6 +22,7 @@ use super::{
     networks::Networks,
     prepared::{PARTS, Parts, Prepared, Song, Texts},
     sources,
+    vae_tiles::TileOptions,
 };
 use crate::{
     audio::Audio,
@@ -57,6 +58,8 @@ pub struct Request {
     pub keep_latents: bool,
     /// Leave the level as the network made it.
     pub raw_level: bool,
+    /// Pieces that songs are decoded in.
+    pub tiles: TileOptions,
 }
 
 /// A finished song.
@@ -133,9 +136,9 @@ pub(crate) fn generate(
             "Guidance: turbo models are trained without it, so it is off.",
         ));
     }
+    observer.progress(Stage::Prepare, 0, PARTS, PARTS);
     let dit = networks.dit()?;
     let prepared = Prepared::new(&dit, networks, &texts, (params, &conditionings), &schedule)?;
-    observer.progress(Stage::Prepare, 0, PARTS, PARTS);
     let prepare_secs = started.elapsed().as_secs_f32();
 
     let started = Instant::now();

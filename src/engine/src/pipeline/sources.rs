@@ -62,7 +62,7 @@ pub(super) fn source(
             channel.resize(frames * hop, 0.0);
         }
     }
-    let latents = latents(vae, &clip, observer)?;
+    let latents = latents(vae, &clip, request.tiles, observer)?;
     let frames = latents.dim(1).map_err(encode())?;
     let region = region.map(|region| region.frames(rate / hop as f64, frames));
     let source = Source {
@@ -123,7 +123,7 @@ pub(super) fn references(
         let mut sliced = Vec::with_capacity(clips.len());
         for (clip, starts) in clips.iter().zip(&wanted) {
             let clip = sliced_at(clip, starts, slice, samples);
-            let latents = latents(vae, &clip, observer)?;
+            let latents = latents(vae, &clip, request.tiles, observer)?;
             sliced.push(latents.narrow(1, 0, frames).map_err(encode())?);
         }
         let latents = Tensor::cat(&sliced, 0).map_err(encode())?; // [n, t, c]
@@ -161,8 +161,12 @@ fn clip(vae: &Oobleck, audio: &Audio, field: &'static str, notes: &mut Vec<Note>
 }
 
 /// Mean latents `[1, t, c]`, f32, on the host.
-fn latents(vae: &Oobleck, clip: &Audio, observer: &dyn Observer) -> Result<Tensor> {
-    let tiles = TileOptions::default();
+fn latents(
+    vae: &Oobleck,
+    clip: &Audio,
+    tiles: TileOptions,
+    observer: &dyn Observer,
+) -> Result<Tensor> {
     let (latents, _) = encode_tiled(vae, &clip.channels, 0, tiles, observer)?;
     latents
         .to_dtype(DType::F32)

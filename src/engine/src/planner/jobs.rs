@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Tokens a plan may have: the fields, a caption and some slack.
-const PLAN_TOKENS: usize = 1024;
+pub(crate) const PLAN_TOKENS: usize = 1024;
 
 /// Tokens a plan with lyrics may have.
 const TEXT_TOKENS: usize = 4096;

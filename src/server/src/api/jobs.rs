@@ -1,6 +1,6 @@
 //! Jobs: submit, look, cancel, run again.
 
-use acestep_domain::job::Job;
+use acestep_domain::{job::Job, memory::MemoryPlan};
 use acestep_studio::Studio;
 use axum::{
     Json,
@@ -23,6 +23,11 @@ const LONGEST_PAGE: usize = 500;
 /// queue.
 pub async fn submit(State(studio): State<Studio>, body: JsonBody) -> Result<impl IntoResponse> {
     Ok(accepted(studio.submit(&body.required()?)?))
+}
+
+/// `POST /api/v1/plan`: what a run with these parameters would need of memory; nothing is queued.
+pub async fn plan(State(studio): State<Studio>, body: JsonBody) -> Result<Json<MemoryPlan>> {
+    Ok(Json(studio.plan(&body.required()?)?))
 }
 
 /// `POST /api/v1/jobs/{id}/rerun`: the same run again, with its seeds, as a new job.

@@ -15,11 +15,17 @@ use acestep_domain::{
     capabilities::{Capabilities, ModelEntry},
     generation::clamp::{Bounds, minutes},
     lora::LoraUse,
+    memory::MemoryPlan,
     service::{DEFAULT_MODEL, Installed, Resolved, resolve},
 };
 use acestep_engine::{
     checkpoint::{Checkpoint, LmCheckpoint, lora::Lora},
     engine::{Engine, EngineInfo, LoadOptions, Request, Thinking},
+    memory::{
+        plan::{Free, Models, Work, admit, plan, settle},
+        probe::free,
+    },
+    pipeline::vae_tiles::TileOptions,
 };
 use clap::Args;
 use serde::Serialize;
@@ -175,8 +181,13 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     );
     check_loras(&checkpoint, &lora_dir, loras)?;
 
+    let memory = Memory::new(&checkpoint, &root, &resolved)?;
+    // Refused now rather than after the language model has written for a minute.
+    notes.extend(memory.admit(&params)?.notes);
+
     let bar = Bar::new();
-    let loaded = load(&checkpoint, args, &resolved, &bar).inspect_err(|_| bar.clear());
+    let loaded =
+        load(&checkpoint, args, &resolved, memory.options, &bar).inspect_err(|_| bar.clear());
     let (mut engine, more) = loaded?;
     notes.extend(more);
     let brought = engine.use_loras(params.loras.as_deref().unwrap_or_default(), &lora_dir, &bar);
@@ -200,6 +211,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     notes.extend(thought.notes.iter().cloned());
     timings.language_model_secs = thought.plan_secs + thought.codes_secs;
     let params = thought.params;
+    let plan = memory.admit(&params)?;
     let request = Request {
         params: params.clone(),
         seeds: seeds.clone(),
@@ -209,6 +221,10 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         noise: noise.as_ref().map(|noise| noise.state.clone()),
         keep_latents: args.output_latents.is_some(),
         raw_level: noise.is_some(),
+        tiles: TileOptions {
+            tile_frames: plan.vae_tile_frames,
+            overlap_frames: None,
+        },
     };
     let loras = engine.loras();
     let mut writer = Writer {
@@ -258,14 +274,43 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     })
 }
 
+/// What the memory of a run is planned with.
+struct Memory {
+    models: Models,
+    options: LoadOptions,
+    free: Free,
+}
+
+impl Memory {
+    fn new(checkpoint: &Checkpoint, root: &Path, resolved: &Resolved) -> Result<Self, Failure> {
+        let lm = resolved.lm_model_path.as_deref();
+        let lm = lm.filter(|_| resolved.init_llm);
+        let models = Models::of(checkpoint)?.with_lm(root, lm)?;
+        let free = free(resolved.device);
+        Ok(Self {
+            options: settle(LoadOptions::from(resolved), &models, free),
+            models,
+            free,
+        })
+    }
+
+    /// The plan of a run by `params`, which fits.
+    fn admit(&self, params: &GenerationParams) -> Result<MemoryPlan, Failure> {
+        let work = Work::of(params, &self.models);
+        let plan = plan(&self.models, &self.options, work, self.free);
+        admit(&plan)?;
+        Ok(plan)
+    }
+}
+
 /// The main model, and the language model where one takes part, with what is worth saying of it.
 fn load(
     checkpoint: &Checkpoint,
     args: &GenerateArgs,
     resolved: &Resolved,
+    options: LoadOptions,
     bar: &Bar,
 ) -> Result<(Engine, Vec<Note>), Failure> {
-    let options = LoadOptions::from(resolved);
     let mut engine = Engine::load(checkpoint, &options, bar)?;
     let mut notes = Vec::new();
     let wanted = resolved.lm_model_path.as_ref();

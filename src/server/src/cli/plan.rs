@@ -1,13 +1,30 @@
-//! `acestep plan`: what a request would use on this machine. Reads no weights.
+//! `acestep plan`: what a request would use on this machine, memory included. Reads no weights.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use acestep_domain::{
+    UserError,
+    capabilities::DeviceKind,
     generation::clamp::minutes,
+    memory::MemoryPlan,
+    note::Note,
     plan::{Plan, Request, plan},
-    service::Installed,
+    service::{Installed, ServiceConfig},
+    tier::{GIB, size_text},
 };
+use acestep_engine::{
+    engine::LoadOptions,
+    memory::{
+        plan::{Free, Models, Work, plan as engine_plan},
+        probe::free,
+    },
+};
+use acestep_studio::error::Error as StudioError;
 use clap::Args;
+use serde::Serialize;
 
 use super::{
     machine::{installed, machine},
@@ -32,19 +49,59 @@ pub(crate) struct PlanArgs {
 /// Plans and prints.
 pub(crate) fn run(args: &PlanArgs, environment: &Environment) -> ExitCode {
     match planned(args, environment) {
-        Ok(plan) if args.json => {
-            say_json(&plan);
+        Ok(answer) if args.json => {
+            say_json(&answer);
             ExitCode::SUCCESS
         }
-        Ok(plan) => {
-            say(&text(&plan));
+        Ok(answer) => {
+            say(&text(&answer));
             ExitCode::SUCCESS
         }
         Err(failure) => fail(&failure, args.json),
     }
 }
 
-fn planned(args: &PlanArgs, environment: &Environment) -> Result<Plan, Failure> {
+/// The whole answer.
+#[derive(Debug, Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    plan: Plan,
+    /// Absent where a checkpoint cannot be read; a note says why.
+    memory: Option<MemoryPlan>,
+}
+
+/// Memory of `plan` with the models below `root`. A simulated card is planned for as if it were there.
+fn memory(
+    plan: &Plan,
+    asked: &ServiceConfig,
+    root: &Path,
+) -> acestep_engine::error::Result<MemoryPlan> {
+    let service = &plan.resolved.service;
+    let lm = service.lm_model_path.as_deref();
+    let models = Models::find(root, &service.config_path, lm.filter(|_| service.init_llm))?;
+    let mut options = LoadOptions::from(service);
+    let mut free = free(service.device);
+    if plan.simulated && plan.vram_gb > 0.0 {
+        let defaults = plan.defaults;
+        options = LoadOptions {
+            device: DeviceKind::Cuda,
+            offload_to_cpu: asked.offload_to_cpu.unwrap_or(defaults.offload_to_cpu),
+            offload_dit_to_cpu: asked
+                .offload_dit_to_cpu
+                .unwrap_or(defaults.offload_dit_to_cpu),
+            ..options
+        };
+        free = Free {
+            device: (plan.vram_gb * GIB as f64) as u64,
+            others: 0,
+            ..free
+        };
+    }
+    let work = Work::of(&plan.resolved.params, &models);
+    Ok(engine_plan(&models, &options, work, free))
+}
+
+fn planned(args: &PlanArgs, environment: &Environment) -> Result<Answer, Failure> {
     let params = args.params.as_deref().map(read_json).transpose()?;
     let (capabilities, mut notes) = machine(environment);
     let (config, more) = args.service.config(environment);
@@ -66,10 +123,68 @@ fn planned(args: &PlanArgs, environment: &Environment) -> Result<Plan, Failure> 
     let mut plan = plan(request, &capabilities, installed)?;
     notes.append(&mut plan.notes);
     plan.notes = notes;
-    Ok(plan)
+    let memory = match memory(&plan, &config, &args.service.root()) {
+        Ok(memory) => {
+            plan.notes.extend(memory.notes.iter().cloned());
+            Some(memory)
+        }
+        Err(error) => {
+            let told = UserError::from(StudioError::from(error));
+            plan.notes.push(Note::new(
+                "memory_unknown",
+                "config_path",
+                format!("Memory: cannot be planned. {}", told.message),
+            ));
+            None
+        }
+    };
+    Ok(Answer { plan, memory })
 }
 
-fn text(plan: &Plan) -> String {
+/// What memory there is to say.
+fn memory_lines(memory: &MemoryPlan) -> Vec<String> {
+    let peak = memory.expected_peak_bytes;
+    let (needed, place) = if peak.device > 0 {
+        (peak.device, "on the card")
+    } else {
+        (peak.host, "in main memory")
+    };
+    let mut lines = vec![
+        String::new(),
+        format!(
+            "Memory     {} {place}, {} can be had: {}",
+            size_text(needed),
+            size_text(memory.free_bytes),
+            if memory.fits {
+                "it fits"
+            } else {
+                "it does not fit"
+            }
+        ),
+    ];
+    lines.extend(memory.stages.iter().map(|stage| {
+        format!(
+            "           {} in the {} stage",
+            size_text(stage.peak_bytes),
+            stage.stage
+        )
+    }));
+    if let Some(smaller) = &memory.next_smaller {
+        let peak = smaller.expected_peak_bytes;
+        lines.push(format!(
+            "Smaller    {} with {}",
+            size_text(if peak.device > 0 {
+                peak.device
+            } else {
+                peak.host
+            }),
+            smaller.message
+        ));
+    }
+    lines
+}
+
+fn text(Answer { plan, memory }: &Answer) -> String {
     let on = |on: bool| if on { "on" } else { "off" };
     let service = &plan.resolved.service;
     let params = &plan.resolved.params;
@@ -139,6 +254,7 @@ fn text(plan: &Plan) -> String {
             service.quantization.as_str()
         ),
     ];
+    lines.extend(memory.iter().flat_map(memory_lines));
     lines.extend(
         plan.notes
             .iter()

@@ -12,10 +12,14 @@ use acestep_engine::{
         Engine, LoadOptions, Request, RunReport, Take, Thinking, Thought, WriteReport, WriteRequest,
     },
     error::{Error, Result},
+    memory::{
+        plan::{Models, settle},
+        probe::free,
+    },
     observer::Observer,
 };
 
-use super::{Backend, Found, Loaded, LoadedLanguageModel, UsedLoras};
+use super::{Backend, Found, Loaded, LoadedLanguageModel, Memory, UsedLoras};
 
 /// The engine and where its checkpoints and adapters lie.
 pub(crate) struct EngineBackend {
@@ -43,6 +47,25 @@ impl EngineBackend {
             .transpose()
     }
 
+    fn models(&self, wanted: &Resolved) -> Result<Models> {
+        let lm = wanted.lm_model_path.as_deref();
+        Models::find(
+            &self.checkpoints_dir,
+            &wanted.config_path,
+            lm.filter(|_| wanted.init_llm),
+        )
+    }
+
+    /// As asked; on a card, what fits stays there.
+    fn options(&self, wanted: &Resolved) -> Result<LoadOptions> {
+        let models = self.models(wanted)?;
+        Ok(settle(
+            LoadOptions::from(wanted),
+            &models,
+            free(wanted.device),
+        ))
+    }
+
     fn engine(&mut self) -> Result<&mut Engine> {
         self.engine.as_mut().ok_or_else(|| Error::Unsupported {
             what: "generating".to_owned(),
@@ -58,7 +81,7 @@ impl Backend for EngineBackend {
     }
 
     fn load(&mut self, wanted: &Resolved, observer: &dyn Observer) -> Result<Loaded> {
-        let engine = Engine::load(&self.open(wanted)?, &LoadOptions::from(wanted), observer)?;
+        let engine = Engine::load(&self.open(wanted)?, &self.options(wanted)?, observer)?;
         let info = engine.info().clone();
         let audio_codes = engine.has_audio_codes();
         self.engine = Some(engine);
@@ -89,10 +112,9 @@ impl Backend for EngineBackend {
         let Some(source) = self.open_lm(wanted)? else {
             return Ok(None);
         };
+        let options = self.options(wanted)?;
         let engine = self.engine()?;
-        let info = engine
-            .load_lm(&source, &LoadOptions::from(wanted), observer)?
-            .clone();
+        let info = engine.load_lm(&source, &options, observer)?.clone();
         Ok(Some(LoadedLanguageModel {
             lm: LoadedLm {
                 name: info.name,
@@ -104,6 +126,14 @@ impl Backend for EngineBackend {
                 has_codes: info.has_codes && engine.has_audio_codes(),
             },
             notes: info.notes,
+        }))
+    }
+
+    fn memory(&self, wanted: &Resolved) -> Result<Option<Memory>> {
+        Ok(Some(Memory {
+            models: self.models(wanted)?,
+            options: self.options(wanted)?,
+            free,
         }))
     }
 

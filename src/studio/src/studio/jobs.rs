@@ -5,6 +5,7 @@ use acestep_domain::{
     event::EventKind,
     generation::{clamp::Clamped, inputs::idle_thinking, read::params_from_json},
     job::{Job, JobKind, JobState},
+    memory::MemoryPlan,
 };
 use serde_json::Value;
 use tracing::Span;
@@ -87,6 +88,30 @@ impl Studio {
             notes,
             source_song_id,
             then_generate,
+        })
+    }
+
+    /// What `request` would need of memory with what is loaded, and how long its stages would take
+    /// once a run was measured; nothing is queued.
+    ///
+    /// # Errors
+    /// When nothing is loaded, or the parameters cannot be used.
+    pub fn plan(&self, request: &Value) -> Result<MemoryPlan> {
+        let shared = self.shared();
+        shared.service.model()?;
+        let Errand { kind, params, .. } = Errand::read(request)?;
+        if kind.needs_lm() {
+            shared.service.require_lm(kind)?;
+        }
+        let (asked, _) = params_from_json(&params, self.defaults())?.strict()?;
+        let settled = shared.service.settle(kind, asked)?;
+        shared.service.plan(kind, &settled.params).ok_or_else(|| {
+            UserError::new(
+                "not_ready",
+                "Nothing is known of the sizes of what is loaded.",
+                "Initialise the service again.",
+            )
+            .into()
         })
     }
 

@@ -4,6 +4,7 @@
 mod events;
 mod jobs;
 mod language_model;
+mod memory;
 mod recordings;
 mod restart;
 mod service;
@@ -41,8 +42,8 @@ use tempfile::TempDir;
 use super::{Studio, StudioOptions};
 use crate::{
     backend::{
-        Backend, Found, Loaded, LoadedLanguageModel, Request, RunReport, Take, Thinking, Thought,
-        UsedLoras, WriteReport, WriteRequest,
+        Backend, Found, Loaded, LoadedLanguageModel, Memory, Request, RunReport, Take, Thinking,
+        Thought, UsedLoras, WriteReport, WriteRequest,
     },
     error::{Error, Result},
 };
@@ -119,6 +120,7 @@ struct Script {
     lms: Vec<String>,
     texts: VecDeque<Act>,
     requests: Vec<Request>,
+    memory: Option<Memory>,
 }
 
 struct Scripted(Arc<Mutex<Script>>);
@@ -198,6 +200,10 @@ impl Backend for Scripted {
             },
             notes: Vec::new(),
         }))
+    }
+
+    fn memory(&self, _: &Resolved) -> EngineResult<Option<Memory>> {
+        Ok(self.0.lock().unwrap().memory.clone())
     }
 
     fn unload(&mut self) {}

@@ -85,6 +85,7 @@ fn models(
             )]
         }
     };
+    shared.service.set_memory(backend.memory(wanted)?);
     dropped.extend(notes);
     shared.service.ready(dropped);
     shared.queue.set_model_loaded(true);

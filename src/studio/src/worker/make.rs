@@ -6,11 +6,18 @@ use acestep_domain::{
     Note, audio_codes,
     event::{EventKind, Stage},
     job::Job,
-    library::{MadeFrom, Provenance, Report, Song},
+    library::{MadeFrom, MemoryReport, Provenance, Report, Song},
     lora::LoraUse,
+    memory::MemoryPlan,
     service::Resolved,
 };
-use acestep_engine::{audio::encode, error::Error as EngineError, observer::Observer};
+use acestep_engine::{
+    audio::encode,
+    error::Error as EngineError,
+    memory::{plan::admit, probe},
+    observer::Observer,
+    pipeline::vae_tiles::TileOptions,
+};
 
 use super::{guarded, observe::JobObserver};
 use crate::{
@@ -28,6 +35,7 @@ pub(super) fn songs(
     shared: &Shared,
     backend: &mut dyn Backend,
     job: &Job,
+    plan: Option<&MemoryPlan>,
     cancel: &CancelFlag,
 ) -> Result<Vec<Note>> {
     let mut rates = shared.service.rates();
@@ -48,6 +56,10 @@ pub(super) fn songs(
     if thought.plan.is_some() || !thought.codes.is_empty() {
         observer.goes_on(amount);
     }
+    // So it does for the memory: a length that was left open is known now.
+    let plan = plan.and_then(|_| shared.service.plan(job.kind, &thought.params));
+    let plan = plan.as_ref();
+    plan.map_or(Ok(()), admit)?;
     let mut measured = Measured {
         plan_secs: f64::from(thought.plan_secs),
         codes_secs: f64::from(thought.codes_secs),
@@ -60,12 +72,17 @@ pub(super) fn songs(
         noise: None,
         keep_latents: false,
         raw_level: false,
+        tiles: plan.map_or_else(TileOptions::default, |plan| TileOptions {
+            tile_frames: plan.vae_tile_frames,
+            overlap_frames: None,
+        }),
         source: recordings.source.take(),
         references: std::mem::take(&mut recordings.references),
     };
     let uses = request.params.loras.as_deref().unwrap_or_default();
     let used = guarded("generating", || backend.use_loras(uses, &observer))??;
     let mut notes = [recordings.notes, thought.notes.clone(), used.notes].concat();
+    notes.extend(plan.into_iter().flat_map(|plan| plan.notes.iter().cloned()));
     let made_from = recordings.made_from;
     // The engine's sink speaks the engine's errors; the studio's own waits here.
     let mut save_error = None;
@@ -80,6 +97,7 @@ pub(super) fn songs(
             thought: &thought,
             made_from: &made_from,
             loras: &used.loras,
+            plan,
         };
         let saved = save(shared, job, made, note.as_ref());
         notes.extend(note.filter(|_| item == 0));
@@ -117,6 +135,7 @@ struct Made<'a> {
     thought: &'a Thought,
     made_from: &'a [MadeFrom],
     loras: &'a [LoraUse],
+    plan: Option<&'a MemoryPlan>,
 }
 
 /// Writes a song and records it.
@@ -126,6 +145,7 @@ fn save(shared: &Shared, job: &Job, made: Made<'_>, note: Option<&Note>) -> Resu
         thought,
         made_from,
         loras,
+        plan,
     } = made;
     let model = shared.service.model()?;
     let device = shared
@@ -178,6 +198,10 @@ fn save(shared: &Shared, job: &Job, made: Made<'_>, note: Option<&Note>) -> Resu
             .chain(note)
             .cloned()
             .collect(),
+        memory: plan.map(|plan| MemoryReport {
+            planned_bytes: plan.expected_peak_bytes,
+            measured_host_bytes: probe::peak_bytes(),
+        }),
         peaks: take.audio.peaks(PEAKS),
         favourite: false,
         params,

@@ -128,26 +128,26 @@ impl Config {
     }
 }
 
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::Config;
-
-    /// A released language model of hidden size `h`, inner size `i` and `nq` query heads.
-    pub(crate) fn released(h: usize, i: usize, layers: usize, nq: usize) -> Config {
-        Config {
-            vocab_size: 217_204,
-            hidden_size: h,
-            intermediate_size: i,
-            num_hidden_layers: layers,
-            num_attention_heads: nq,
-            num_key_value_heads: 8,
-            head_dim: 128,
-            rope_theta: 1e6,
-            rms_norm_eps: 1e-6,
-            tie_word_embeddings: true,
-            max_position_embeddings: Some(40_960),
-        }
+/// A released language model of hidden size `h`, inner size `i` and `nq` query heads.
+pub(crate) fn released(h: usize, i: usize, layers: usize, nq: usize) -> Config {
+    Config {
+        vocab_size: 217_204,
+        hidden_size: h,
+        intermediate_size: i,
+        num_hidden_layers: layers,
+        num_attention_heads: nq,
+        num_key_value_heads: 8,
+        head_dim: 128,
+        rope_theta: 1e6,
+        rms_norm_eps: 1e-6,
+        tie_word_embeddings: true,
+        max_position_embeddings: Some(40_960),
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
 
     fn read(change: impl FnOnce(&mut serde_json::Value)) -> Result<Config, String> {
         let mut json = serde_json::json!({

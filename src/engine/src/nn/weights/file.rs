@@ -163,6 +163,22 @@ impl WeightFile {
         (*self.bytes).as_ref()
     }
 
+    /// The bytes of `range` were read and are not needed for now: of a mapped file they count no
+    /// more as memory in use. Reading them again reads the file.
+    #[cfg(unix)]
+    #[expect(unsafe_code, reason = "advice that would lose changes is unsafe")]
+    pub(crate) fn release(&self, range: Range<usize>) {
+        if let Bytes::Mapped(map) = &*self.bytes {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            // SAFETY: the map is read only, so there are no changes to lose. What is advised in vain
+            // changes nothing.
+            unsafe { map.unchecked_advise_range(advice, range.start, range.len()) }.ok();
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn release(&self, _: Range<usize>) {}
+
     pub(super) fn shared(&self) -> SharedBytes {
         self.bytes.clone()
     }

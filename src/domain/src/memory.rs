@@ -1,0 +1,90 @@
+//! What a run needs of memory, told before it starts.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{event::Stage, note::Note};
+
+/// A network, or the networks of audio codes together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// The 5 Hz language model.
+    LanguageModel,
+    /// The text encoder.
+    TextEncoder,
+    /// The condition encoder.
+    ConditionEncoder,
+    /// The diffusion model.
+    Dit,
+    /// Codes to latents and back.
+    AudioCodes,
+    /// The autoencoder.
+    Vae,
+}
+
+/// Bytes of host memory and of a card's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HostDevice {
+    /// Main memory.
+    pub host: u64,
+    /// The card's; 0 where the processor does the work.
+    pub device: u64,
+}
+
+/// A stage of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StageMemory {
+    /// Which.
+    pub stage: Stage,
+    /// The most that is in use during it, in the memory that the networks run in.
+    pub peak_bytes: u64,
+    /// How long it takes on this machine; absent until a run was measured.
+    pub secs: Option<f64>,
+}
+
+/// What to change for a smaller need.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Smaller {
+    /// Settings and parameters to change, in the order they are shown.
+    pub changes: Vec<Change>,
+    /// The need then.
+    pub expected_peak_bytes: HostDevice,
+    /// The changes in words, without a full stop, for example `offload_to_cpu true and quantization int8`.
+    pub message: String,
+}
+
+/// One setting or parameter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its key.
+    pub field: String,
+    /// Its new value.
+    pub value: Value,
+}
+
+/// The memory plan of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemoryPlan {
+    /// The most that will be in use.
+    pub expected_peak_bytes: HostDevice,
+    /// What can be had in the memory that the networks run in: what nobody uses, and what this
+    /// program holds of it already.
+    pub free_bytes: u64,
+    /// The run fits.
+    pub fits: bool,
+    /// Stages in their order.
+    pub stages: Vec<StageMemory>,
+    /// Networks that stay loaded.
+    pub resident: Vec<Network>,
+    /// Networks that are read for their stage and dropped after it.
+    pub moved: Vec<Network>,
+    /// Latent frames that are decoded at once.
+    pub vae_tile_frames: usize,
+    /// Of the language model's peak: what it keeps of the tokens.
+    pub lm_cache_bytes: u64,
+    /// Where it fits, the next smaller plan; where it does not, the smallest change that would.
+    pub next_smaller: Option<Smaller>,
+    /// What was decided, and who else uses the memory.
+    pub notes: Vec<Note>,
+}

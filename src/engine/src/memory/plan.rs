@@ -1,0 +1,217 @@
+//! The memory plan: what a run needs, what moves for it, and what to change where it does not fit.
+//!
+//! A pure function of configs, parameters, options and free bytes; nothing is asked of the machine
+//! and no weight is read. Weights are counted exactly, by a survey of the networks' own loaders;
+//! values in flight come from each network's footprint, with room for what the kernels need beside
+//! them. A peak is an upper bound: tests hold it against what the allocator counts.
+//!
+//! On a card, offload moves only what does not fit. On a processor it is off unless it is asked for,
+//! and then everything it names moves: memory that is not taken is what it is asked for.
+
+mod needs;
+mod smaller;
+
+use acestep_domain::{
+    GenerationParams,
+    capabilities::DeviceKind,
+    defaults::AUTO_DURATION_SECS,
+    memory::{HostDevice, MemoryPlan, Network, StageMemory},
+    note::Note,
+    task::Family,
+    tier::size_text,
+};
+
+pub use super::sizes::Models;
+use crate::{
+    engine::LoadOptions,
+    error::{Error, Result},
+};
+
+/// Memory that can be had: what nobody uses, and what this program holds already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Free {
+    /// Of the host.
+    pub host: u64,
+    /// Of the card, where the networks run on one.
+    pub device: u64,
+    /// What other programs use of the memory that the networks run in.
+    pub others: u64,
+}
+
+/// What a run does, as far as memory is concerned.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Work {
+    pub(super) duration_secs: f64,
+    pub(super) songs: usize,
+    steps: usize,
+    guided: bool,
+    caption_bytes: usize,
+    lyric_bytes: usize,
+    /// The language model plans the song.
+    pub(super) plans: bool,
+    /// The language model writes codes.
+    pub(super) writes_codes: bool,
+    /// Codes are given.
+    given_codes: bool,
+    /// Songs are made; else words only.
+    sings: bool,
+}
+
+impl Work {
+    /// Songs by `params`, clamped, with `models`.
+    pub fn of(params: &GenerationParams, models: &Models) -> Self {
+        let lm = models.lm.as_ref();
+        let writes = lm.is_some_and(|lm| lm.has_codes) && models.audio_codes;
+        Self {
+            duration_secs: params.duration_secs.unwrap_or(AUTO_DURATION_SECS),
+            songs: params.batch_size.max(1),
+            steps: params
+                .timesteps
+                .as_ref()
+                .map_or(params.inference_steps, Vec::len)
+                .max(1),
+            guided: models.family == Family::Base && params.guidance_scale > 1.0,
+            caption_bytes: params.caption.len(),
+            lyric_bytes: params.lyrics.len(),
+            plans: lm.is_some() && params.lm_plans(),
+            writes_codes: writes && params.lm_writes_codes(),
+            given_codes: !params.audio_codes.trim().is_empty(),
+            sings: true,
+        }
+    }
+
+    /// Words by `params` and nothing else.
+    pub fn of_words(params: &GenerationParams, models: &Models) -> Self {
+        Self {
+            plans: models.lm.is_some(),
+            writes_codes: false,
+            given_codes: false,
+            sings: false,
+            ..Self::of(params, models)
+        }
+    }
+}
+
+/// What is asked: the models, how they are loaded, what they do.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    models: Models,
+    options: LoadOptions,
+    work: Work,
+}
+
+/// What it comes to.
+#[derive(Debug, Clone, PartialEq)]
+struct Needs {
+    host: u64,
+    device: u64,
+    stages: Vec<StageMemory>,
+    moved: Vec<Network>,
+    resident: Vec<Network>,
+    tile_frames: usize,
+    lm_cache_bytes: u64,
+}
+
+impl Needs {
+    /// Whether it fits, with the networks on a card or not.
+    fn fit(&self, free: Free) -> bool {
+        self.host <= free.host && self.device <= free.device
+    }
+}
+
+/// Plans `work` with `models` loaded by `options`.
+pub fn plan(models: &Models, options: &LoadOptions, work: Work, free: Free) -> MemoryPlan {
+    let free = match options.device {
+        DeviceKind::Cpu => Free { device: 0, ..free },
+        _ => free,
+    };
+    let asked = Asked {
+        models: models.clone(),
+        options: *options,
+        work,
+    };
+    let needs = needs::needs(&asked, free);
+    let fits = needs.fit(free);
+    let next_smaller = smaller::next(&asked, &needs, free);
+    let mut notes = Vec::new();
+    let on_card = options.device != DeviceKind::Cpu;
+    if on_card && !needs.moved.is_empty() {
+        notes.push(Note::new(
+            "offload_acts",
+            "offload_to_cpu",
+            "Memory: what does not fit on the card waits in host memory and visits it for its stage.",
+        ));
+    }
+    if needs.tile_frames < needs::TILES[0] {
+        notes.push(Note::new(
+            "decode_in_smaller_tiles",
+            "duration",
+            format!(
+                "Memory: the song is decoded in pieces of {} latent frames instead of {}.",
+                needs.tile_frames,
+                needs::TILES[0]
+            ),
+        ));
+    }
+    let free_bytes = if on_card { free.device } else { free.host };
+    if !fits && free.others > 0 {
+        notes.push(Note::general(
+            "memory_of_others",
+            format!(
+                "Memory: other programs use {} of it.",
+                size_text(free.others)
+            ),
+        ));
+    }
+    MemoryPlan {
+        expected_peak_bytes: needs.peak(),
+        free_bytes,
+        fits,
+        stages: needs.stages,
+        resident: needs.resident,
+        moved: needs.moved,
+        vae_tile_frames: needs.tile_frames,
+        lm_cache_bytes: needs.lm_cache_bytes,
+        next_smaller,
+        notes,
+    }
+}
+
+/// Refuses a run that does not fit.
+///
+/// # Errors
+/// [`Error::DoesNotFit`] with what would.
+pub fn admit(plan: &MemoryPlan) -> Result<()> {
+    if plan.fits {
+        return Ok(());
+    }
+    let HostDevice { host, device } = plan.expected_peak_bytes;
+    Err(Error::DoesNotFit {
+        needed: if device > 0 { device } else { host },
+        free: plan.free_bytes,
+        smaller: plan.next_smaller.clone().map(Box::new),
+    })
+}
+
+/// `options` with offload for what has to move, so that a usual song fits: on a card, what fits
+/// stays. On a processor they are as asked.
+pub fn settle(options: LoadOptions, models: &Models, free: Free) -> LoadOptions {
+    /// Four minutes, the longest song of a middle tier.
+    const USUAL_SECS: f64 = 240.0;
+    if options.device == DeviceKind::Cpu {
+        return options;
+    }
+    let params = GenerationParams {
+        duration_secs: Some(USUAL_SECS),
+        ..GenerationParams::default()
+    };
+    let plan = plan(models, &options, Work::of(&params, models), free);
+    LoadOptions {
+        offload_to_cpu: plan.moved.contains(&Network::TextEncoder),
+        offload_dit_to_cpu: plan.moved.contains(&Network::Dit),
+        ..options
+    }
+}
+
+#[cfg(test)]
+mod tests;

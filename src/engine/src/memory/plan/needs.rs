@@ -1,0 +1,265 @@
+//! The sum: which networks are there in which stage, and what they have in flight.
+
+use acestep_domain::{
+    capabilities::DeviceKind,
+    event::Stage,
+    memory::{HostDevice, Network, StageMemory},
+    service::Quantization,
+};
+
+use super::{Asked, Free, Needs};
+use crate::{
+    device::dtype_of,
+    memory::sizes::{Inputs, Loading, Size},
+    planner::jobs::PLAN_TOKENS,
+    tasks::Lengths,
+    text::{caption, lyrics},
+};
+
+/// Latent frames that are decoded at once, largest first.
+pub(super) const TILES: [usize; 4] = [512, 256, 128, 64];
+
+/// What the program itself takes: code, page, library, threads.
+const PROGRAM_BYTES: u64 = 96 << 20;
+
+/// What a CUDA context takes of a card.
+const CONTEXT_BYTES: u64 = 400 << 20;
+
+/// Buffers of the kernels beside inputs and outputs: decoded blocks, packed panels, one a thread.
+const SCRATCH_BYTES: u64 = 24 << 20;
+
+/// Bytes of a token in a loaded tokenizer: text, merges, maps.
+const TOKEN_BYTES: u64 = 400;
+
+/// Tokens of a prompt beside caption and lyrics.
+const FRAME_TOKENS: usize = 120;
+
+/// Copies of a song's samples while it is levelled, encoded and written.
+const AUDIO_COPIES: u64 = 3;
+
+/// What moves: by the two switches, in this order.
+const LEVELS: [(bool, bool); 3] = [(false, false), (true, false), (true, true)];
+
+/// What `asked` needs; of what may move, as little as fits into `free` does.
+pub(super) fn needs(asked: &Asked, free: Free) -> Needs {
+    let options = &asked.options;
+    let last = match (options.offload_to_cpu, options.moves_dit()) {
+        (false, _) => 0,
+        (true, false) => 1,
+        (true, true) => 2,
+    };
+    let first = if options.device == DeviceKind::Cpu {
+        last
+    } else {
+        0
+    };
+    let mut found = None;
+    for level in first..=last {
+        for tile in TILES {
+            let needs = sum(asked, LEVELS[level], tile);
+            if needs.fit(free) {
+                return needs;
+            }
+            found = Some(needs);
+        }
+    }
+    // Nothing fits: as it would be tried.
+    found.unwrap_or_else(|| sum(asked, LEVELS[last], TILES[0]))
+}
+
+/// A network with its place.
+struct Placed {
+    network: Network,
+    size: Size,
+    moves: bool,
+}
+
+impl Placed {
+    /// What it takes while others stay: itself, if it is not among them, and what it works with.
+    fn visit(&self) -> u64 {
+        let own = if self.moves {
+            self.size.footprint.weights
+        } else {
+            0
+        };
+        own + self.size.working()
+    }
+}
+
+fn sum(asked: &Asked, (others, dit): (bool, bool), tile_frames: usize) -> Needs {
+    let Asked {
+        models,
+        options,
+        work,
+    } = asked;
+    let on_card = options.device != DeviceKind::Cpu;
+    let quantization = if models.dit_bytes > options.quantize_above_bytes {
+        options.quantization
+    } else {
+        Quantization::None
+    };
+    let how = Loading {
+        dtype: dtype_of(options.device),
+        backend: options.backend(),
+        quantization,
+    };
+    let weighed = &models.weigh(how, options.quantization);
+    let vae = &models.vae;
+    let rate = f64::from(vae.sampling_rate);
+    let frames = Lengths::covering(work.duration_secs, vae.sampling_rate, vae.hop(), |frames| {
+        vae.samples_from_frames(frames)
+    })
+    .map_or(1, |lengths| lengths.frames);
+    let inputs = Inputs {
+        frames,
+        tile_frames,
+        caption_tokens: (work.caption_bytes + FRAME_TOKENS).min(caption::MAX_TOKENS),
+        lyric_tokens: (work.lyric_bytes + FRAME_TOKENS).min(lyrics::MAX_TOKENS),
+        steps: work.steps,
+        songs: work.songs,
+        contexts: if work.writes_codes { work.songs } else { 1 },
+    };
+    let place = |network, size, moves| Placed {
+        network,
+        size,
+        moves,
+    };
+    let text = place(
+        Network::TextEncoder,
+        models.text_encoder_size(weighed, how, inputs),
+        others,
+    );
+    let condition = place(
+        Network::ConditionEncoder,
+        models.condition_encoder_size(weighed, how, inputs),
+        dit,
+    );
+    let main = place(Network::Dit, models.dit_size(weighed, how, inputs), dit);
+    let vae_placed = place(Network::Vae, models.vae_size(how, inputs), others);
+    let lm = models
+        .lm_size(weighed, how, &lengths(asked))
+        .map(|size| place(Network::LanguageModel, size, others));
+    let codes = (work.writes_codes || work.given_codes).then(|| {
+        place(
+            Network::AudioCodes,
+            models.audio_codes_size(weighed, how, inputs),
+            dit,
+        )
+    });
+
+    let channels = models.dit.audio_acoustic_hidden_dim as u64;
+    let latents = 2 * work.songs as u64 * inputs.frames as u64 * channels * 4;
+    let samples = (work.duration_secs.max(0.0) * rate) as u64 * vae.audio_channels as u64;
+    let audio = AUDIO_COPIES * samples * 4;
+    let tokens =
+        models.text_encoder.vocab_size + models.lm.as_ref().map_or(0, |lm| lm.config.vocab_size);
+    let tokenizers = tokens as u64 * TOKEN_BYTES;
+    // Where the networks run in main memory, what the host holds is there beside them.
+    let (beside, sound) = if on_card {
+        (CONTEXT_BYTES, 0)
+    } else {
+        (tokenizers + latents + SCRATCH_BYTES, audio)
+    };
+
+    let loaded = [
+        Some(&text),
+        Some(&condition),
+        Some(&main),
+        Some(&vae_placed),
+        lm.as_ref(),
+    ];
+    let mut resident = beside;
+    let mut load = 0;
+    for placed in loaded.into_iter().flatten() {
+        let weights = placed.size.footprint.weights;
+        load = load.max(resident + weights + placed.size.reading);
+        if !placed.moves {
+            resident += weights;
+        }
+    }
+    let mut stages = Vec::new();
+    let mut stage = |stage, bytes| {
+        stages.push(StageMemory {
+            stage,
+            peak_bytes: bytes,
+            secs: None,
+        });
+    };
+    stage(Stage::Load, load);
+    if let Some(lm) = lm.as_ref().filter(|_| work.plans || work.writes_codes) {
+        stage(Stage::LanguageModel, resident + lm.visit());
+    }
+    let mut prepare = text.visit().max(condition.visit());
+    if let Some(codes) = &codes {
+        let stays = if codes.moves {
+            0
+        } else {
+            codes.size.footprint.weights
+        };
+        resident += stays;
+        prepare = prepare.max(codes.visit());
+    }
+    if work.sings {
+        stage(Stage::Prepare, resident + prepare);
+        stage(Stage::Diffusion, resident + main.visit());
+        stage(Stage::Decode, resident + vae_placed.visit() + sound);
+    }
+
+    let peak = stages
+        .iter()
+        .map(|stage| stage.peak_bytes)
+        .max()
+        .unwrap_or(0);
+    let all: Vec<&Placed> = loaded.into_iter().flatten().chain(&codes).collect();
+    let names = |moves: bool| {
+        all.iter()
+            .filter(|placed| placed.moves == moves)
+            .map(|placed| placed.network)
+            .collect()
+    };
+    let read = all
+        .iter()
+        .filter(|placed| placed.moves)
+        .map(|placed| placed.size.footprint.weights)
+        .max()
+        .unwrap_or(0);
+    let (host, device) = if on_card {
+        // The mapped file of what moves is main memory while it is read.
+        (PROGRAM_BYTES + tokenizers + latents + audio + read, peak)
+    } else {
+        (PROGRAM_BYTES + peak, 0)
+    };
+    Needs {
+        host,
+        device,
+        stages,
+        moved: names(true),
+        resident: names(false),
+        tile_frames,
+        lm_cache_bytes: lm.map_or(0, |lm| lm.size.footprint.cache),
+    }
+}
+
+/// Tokens of the sequences that the language model writes side by side, prompts included.
+fn lengths(asked: &Asked) -> Vec<usize> {
+    let work = &asked.work;
+    let prompt = (work.caption_bytes + work.lyric_bytes + FRAME_TOKENS).min(lyrics::MAX_TOKENS);
+    let planning = prompt + PLAN_TOKENS;
+    if !work.writes_codes {
+        return vec![planning];
+    }
+    let codes = (work.duration_secs * acestep_domain::audio_codes::PER_SECOND).ceil() as usize;
+    // Each song has a guided and an unguided sequence.
+    let song = [planning + codes, FRAME_TOKENS + codes];
+    song.repeat(work.songs)
+}
+
+impl Needs {
+    /// Host and device.
+    pub(super) fn peak(&self) -> HostDevice {
+        HostDevice {
+            host: self.host,
+            device: self.device,
+        }
+    }
+}

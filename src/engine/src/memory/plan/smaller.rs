@@ -1,0 +1,136 @@
+//! What to change for a smaller need, the least first: how networks are loaded, then what is asked
+//! of them.
+
+use acestep_domain::{
+    memory::{Change, Smaller},
+    service::Quantization,
+};
+use serde_json::{Value, json};
+
+use super::{Asked, Free, Needs, needs::needs};
+
+/// Lengths to fall back to, in seconds.
+const LENGTHS: [f64; 9] = [480.0, 360.0, 240.0, 180.0, 120.0, 60.0, 30.0, 15.0, 10.0];
+
+/// A step downwards.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Step {
+    Offload,
+    OffloadDit,
+    Quantize(Quantization),
+    Songs(usize),
+    Length(f64),
+    WithoutLm,
+}
+
+impl Step {
+    /// `asked` with this step taken, unless it changes nothing.
+    fn take(self, asked: &Asked) -> Option<Asked> {
+        let mut next = asked.clone();
+        let (options, work) = (&mut next.options, &mut next.work);
+        let changes = match self {
+            Self::Offload => !std::mem::replace(&mut options.offload_to_cpu, true),
+            Self::OffloadDit => {
+                let before = options.moves_dit();
+                (options.offload_to_cpu, options.offload_dit_to_cpu) = (true, true);
+                !before
+            }
+            Self::Quantize(to) => {
+                let before = std::mem::replace(&mut options.quantization, to);
+                let rank = |format| match format {
+                    Quantization::None => 0,
+                    Quantization::Int8 => 1,
+                    Quantization::Int4 => 2,
+                };
+                rank(to) > rank(before)
+            }
+            Self::Songs(songs) => songs < std::mem::replace(&mut work.songs, songs),
+            Self::Length(secs) => secs < std::mem::replace(&mut work.duration_secs, secs),
+            Self::WithoutLm => {
+                (work.plans, work.writes_codes) = (false, false);
+                next.models.lm.take().is_some()
+            }
+        };
+        changes.then_some(next)
+    }
+
+    fn changes(self) -> Vec<(&'static str, Value)> {
+        match self {
+            Self::Offload => vec![("offload_to_cpu", json!(true))],
+            Self::OffloadDit => vec![
+                ("offload_to_cpu", json!(true)),
+                ("offload_dit_to_cpu", json!(true)),
+            ],
+            Self::Quantize(to) => vec![("quantization", json!(to.as_str()))],
+            Self::Songs(songs) => vec![("batch_size", json!(songs))],
+            Self::Length(secs) => vec![("duration", json!(secs))],
+            Self::WithoutLm => vec![("init_llm", json!(false))],
+        }
+    }
+}
+
+/// The next smaller plan of one that fits; of one that does not, the least that would.
+pub(super) fn next(asked: &Asked, now: &Needs, free: Free) -> Option<Smaller> {
+    let fits = now.fit(free);
+    ways(asked).into_iter().find_map(|steps| {
+        if fits && steps.len() > 1 {
+            return None;
+        }
+        let smaller = steps
+            .iter()
+            .try_fold(asked.clone(), |asked, step| step.take(&asked))?;
+        let then = needs(&smaller, free);
+        let lower = then.device < now.device || (then.device == now.device && then.host < now.host);
+        (lower && then.fit(free)).then(|| told(&steps, &then))
+    })
+}
+
+/// Steps that are taken together, the smallest change first.
+fn ways(asked: &Asked) -> Vec<Vec<Step>> {
+    use Step::{Offload, OffloadDit, Quantize, WithoutLm};
+    let quantize = [Quantize(Quantization::Int8), Quantize(Quantization::Int4)];
+    let mut ways = vec![vec![Offload], vec![OffloadDit]];
+    ways.extend(quantize.map(|step| vec![step]));
+    let songs = (1..asked.work.songs).rev().map(Step::Songs);
+    ways.extend(songs.map(|step| vec![step]));
+    let lengths = LENGTHS
+        .into_iter()
+        .filter(|secs| *secs < asked.work.duration_secs)
+        .map(Step::Length);
+    ways.extend(lengths.clone().map(|step| vec![step]));
+    ways.push(vec![WithoutLm]);
+    // More than one at a time: as it is loaded, then the rest as well.
+    ways.extend(quantize.map(|step| vec![OffloadDit, step]));
+    ways.push(vec![WithoutLm, OffloadDit]);
+    let small = [Quantization::Int8, Quantization::Int4];
+    ways.extend(small.map(|format| vec![WithoutLm, OffloadDit, Quantize(format)]));
+    let rest: Vec<Step> = [WithoutLm, OffloadDit, Quantize(Quantization::Int4)]
+        .into_iter()
+        .filter(|step| step.take(asked).is_some())
+        .collect();
+    ways.extend(lengths.map(|length| [rest.clone(), vec![length]].concat()));
+    ways
+}
+
+fn told(steps: &[Step], then: &Needs) -> Smaller {
+    let changes: Vec<Change> = steps
+        .iter()
+        .flat_map(|step| step.changes())
+        .map(|(field, value)| Change {
+            field: field.to_owned(),
+            value,
+        })
+        .collect();
+    let words: Vec<String> = changes
+        .iter()
+        .map(|Change { field, value }| match value.as_str() {
+            Some(text) => format!("{field} {text}"),
+            None => format!("{field} {value}"),
+        })
+        .collect();
+    Smaller {
+        message: words.join(" and "),
+        expected_peak_bytes: then.peak(),
+        changes,
+    }
+}

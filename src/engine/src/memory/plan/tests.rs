@@ -1,0 +1,238 @@
+use std::fmt::Write;
+
+use acestep_domain::{
+    capabilities::DeviceKind,
+    event::Stage,
+    service::Quantization,
+    tier::{GIB, LmSize, TIERS},
+};
+
+use super::*;
+
+const PLENTY: Free = Free {
+    host: 1 << 50,
+    device: 1 << 50,
+    others: 0,
+};
+
+fn models(xl: bool, lm: Option<LmSize>) -> Models {
+    let main = Models::released(if xl {
+        "acestep-v15-xl-turbo"
+    } else {
+        "acestep-v15-turbo"
+    });
+    match lm {
+        Some(size) => main.with_released_lm(size),
+        None => main,
+    }
+}
+
+fn work(models: &Models, secs: f64, songs: usize) -> Work {
+    let params = GenerationParams {
+        caption: "a slow waltz for two pianos".to_owned(),
+        lyrics: "la ".repeat(300),
+        duration_secs: Some(secs),
+        batch_size: songs,
+        inference_steps: 8,
+        ..GenerationParams::default()
+    };
+    Work::of(&params, models)
+}
+
+fn on(device: DeviceKind, quantization: Quantization) -> LoadOptions {
+    LoadOptions {
+        device,
+        quantization,
+        offload_to_cpu: device != DeviceKind::Cpu,
+        offload_dit_to_cpu: device != DeviceKind::Cpu,
+        ..LoadOptions::default()
+    }
+}
+
+fn gib(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / GIB as f64)
+}
+
+/// What moves, the tile, the card's peak and the host's; `-` where nothing makes it fit, else the
+/// change that does.
+fn cell(plan: &MemoryPlan) -> String {
+    let moved = match (
+        plan.moved.contains(&Network::TextEncoder),
+        plan.moved.contains(&Network::Dit),
+    ) {
+        (_, true) => "all",
+        (true, false) => "some",
+        (false, false) => "none",
+    };
+    if plan.fits {
+        let peak = plan.expected_peak_bytes;
+        let peak = if peak.device > 0 {
+            peak.device
+        } else {
+            peak.host
+        };
+        return format!("{} {moved} {}", gib(peak), plan.vae_tile_frames);
+    }
+    match &plan.next_smaller {
+        Some(smaller) => format!("no: {}", smaller.message),
+        None => "no".to_owned(),
+    }
+}
+
+/// A card has its tier's lower edge; of it, the driver and the screen take a twentieth.
+fn card(from_gb: u32) -> Free {
+    let total = u64::from(from_gb.max(3)) * GIB;
+    Free {
+        device: total / 20 * 19,
+        ..PLENTY
+    }
+}
+
+#[test]
+fn seven_tiers_by_models_lengths_batches_and_formats() {
+    let mut table = String::new();
+    for row in &TIERS {
+        for xl in [false, true] {
+            for lm in [
+                None,
+                Some(LmSize::Small),
+                Some(LmSize::Medium),
+                Some(LmSize::Large),
+            ] {
+                let models = models(xl, lm);
+                for quantization in [Quantization::None, Quantization::Int8, Quantization::Int4] {
+                    let options = on(DeviceKind::Cuda, quantization);
+                    write!(
+                        table,
+                        "{:9} {} LM {:4} {:4}",
+                        row.tier.as_str(),
+                        if xl { "XL" } else { "2B" },
+                        lm.map_or("none", LmSize::as_str),
+                        quantization.as_str()
+                    )
+                    .unwrap();
+                    for secs in [30.0, 240.0, 600.0] {
+                        for songs in [1, 4, 8] {
+                            let work = work(&models, secs, songs);
+                            let plan = plan(&models, &options, work, card(row.from_gb));
+                            write!(table, " | {}", cell(&plan)).unwrap();
+                        }
+                    }
+                    table.push('\n');
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn weights_are_those_of_the_published_table() {
+    let models = models(false, Some(LmSize::Small));
+    let work = work(&models, 30.0, 1);
+    let of = |quantization| {
+        let plan = plan(&models, &on(DeviceKind::Cuda, quantization), work, PLENTY);
+        plan.stages
+            .iter()
+            .map(|stage| stage.peak_bytes)
+            .min()
+            .unwrap()
+    };
+    // engine.md 12.1 in bf16: 3.151 + 1.217 + 1.192 + 0.338 + 1.326 GB; the smallest stage holds them
+    // all, with a context and what it has in flight.
+    let all = 3_151 + 1_217 + 1_192 + 338 + 1_326;
+    let bf16 = of(Quantization::None) / 1_000_000;
+    assert!((all..all + 1_400).contains(&bf16), "{bf16} MB");
+    assert!(of(Quantization::Int8) < of(Quantization::None) * 7 / 10);
+    assert!(of(Quantization::Int4) < of(Quantization::Int8));
+}
+
+#[test]
+fn more_of_anything_never_needs_less() {
+    let peak = |secs, songs, lm| {
+        let models = models(false, lm);
+        let work = work(&models, secs, songs);
+        let plan = plan(
+            &models,
+            &on(DeviceKind::Cpu, Quantization::None),
+            work,
+            PLENTY,
+        );
+        assert!(plan.fits && plan.expected_peak_bytes.device == 0);
+        plan.expected_peak_bytes.host
+    };
+    let small = peak(30.0, 1, None);
+    assert!(peak(600.0, 1, None) > small);
+    assert!(peak(30.0, 8, None) >= small);
+    assert!(peak(30.0, 1, Some(LmSize::Small)) > small);
+    assert!(peak(30.0, 8, Some(LmSize::Small)) > peak(30.0, 1, Some(LmSize::Small)));
+}
+
+#[test]
+fn on_a_processor_offload_lowers_every_stage_to_its_own_networks() {
+    let models = models(false, Some(LmSize::Small));
+    let work = work(&models, 30.0, 1);
+    let with = |offload_to_cpu, offload_dit_to_cpu| {
+        let options = LoadOptions {
+            offload_to_cpu,
+            offload_dit_to_cpu,
+            ..LoadOptions::default()
+        };
+        plan(&models, &options, work, PLENTY)
+    };
+    let (all, some, none) = (with(false, false), with(true, false), with(true, true));
+    let host = |plan: &MemoryPlan| plan.expected_peak_bytes.host;
+    assert!(host(&none) < host(&some) && host(&some) < host(&all));
+    assert_eq!(none.resident, []);
+    assert_eq!(all.moved, []);
+    // The DiT is the largest: 6.3 GB in f32.
+    let largest = none
+        .stages
+        .iter()
+        .max_by_key(|stage| stage.peak_bytes)
+        .unwrap();
+    assert_eq!(largest.stage, Stage::Diffusion);
+    assert!(largest.peak_bytes < 7 * GIB, "{largest:?}");
+    assert_eq!(
+        with(false, true).expected_peak_bytes,
+        all.expected_peak_bytes
+    );
+}
+
+#[test]
+fn what_does_not_fit_is_told_with_the_least_that_would() {
+    let models = models(false, None);
+    let work = work(&models, 30.0, 1);
+    let free = |host| Free {
+        host,
+        others: 3 * GIB,
+        ..PLENTY
+    };
+    let options = LoadOptions::default();
+    let tight = plan(&models, &options, work, free(9 * GIB));
+    assert!(!tight.fits && tight.expected_peak_bytes.host > 9 * GIB);
+    let smaller = tight.next_smaller.unwrap();
+    assert!(smaller.expected_peak_bytes.host <= 9 * GIB);
+    assert_eq!(
+        smaller.message,
+        "offload_to_cpu true and offload_dit_to_cpu true"
+    );
+    assert!(
+        tight
+            .notes
+            .iter()
+            .any(|note| note.message.contains("3.0 GiB"))
+    );
+    // Taking the change makes the plan fit.
+    let changed = LoadOptions {
+        offload_to_cpu: true,
+        offload_dit_to_cpu: true,
+        ..options
+    };
+    assert!(plan(&models, &changed, work, free(9 * GIB)).fits);
+    let hopeless = plan(&models, &options, work, free(GIB / 4));
+    assert_eq!((hopeless.fits, hopeless.next_smaller), (false, None));
+    let roomy = plan(&models, &options, work, PLENTY);
+    assert!(roomy.fits && roomy.notes.is_empty());
+    assert!(roomy.next_smaller.unwrap().expected_peak_bytes.host < roomy.expected_peak_bytes.host);
+}

@@ -1,0 +1,359 @@
+//! What each network holds and has in flight, from configs alone.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use acestep_domain::{service::Quantization, task::Family, tier::LmSize};
+use candle_core::DType;
+
+use super::released;
+use crate::{
+    checkpoint::{Checkpoint, LmCheckpoint, Module, lm_formats, main_formats},
+    error::Result,
+    footprint::Footprint,
+    models::{
+        AudioDetokenizer, AudioTokenizer, ConditionEncoder, Dit,
+        dit::{self, Shapes},
+        oobleck::{self, decoder_footprint, encoder_footprint},
+        qwen3::{self, CausalLm, Qwen3},
+    },
+    nn::{Backend, Formats, Weights},
+};
+
+/// The configs of everything that takes part in a run. Clones share what was weighed.
+#[derive(Debug, Clone)]
+pub struct Models {
+    /// Folder name of the DiT.
+    pub name: String,
+    /// Turbo or base.
+    pub family: Family,
+    pub(super) dit: dit::Config,
+    /// Bytes of the DiT's files.
+    pub(super) dit_bytes: u64,
+    pub(super) text_encoder: qwen3::Config,
+    pub(super) vae: oobleck::Config,
+    pub(super) lm: Option<Lm>,
+    /// Codes can drive it.
+    pub(super) audio_codes: bool,
+    scales: Scales,
+}
+
+/// Networks that were weighed already, by how they are loaded: precision, formats of the main model
+/// and of the language model.
+type Scales = Arc<Mutex<HashMap<(DType, Quantization, Quantization), Weighed>>>;
+
+/// A language model.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Lm {
+    name: String,
+    pub(super) config: qwen3::Config,
+    /// Bytes of a file that is quantised already.
+    packed_bytes: Option<u64>,
+    pub(super) has_codes: bool,
+}
+
+impl Models {
+    /// The checkpoints of those names below `root`; what is not there is planned as it is released.
+    ///
+    /// # Errors
+    /// A checkpoint is there and damaged.
+    pub fn find(root: &Path, name: &str, lm: Option<&str>) -> Result<Self> {
+        let there = Checkpoint::is_there(root, name);
+        let main = if there {
+            Self::of(&Checkpoint::open(root, name)?)?
+        } else {
+            Self::released(name)
+        };
+        main.with_lm(root, lm)
+    }
+
+    /// With the language model of that name below `root`, or as it is released.
+    ///
+    /// # Errors
+    /// It is there and damaged.
+    pub fn with_lm(self, root: &Path, lm: Option<&str>) -> Result<Self> {
+        let Some(lm) = lm else { return Ok(self) };
+        let lm = if LmCheckpoint::is_there(root, lm)? {
+            Lm::of(&LmCheckpoint::open(root, lm)?)
+        } else {
+            Lm::released(lm)
+        };
+        Ok(self.with(lm))
+    }
+
+    /// The networks of a checkpoint, without a language model.
+    ///
+    /// # Errors
+    /// A weight file is missing.
+    pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
+        Ok(Self {
+            name: checkpoint.name().to_owned(),
+            family: checkpoint.family(),
+            dit: checkpoint.dit.clone(),
+            dit_bytes: checkpoint.weights_bytes(Module::Dit)?,
+            text_encoder: checkpoint.text_encoder.clone(),
+            vae: checkpoint.vae.clone(),
+            lm: None,
+            audio_codes: checkpoint.dit.audio_codes_trained,
+            scales: Scales::default(),
+        })
+    }
+
+    /// The release of that name.
+    pub fn released(name: &str) -> Self {
+        let dit = released::dit(name);
+        let dtype = if dit.encoder_hidden_size.is_some() {
+            DType::F32
+        } else {
+            DType::BF16
+        };
+        let parameters = Dit::parameters(&dit)
+            + ConditionEncoder::parameters(&dit)
+            + AudioTokenizer::parameters(&dit)
+            + AudioDetokenizer::parameters(&dit);
+        Self {
+            name: name.to_owned(),
+            family: Family::from_name(name),
+            dit,
+            dit_bytes: parameters * dtype.size_in_bytes() as u64,
+            text_encoder: released::text_encoder(),
+            vae: released::vae(),
+            lm: None,
+            audio_codes: true,
+            scales: Scales::default(),
+        }
+    }
+
+    /// With the released language model of a size.
+    #[must_use]
+    pub fn with_released_lm(self, size: LmSize) -> Self {
+        self.with(Lm::released(&size.folder()))
+    }
+
+    fn with(self, lm: Lm) -> Self {
+        Self {
+            lm: Some(lm),
+            scales: Scales::default(),
+            ..self
+        }
+    }
+
+    /// Without a language model.
+    #[must_use]
+    pub fn without_lm(self) -> Self {
+        Self { lm: None, ..self }
+    }
+}
+
+impl Lm {
+    fn of(checkpoint: &LmCheckpoint) -> Self {
+        Self {
+            name: checkpoint.name().to_owned(),
+            config: checkpoint.config.clone(),
+            packed_bytes: checkpoint.gguf_bytes(),
+            has_codes: !checkpoint.is_built_in(),
+        }
+    }
+
+    fn released(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            config: released::lm(LmSize::from_name(name)),
+            packed_bytes: None,
+            has_codes: true,
+        }
+    }
+}
+
+/// How networks are loaded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Loading {
+    pub(super) dtype: DType,
+    pub(super) backend: Backend,
+    pub(super) quantization: Quantization,
+}
+
+/// Input sizes of a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Inputs {
+    pub(super) frames: usize,
+    pub(super) tile_frames: usize,
+    pub(super) caption_tokens: usize,
+    pub(super) lyric_tokens: usize,
+    pub(super) steps: usize,
+    pub(super) songs: usize,
+    /// Songs have contexts of their own: codes differ.
+    pub(super) contexts: usize,
+}
+
+/// A network's part of the plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) footprint: Footprint,
+    /// Bytes beyond its weights while it is read.
+    pub(super) reading: u64,
+}
+
+impl Size {
+    /// The most beside its weights.
+    pub(super) fn working(&self) -> u64 {
+        (self.footprint.activations + self.footprint.cache).max(self.reading)
+    }
+}
+
+/// What a network's loader takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Weight {
+    bytes: u64,
+    /// Of the largest tensor that is not in blocks: it is there twice while it is read.
+    largest: u64,
+}
+
+impl Weight {
+    fn of<T>(
+        (dtype, formats): (DType, Formats),
+        network: impl FnOnce(&Weights) -> candle_core::Result<T>,
+    ) -> Self {
+        let weights = Weights::survey(dtype, formats);
+        // A network that cannot be had from zeros would fail at load, and say why.
+        drop(network(&weights));
+        let held = weights.held();
+        Self {
+            bytes: held.bytes,
+            largest: held.largest,
+        }
+    }
+
+    /// With what `footprint` has in flight.
+    fn with(self, footprint: Footprint) -> Size {
+        Size {
+            footprint: Footprint {
+                weights: self.bytes,
+                ..footprint
+            },
+            reading: self.largest,
+        }
+    }
+}
+
+/// The networks of [`Models`], weighed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Weighed {
+    text_encoder: Weight,
+    condition_encoder: Weight,
+    dit: Weight,
+    audio_codes: Weight,
+    lm: Option<Weight>,
+}
+
+impl Models {
+    /// Weighs every network but the autoencoder, whose kernels are put together while they are
+    /// read; the language model in the format `lm`.
+    pub(super) fn weigh(&self, how: Loading, lm: Quantization) -> Weighed {
+        let mut scales = self.scales.lock().unwrap_or_else(PoisonError::into_inner);
+        *scales
+            .entry((how.dtype, how.quantization, lm))
+            .or_insert_with(|| self.survey(how, lm))
+    }
+
+    fn survey(&self, how: Loading, lm: Quantization) -> Weighed {
+        let cfg = &self.dit;
+        let of_dit = (how.dtype, main_formats(Module::Dit, how.quantization));
+        let of_text = (
+            how.dtype,
+            main_formats(Module::TextEncoder, how.quantization),
+        );
+        Weighed {
+            text_encoder: Weight::of(of_text, |w| Qwen3::load(&self.text_encoder, how.backend, w)),
+            condition_encoder: Weight::of(of_dit, |w| ConditionEncoder::load(cfg, how.backend, w)),
+            dit: Weight::of(of_dit, |w| Dit::load(cfg, how.backend, &w.pp("decoder"))),
+            audio_codes: Weight::of(of_dit, |w| {
+                AudioTokenizer::load(cfg, how.backend, &w.pp("tokenizer"))?;
+                AudioDetokenizer::load(cfg, how.backend, &w.pp("detokenizer"))
+            }),
+            lm: self.lm.as_ref().map(|model| {
+                let formats = lm_formats(&model.name, &model.config, lm);
+                let weight = Weight::of((how.dtype, formats), |w| {
+                    CausalLm::load(&model.config, how.backend, w)
+                });
+                Weight {
+                    bytes: model.packed_bytes.unwrap_or(weight.bytes),
+                    ..weight
+                }
+            }),
+        }
+    }
+
+    pub(super) fn text_encoder_size(
+        &self,
+        weighed: &Weighed,
+        how: Loading,
+        inputs: Inputs,
+    ) -> Size {
+        let tokens = inputs.caption_tokens;
+        let footprint = Qwen3::footprint(&self.text_encoder, tokens, how.backend, how.dtype);
+        weighed.text_encoder.with(footprint)
+    }
+
+    pub(super) fn condition_encoder_size(
+        &self,
+        weighed: &Weighed,
+        how: Loading,
+        inputs: Inputs,
+    ) -> Size {
+        let tokens = inputs.lyric_tokens;
+        let footprint = ConditionEncoder::footprint(&self.dit, tokens, 1, how.backend, how.dtype);
+        weighed.condition_encoder.with(footprint)
+    }
+
+    pub(super) fn dit_size(&self, weighed: &Weighed, how: Loading, inputs: Inputs) -> Size {
+        let cfg = &self.dit;
+        let shapes = Shapes {
+            frames: inputs.frames,
+            condition_tokens: inputs.lyric_tokens + 1 + inputs.caption_tokens,
+            steps: inputs.steps,
+            backend: how.backend,
+        };
+        let mut footprint = Dit::footprint(cfg, &shapes, how.dtype);
+        let tokens = inputs.frames.div_ceil(cfg.patch_size);
+        let context = tokens * (cfg.hidden_size + cfg.head_dim) * how.dtype.size_in_bytes();
+        footprint.cache += ((inputs.contexts.max(1) - 1) * context) as u64;
+        weighed.dit.with(footprint)
+    }
+
+    pub(super) fn audio_codes_size(&self, weighed: &Weighed, how: Loading, inputs: Inputs) -> Size {
+        let frames = inputs.frames;
+        let footprint = AudioDetokenizer::footprint(&self.dit, frames, how.backend, how.dtype);
+        weighed.audio_codes.with(footprint)
+    }
+
+    pub(super) fn vae_size(&self, how: Loading, inputs: Inputs) -> Size {
+        let fused = how.dtype == DType::F32;
+        let frames = inputs.tile_frames.min(inputs.frames);
+        let decoder = decoder_footprint(&self.vae, frames, how.dtype, fused);
+        let encoder = encoder_footprint(&self.vae, 1, how.dtype, fused);
+        let weights = decoder.weights + encoder.weights;
+        Size {
+            footprint: Footprint { weights, ..decoder },
+            reading: self.vae.largest_kernel_bytes() * KERNEL_COPIES,
+        }
+    }
+
+    /// Of sequences of `lengths` tokens that are written side by side.
+    pub(super) fn lm_size(
+        &self,
+        weighed: &Weighed,
+        how: Loading,
+        lengths: &[usize],
+    ) -> Option<Size> {
+        let config = &self.lm.as_ref()?.config;
+        let footprint = CausalLm::footprint(config, lengths, how.backend, how.dtype);
+        Some(weighed.lm?.with(footprint))
+    }
+}
+
+/// A kernel of the autoencoder while weight norm is fused: as stored, as values, in order.
+const KERNEL_COPIES: u64 = 3;

@@ -1,0 +1,95 @@
+//! Jobs are held against the memory plan before they begin, and songs keep it.
+
+use acestep_domain::capabilities::DeviceKind;
+use acestep_engine::engine::LoadOptions;
+
+use super::*;
+use crate::backend::{Free, Memory, Models};
+
+/// The released model in f32 on a processor with so many GiB.
+fn memory(free: fn(DeviceKind) -> Free) -> Memory {
+    Memory {
+        models: Models::released(TURBO),
+        options: LoadOptions::default(),
+        free,
+    }
+}
+
+const fn host(gib: u64) -> Free {
+    Free {
+        host: gib << 30,
+        device: 0,
+        others: 2 << 30,
+    }
+}
+
+fn ready_with(free: fn(DeviceKind) -> Free) -> Fixture {
+    let fixture = fixture();
+    fixture.script.lock().unwrap().memory = Some(memory(free));
+    load(&fixture.studio, TURBO).unwrap();
+    fixture
+}
+
+#[test]
+fn a_job_that_cannot_fit_is_refused_before_anything_runs() {
+    let fixture = ready_with(|_| host(8));
+    let plan = fixture.studio.plan(&song()).unwrap();
+    assert!(!plan.fits && plan.expected_peak_bytes.host > 8 << 30);
+    let job = fixture.run(&song());
+    assert_eq!(job.state, JobState::Failed);
+    let error = job.error.unwrap();
+    assert_eq!(error.code, "out_of_memory");
+    assert!(error.message.contains("8.0 GiB can be had"), "{error}");
+    assert_eq!(error.field.as_deref(), Some("offload_to_cpu"));
+    assert!(error.hint.contains("offload_dit_to_cpu true"), "{error:?}");
+    assert_eq!(fixture.script.lock().unwrap().requests.len(), 0);
+    // The studio goes on: with more memory the same job is made.
+    fixture.script.lock().unwrap().memory = Some(memory(|_| host(64)));
+    load(&fixture.studio, BASE).unwrap();
+    assert_eq!(fixture.run(&song()).state, JobState::Done);
+}
+
+#[test]
+fn a_song_keeps_what_was_planned_and_measured() {
+    let fixture = ready_with(|_| host(64));
+    let planned = fixture.studio.plan(&song()).unwrap();
+    assert!(planned.fits);
+    assert!(planned.stages.iter().all(|stage| stage.secs.is_none()));
+    let job = fixture.run(&song());
+    let kept = fixture
+        .studio
+        .song(&job.song_ids[0])
+        .unwrap()
+        .memory
+        .unwrap();
+    assert_eq!(kept.planned_bytes, planned.expected_peak_bytes);
+    if cfg!(target_os = "linux") {
+        assert!(kept.measured_host_bytes.unwrap() > 1 << 20);
+    }
+    let again = fixture.studio.plan(&song()).unwrap();
+    let measured = again.stages.iter().filter(|stage| stage.secs.is_some());
+    assert!(measured.count() > 0, "a run was measured: {again:?}");
+}
+
+#[test]
+fn longer_songs_need_more_and_words_need_no_song() {
+    let fixture = ready_with(|_| host(64));
+    let peak = |params: &Value| {
+        let plan = fixture.studio.plan(params).unwrap();
+        plan.expected_peak_bytes.host
+    };
+    let long = with(song(), "duration", 120);
+    assert!(peak(&long) > peak(&song()));
+    let refused = told(
+        fixture
+            .studio
+            .plan(&json!({ "duration": "inf" }))
+            .unwrap_err(),
+    );
+    assert_eq!(refused.field.as_deref(), Some("duration"));
+    let bare = self::fixture();
+    assert_eq!(
+        told(bare.studio.plan(&song()).unwrap_err()).code,
+        "not_ready"
+    );
+}
