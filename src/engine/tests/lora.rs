@@ -162,6 +162,7 @@ fn samples(engine: &mut Engine, loras: Option<Vec<LoraUse>>) -> Vec<Vec<f32>> {
         noise: None,
         keep_latents: false,
         raw_level: true,
+        ..Request::default()
     };
     let mut songs = Vec::new();
     engine
@@ -208,6 +209,7 @@ fn scale_zero_is_bit_equal_to_none_and_a_change_reads_no_weight_again() {
         noise: None,
         keep_latents: false,
         raw_level: true,
+        ..Request::default()
     };
     let refused = engine.generate(&request, &Silent, &mut |_| Ok(()));
     assert!(matches!(refused, Err(Error::Lora { .. })));

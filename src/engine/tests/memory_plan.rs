@@ -112,6 +112,7 @@ fn holds(
             tile_frames: planned.vae_tile_frames,
             overlap_frames: None,
         },
+        ..Request::default()
     };
     engine
         .generate(&request, &watch, &mut |take| {

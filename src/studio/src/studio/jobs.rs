@@ -104,7 +104,7 @@ impl Studio {
             shared.service.require_lm(kind)?;
         }
         let (asked, _) = params_from_json(&params, self.defaults())?.strict()?;
-        let settled = shared.service.settle(kind, asked)?;
+        let settled = shared.settle(kind, asked)?;
         shared.service.plan(kind, &settled.params).ok_or_else(|| {
             UserError::new(
                 "not_ready",
