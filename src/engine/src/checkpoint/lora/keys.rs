@@ -111,7 +111,7 @@ pub(super) fn read(key: &str) -> Key<'_> {
         if !rest.is_empty() && !rest.starts_with('.') {
             continue;
         }
-        if rest.ends_with(".bias") {
+        if rest.rsplit('.').next() == Some("bias") {
             return Key::Refused("LoRA with biases");
         }
         return Key::Of(module, part);
