@@ -199,11 +199,12 @@ fn scale_zero_is_bit_equal_to_none_and_a_change_reads_no_weight_again() {
     assert_eq!(with(&[]).0, plain);
 
     // A run that names what is not there is refused instead of being made without it.
-    let mut params = GenerationParams::default();
-    params.loras = Some(vec![LoraUse::new("peft", 0.7)]);
-    params.duration_secs = Some(1.0);
     let request = Request {
-        params,
+        params: GenerationParams {
+            loras: Some(vec![LoraUse::new("peft", 0.7)]),
+            duration_secs: Some(1.0),
+            ..GenerationParams::default()
+        },
         seeds: vec![1],
         codes: Vec::new(),
         noise: None,
@@ -258,6 +259,9 @@ fn write(path: &Path, change: impl FnOnce(&mut HashMap<String, Tensor>)) {
     candle_core::safetensors::save(&tensors, path).unwrap();
 }
 
+/// What is done to an adapter.
+type Change = Box<dyn FnOnce(&mut HashMap<String, Tensor>)>;
+
 fn reason(error: Error) -> String {
     match error {
         Error::Lora { reason, .. } => reason,
@@ -274,7 +278,6 @@ fn what_cannot_be_used_is_refused_by_name_before_it_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.safetensors");
     let layers = tiny().layers().unwrap();
-    type Change = Box<dyn FnOnce(&mut HashMap<String, Tensor>)>;
     let cases: Vec<(Change, &[&str])> = vec![
         (
             Box::new(move |t| {

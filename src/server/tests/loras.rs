@@ -213,7 +213,11 @@ async fn each_wrong_input_is_refused_by_name() {
         answer.is_refusal(status, code, field);
     }
     assert_eq!(app.get("/api/v1/status").await.json()["loras"], json!([]));
+}
 
+#[tokio::test]
+async fn adapters_of_a_job_are_refused_by_name_and_a_scale_outside_its_range_is_told() {
+    let app = with_adapters().await;
     for (loras, status, code) in [
         (json!(["nowhere"]), 404, "not_found"),
         (json!(["city-brass:0.5"]), 400, "lora"),
@@ -228,7 +232,7 @@ async fn each_wrong_input_is_refused_by_name() {
     let body = json!({ "name": "rain", "scale": 3 });
     let answer = app.post("/api/v1/loras/load", body).await.json();
     assert_eq!(answer["notes"][0]["code"], "lora_scale_clamped");
-    assert_eq!(answer["loras"][2]["scale"], 1.0);
+    assert_eq!(answer["loras"][1]["scale"], 1.0);
 }
 
 #[tokio::test]

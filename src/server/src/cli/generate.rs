@@ -175,23 +175,17 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     params.seeds.clone_from(&seeds);
     notes.extend(idle_thinking(&asked, &resolved));
     settle_format(args, &asked, output_format, &mut params, &mut notes);
-    let (lora_dir, loras) = (
-        args.loras.dir(&args.service),
-        params.loras.get_or_insert_default(),
-    );
-    check_loras(&checkpoint, &lora_dir, loras)?;
 
     let memory = Memory::new(&checkpoint, &root, &resolved)?;
     // Refused now rather than after the language model has written for a minute.
     notes.extend(memory.admit(&params)?.notes);
 
     let bar = Bar::new();
-    let loaded =
-        load(&checkpoint, args, &resolved, memory.options, &bar).inspect_err(|_| bar.clear());
+    let loras = params.loras.get_or_insert_default();
+    let loaded = load((&checkpoint, loras), args, &resolved, memory.options, &bar)
+        .inspect_err(|_| bar.clear());
     let (mut engine, more) = loaded?;
     notes.extend(more);
-    let brought = engine.use_loras(params.loras.as_deref().unwrap_or_default(), &lora_dir, &bar);
-    notes.extend(brought.inspect_err(|_| bar.clear())?);
     let mut timings = Timings {
         load_secs: started.elapsed().as_secs_f32(),
         ..Timings::default()
@@ -242,27 +236,20 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     };
     let ran = engine.generate(&request, &bar, &mut |take| writer.take(take));
     bar.clear();
-    let Writer {
-        outputs,
-        kept,
-        decode_secs,
-        failure,
-        ..
-    } = writer;
-    if let Some(failure) = failure {
+    if let Some(failure) = writer.failure {
         return Err(failure);
     }
     let report = ran?;
     notes.extend(report.notes);
     if let Some(path) = &args.output_latents {
-        write_kept(path, &kept)?;
+        write_kept(path, &writer.kept)?;
     }
     timings.prepare_secs = report.prepare_secs;
     timings.diffusion_secs = report.diffusion_secs;
-    timings.decode_secs = decode_secs;
+    timings.decode_secs = writer.decode_secs;
     timings.total_secs = started.elapsed().as_secs_f32();
     Ok(Outcome {
-        outputs,
+        outputs: writer.outputs,
         params,
         plan: thought.plan,
         seeds,
@@ -303,16 +290,19 @@ impl Memory {
     }
 }
 
-/// The main model, and the language model where one takes part, with what is worth saying of it.
+/// The main model with its adapters, and the language model where one takes part, with what is worth
+/// saying of them.
 fn load(
-    checkpoint: &Checkpoint,
+    (checkpoint, loras): (&Checkpoint, &[LoraUse]),
     args: &GenerateArgs,
     resolved: &Resolved,
     options: LoadOptions,
     bar: &Bar,
 ) -> Result<(Engine, Vec<Note>), Failure> {
+    let lora_dir = args.loras.dir(&args.service);
+    check_loras(checkpoint, &lora_dir, loras)?;
     let mut engine = Engine::load(checkpoint, &options, bar)?;
-    let mut notes = Vec::new();
+    let mut notes = engine.use_loras(loras, &lora_dir, bar)?;
     let wanted = resolved.lm_model_path.as_ref();
     if let Some(name) = wanted.filter(|_| resolved.init_llm) {
         let source = LmCheckpoint::open(&args.service.root(), name)?;
