@@ -47,7 +47,10 @@ fn an_upload_is_looked_at_and_kept_under_an_id() {
     assert_eq!(upload.peaks.len(), 256);
     assert!(upload.peaks.iter().all(|peak| (0.4..=0.51).contains(peak)));
     assert_eq!(fixture.studio.upload(&upload.id).unwrap(), upload);
-    assert_eq!(fixture.studio.uploads().unwrap().uploads, [upload.clone()]);
+    assert_eq!(
+        fixture.studio.uploads().unwrap().uploads,
+        vec![upload.clone()]
+    );
     assert_eq!(
         std::fs::read(fixture.studio.upload_file(&upload.id).unwrap()).unwrap(),
         wav(3.0, 0.5)
