@@ -14,6 +14,7 @@ use std::{
 
 use acestep_domain::{generation::clamp::minutes, note::Note, param::range_of};
 use symphonia::core::{
+    audio::Channels,
     codecs::audio::{AudioCodecParameters, AudioDecoderOptions, well_known::CODEC_ID_MP3},
     errors::Error as Symphonia,
     formats::{FormatOptions, FormatReader, Track, TrackType, probe::Hint},
@@ -358,10 +359,7 @@ fn packets(
 fn declared(track: &Track, audio: &AudioCodecParameters) -> Option<u64> {
     let frames = track.num_frames?;
     let frame_bytes = u64::from(audio.bits_per_coded_sample.unwrap_or(0)).div_ceil(8)
-        * audio
-            .channels
-            .as_ref()
-            .map_or(1, symphonia::core::audio::Channels::count) as u64;
+        * audio.channels.as_ref().map_or(1, Channels::count) as u64;
     let of_unknown = frame_bytes > 0 && (frames + 2) * frame_bytes >= u64::from(u32::MAX);
     (frames > 0 && !of_unknown).then_some(frames)
 }

@@ -104,10 +104,7 @@ pub(crate) fn generate(
     let params = &request.params;
     networks.loras.require(params.loras.as_deref())?;
     let mut notes = Vec::new();
-    let mut schedule = match &params.timesteps {
-        Some(timesteps) => Schedule::custom(timesteps)?,
-        None => Schedule::shifted(params.inference_steps, params.shift)?,
-    };
+    let mut schedule = schedule_of(params)?;
     let noise = given_noise(networks, request)?;
     let source = sources::source(networks, request, observer, &mut notes)?;
     let lengths = lengths(networks, request, source.as_ref())?;
@@ -199,6 +196,13 @@ pub(crate) fn generate(
         prepare_secs,
         diffusion_secs,
     })
+}
+
+fn schedule_of(params: &GenerationParams) -> Result<Schedule> {
+    match &params.timesteps {
+        Some(timesteps) => Schedule::custom(timesteps),
+        None => Schedule::shifted(params.inference_steps, params.shift),
+    }
 }
 
 /// One for each song, or one for all.

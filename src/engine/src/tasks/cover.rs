@@ -19,10 +19,10 @@ pub(super) fn conditioning(
     } else {
         let source = sources.needed(TaskType::Cover)?;
         notes.push(Note::new(
-                "cover_without_codes",
-                "src_audio",
-                "Source: this model was not trained on audio codes, so the cover follows the source's own sound and stays close to it.",
-            ));
+            "cover_without_codes",
+            "src_audio",
+            "Source: this model was not trained on audio codes, so the cover follows the source's own sound and stays close to it.",
+        ));
         &source.latents
     };
     let named_secs = sources

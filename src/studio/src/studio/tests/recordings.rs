@@ -49,7 +49,7 @@ fn an_upload_is_looked_at_and_kept_under_an_id() {
     assert_eq!(fixture.studio.upload(&upload.id).unwrap(), upload);
     assert_eq!(
         fixture.studio.uploads().unwrap().uploads,
-        std::slice::from_ref(&upload)
+        vec![upload.clone()]
     );
     assert_eq!(
         std::fs::read(fixture.studio.upload_file(&upload.id).unwrap()).unwrap(),
