@@ -138,10 +138,6 @@ fn holds(
             )
         })
         .collect();
-    println!(
-        "{name} {options:?} {} s: {told:#?}",
-        asked.duration_secs.unwrap()
-    );
     for stage in &planned.stages {
         let measured = peaks.get(&stage.stage).copied().unwrap_or(0);
         assert!(measured > 0, "{} was not measured: {told:#?}", stage.stage);

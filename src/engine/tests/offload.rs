@@ -45,7 +45,7 @@ fn request() -> Request {
         codes: Vec::new(),
         keep_latents: false,
         raw_level: false,
-        tiles: acestep_engine::pipeline::vae_tiles::TileOptions::default(),
+        ..Request::default()
     }
 }
 

@@ -45,7 +45,7 @@ fn run(root: &Path, options: &LoadOptions) -> (Tensor, EngineInfo) {
         codes: Vec::new(),
         keep_latents: true,
         raw_level: true,
-        tiles: acestep_engine::pipeline::vae_tiles::TileOptions::default(),
+        ..Request::default()
     };
     let mut latents = None;
     engine
