@@ -54,9 +54,9 @@ pub(super) fn needs(asked: &Asked, free: Free) -> Needs {
         0
     };
     let mut found = None;
-    for level in first..=last {
+    for moved in &LEVELS[first..=last] {
         for tile in TILES {
-            let needs = sum(asked, LEVELS[level], tile);
+            let needs = sum(asked, *moved, tile);
             if needs.fit(free) {
                 return needs;
             }
@@ -86,31 +86,121 @@ impl Placed {
     }
 }
 
-fn sum(asked: &Asked, (others, dit): (bool, bool), tile_frames: usize) -> Needs {
-    let Asked {
-        models,
-        options,
-        work,
-    } = asked;
-    let on_card = options.device != DeviceKind::Cpu;
-    let quantization = if models.dit_bytes > options.quantize_above_bytes {
-        options.quantization
-    } else {
-        Quantization::None
-    };
-    let how = Loading {
-        dtype: dtype_of(options.device),
-        backend: options.backend(),
-        quantization,
-    };
-    let weighed = &models.weigh(how, options.quantization);
-    let vae = &models.vae;
-    let rate = f64::from(vae.sampling_rate);
+/// Every network that takes part, with its place.
+struct Places {
+    text: Placed,
+    condition: Placed,
+    dit: Placed,
+    vae: Placed,
+    lm: Option<Placed>,
+    codes: Option<Placed>,
+}
+
+impl Places {
+    /// The places when text encoder, autoencoder and language model move (`others`), or the DiT and
+    /// its neighbours (`dit`).
+    fn new(asked: &Asked, (others, dit): (bool, bool), inputs: Inputs) -> Self {
+        let Asked {
+            models,
+            options,
+            work,
+        } = asked;
+        let quantization = if models.dit_bytes > options.quantize_above_bytes {
+            options.quantization
+        } else {
+            Quantization::None
+        };
+        let how = Loading {
+            dtype: dtype_of(options.device),
+            backend: options.backend(),
+            quantization,
+        };
+        let weighed = &models.weigh(how, options.quantization);
+        let place = |network, size, moves| Placed {
+            network,
+            size,
+            moves,
+        };
+        let text = models.text_encoder_size(weighed, how, inputs);
+        let condition = models.condition_encoder_size(weighed, how, inputs);
+        let lm = models.lm_size(weighed, how, &lengths(asked));
+        let codes = (work.writes_codes || work.given_codes)
+            .then(|| models.audio_codes_size(weighed, how, inputs));
+        Self {
+            text: place(Network::TextEncoder, text, others),
+            condition: place(Network::ConditionEncoder, condition, dit),
+            dit: place(Network::Dit, models.dit_size(weighed, how, inputs), dit),
+            vae: place(Network::Vae, models.vae_size(how, inputs), others),
+            lm: lm.map(|size| place(Network::LanguageModel, size, others)),
+            codes: codes.map(|size| place(Network::AudioCodes, size, dit)),
+        }
+    }
+
+    /// Those that are read when the service starts.
+    fn loaded(&self) -> impl Iterator<Item = &Placed> {
+        [&self.text, &self.condition, &self.dit, &self.vae]
+            .into_iter()
+            .chain(&self.lm)
+    }
+
+    /// All of them.
+    fn all(&self) -> impl Iterator<Item = &Placed> {
+        self.loaded().chain(&self.codes)
+    }
+
+    /// The networks that move, or those that stay.
+    fn names(&self, moves: bool) -> Vec<Network> {
+        self.all()
+            .filter(|placed| placed.moves == moves)
+            .map(|placed| placed.network)
+            .collect()
+    }
+
+    /// The peak of each stage beside what is there in any case, and beside the finished sound.
+    fn stages(&self, asked: &Asked, beside: u64, sound: u64) -> Vec<StageMemory> {
+        let work = &asked.work;
+        let mut resident = beside;
+        let mut load = 0;
+        for placed in self.loaded() {
+            let weights = placed.size.footprint.weights;
+            load = load.max(resident + weights + placed.size.reading);
+            if !placed.moves {
+                resident += weights;
+            }
+        }
+        let stage = |stage, peak_bytes| StageMemory {
+            stage,
+            peak_bytes,
+            secs: None,
+        };
+        let mut stages = vec![stage(Stage::Load, load)];
+        if let Some(lm) = self.lm.as_ref().filter(|_| work.plans || work.writes_codes) {
+            stages.push(stage(Stage::LanguageModel, resident + lm.visit()));
+        }
+        let mut prepare = self.text.visit().max(self.condition.visit());
+        if let Some(codes) = &self.codes {
+            if !codes.moves {
+                resident += codes.size.footprint.weights;
+            }
+            prepare = prepare.max(codes.visit());
+        }
+        if work.sings {
+            stages.push(stage(Stage::Prepare, resident + prepare));
+            stages.push(stage(Stage::Diffusion, resident + self.dit.visit()));
+            stages.push(stage(Stage::Decode, resident + self.vae.visit() + sound));
+        }
+        stages
+    }
+}
+
+/// What the networks are given.
+fn inputs(asked: &Asked, tile_frames: usize) -> Inputs {
+    let (work, vae) = (&asked.work, &asked.models.vae);
     let frames = Lengths::covering(work.duration_secs, vae.sampling_rate, vae.hop(), |frames| {
         vae.samples_from_frames(frames)
     })
     .map_or(1, |lengths| lengths.frames);
-    let inputs = Inputs {
+    Inputs {
         frames,
         tile_frames,
         caption_tokens: (work.caption_bytes + FRAME_TOKENS).min(caption::MAX_TOKENS),
@@ -118,38 +208,24 @@ fn sum(asked: &Asked, (others, dit): (bool, bool), tile_frames: usize) -> Needs 
         steps: work.steps,
         songs: work.songs,
         contexts: if work.writes_codes { work.songs } else { 1 },
-    };
-    let place = |network, size, moves| Placed {
-        network,
-        size,
-        moves,
-    };
-    let text = place(
-        Network::TextEncoder,
-        models.text_encoder_size(weighed, how, inputs),
-        others,
-    );
-    let condition = place(
-        Network::ConditionEncoder,
-        models.condition_encoder_size(weighed, how, inputs),
-        dit,
-    );
-    let main = place(Network::Dit, models.dit_size(weighed, how, inputs), dit);
-    let vae_placed = place(Network::Vae, models.vae_size(how, inputs), others);
-    let lm = models
-        .lm_size(weighed, how, &lengths(asked))
-        .map(|size| place(Network::LanguageModel, size, others));
-    let codes = (work.writes_codes || work.given_codes).then(|| {
-        place(
-            Network::AudioCodes,
-            models.audio_codes_size(weighed, how, inputs),
-            dit,
-        )
-    });
+    }
+}
 
+fn sum(asked: &Asked, moved: (bool, bool), tile_frames: usize) -> Needs {
+    let Asked {
+        models,
+        options,
+        work,
+    } = asked;
+    let on_card = options.device != DeviceKind::Cpu;
+    let inputs = inputs(asked, tile_frames);
+    let places = Places::new(asked, moved, inputs);
+
+    let vae = &models.vae;
     let channels = models.dit.audio_acoustic_hidden_dim as u64;
     let latents = 2 * work.songs as u64 * inputs.frames as u64 * channels * 4;
-    let samples = (work.duration_secs.max(0.0) * rate) as u64 * vae.audio_channels as u64;
+    let samples = (work.duration_secs.max(0.0) * f64::from(vae.sampling_rate)) as u64
+        * vae.audio_channels as u64;
     let audio = AUDIO_COPIES * samples * 4;
     let tokens =
         models.text_encoder.vocab_size + models.lm.as_ref().map_or(0, |lm| lm.config.vocab_size);
@@ -160,71 +236,14 @@ fn sum(asked: &Asked, (others, dit): (bool, bool), tile_frames: usize) -> Needs 
     } else {
         (tokenizers + latents + SCRATCH_BYTES, audio)
     };
-
-    let loaded = [
-        Some(&text),
-        Some(&condition),
-        Some(&main),
-        Some(&vae_placed),
-        lm.as_ref(),
-    ];
-    let mut resident = beside;
-    let mut load = 0;
-    for placed in loaded.into_iter().flatten() {
-        let weights = placed.size.footprint.weights;
-        load = load.max(resident + weights + placed.size.reading);
-        if !placed.moves {
-            resident += weights;
-        }
-    }
-    let mut stages = Vec::new();
-    let mut stage = |stage, bytes| {
-        stages.push(StageMemory {
-            stage,
-            peak_bytes: bytes,
-            secs: None,
-        });
-    };
-    stage(Stage::Load, load);
-    if let Some(lm) = lm.as_ref().filter(|_| work.plans || work.writes_codes) {
-        stage(Stage::LanguageModel, resident + lm.visit());
-    }
-    let mut prepare = text.visit().max(condition.visit());
-    if let Some(codes) = &codes {
-        let stays = if codes.moves {
-            0
-        } else {
-            codes.size.footprint.weights
-        };
-        resident += stays;
-        prepare = prepare.max(codes.visit());
-    }
-    if work.sings {
-        stage(Stage::Prepare, resident + prepare);
-        stage(Stage::Diffusion, resident + main.visit());
-        stage(Stage::Decode, resident + vae_placed.visit() + sound);
-    }
-
-    let peak = stages
-        .iter()
-        .map(|stage| stage.peak_bytes)
-        .max()
-        .unwrap_or(0);
-    let all: Vec<&Placed> = loaded.into_iter().flatten().chain(&codes).collect();
-    let names = |moves: bool| {
-        all.iter()
-            .filter(|placed| placed.moves == moves)
-            .map(|placed| placed.network)
-            .collect()
-    };
-    let read = all
-        .iter()
-        .filter(|placed| placed.moves)
-        .map(|placed| placed.size.footprint.weights)
-        .max()
-        .unwrap_or(0);
+    let stages = places.stages(asked, beside, sound);
+    let peaks = stages.iter().map(|stage| stage.peak_bytes);
+    let peak = peaks.max().unwrap_or(0);
+    let moving = places.all().filter(|placed| placed.moves);
+    let read = moving.map(|placed| placed.size.footprint.weights).max();
     let (host, device) = if on_card {
         // The mapped file of what moves is main memory while it is read.
+        let read = read.unwrap_or(0);
         (PROGRAM_BYTES + tokenizers + latents + audio + read, peak)
     } else {
         (PROGRAM_BYTES + peak, 0)
@@ -233,10 +252,10 @@ fn sum(asked: &Asked, (others, dit): (bool, bool), tile_frames: usize) -> Needs 
         host,
         device,
         stages,
-        moved: names(true),
-        resident: names(false),
+        moved: places.names(true),
+        resident: places.names(false),
         tile_frames,
-        lm_cache_bytes: lm.map_or(0, |lm| lm.size.footprint.cache),
+        lm_cache_bytes: places.lm.map_or(0, |lm| lm.size.footprint.cache),
     }
 }
 
