@@ -114,6 +114,13 @@ pub fn plan(
     };
     let clamped = clamp(params, bounds)?;
     notes.extend(clamped.notes);
+    if clamped.params.works_on_source() {
+        notes.push(Note::new(
+            "duration_by_source",
+            "duration",
+            "Length: the source decides it; the file is not read for a plan.",
+        ));
+    }
     Ok(Plan {
         tier,
         vram_gb: machine.vram.total_gib,

@@ -4,6 +4,8 @@
 
 #[path = "support/app.rs"]
 mod app;
+#[path = "http/uploads.rs"]
+mod uploads;
 
 use acestep_server::auth::Credentials;
 use app::{Setup, TestApp};

@@ -6,7 +6,9 @@ use acestep_domain::{
     defaults::AUTO_DURATION_SECS,
     event::{Progress, Stage},
     service::LoadedLm,
+    task::TaskType,
 };
+use acestep_engine::diffusion::schedule::Schedule;
 
 /// What one unit of work costs on this machine with the loaded model. The first guess only shapes
 /// the bar; each finished job replaces it by what was measured.
@@ -100,12 +102,27 @@ impl Amount {
     }
 }
 
-/// Diffusion steps that `params` lead to.
+/// Diffusion steps that `params` lead to. A cover that starts from its source leaves the noisy ones
+/// out.
 pub(crate) fn steps_of(params: &GenerationParams) -> usize {
-    params
+    let asked = params
         .timesteps
         .as_ref()
-        .map_or(params.inference_steps, Vec::len)
+        .map_or(params.inference_steps, Vec::len);
+    let starts_below = params.task_type == TaskType::Cover
+        && params.works_on_source()
+        && params.cover_noise_strength > 0.0;
+    if !starts_below {
+        return asked;
+    }
+    let schedule = match &params.timesteps {
+        Some(timesteps) => Schedule::custom(timesteps),
+        None => Schedule::shifted(params.inference_steps, params.shift),
+    };
+    // What makes no schedule makes no run either, and is told there.
+    schedule.map_or(asked, |schedule| {
+        schedule.from_level(1.0 - params.cover_noise_strength).len()
+    })
 }
 
 impl Rates {
@@ -278,6 +295,21 @@ mod tests {
             song_secs: 30.0,
             steps: 8.0,
         }
+    }
+
+    #[test]
+    fn a_cover_that_starts_from_its_source_takes_fewer_steps() {
+        let mut params = GenerationParams {
+            task_type: TaskType::Cover,
+            src_audio: Some("id".to_owned()),
+            inference_steps: 4,
+            shift: 1.0,
+            cover_noise_strength: 0.5,
+            ..GenerationParams::default()
+        };
+        assert_eq!(steps_of(&params), 2);
+        params.task_type = TaskType::Repaint;
+        assert_eq!(steps_of(&params), 4);
     }
 
     #[test]

@@ -80,9 +80,11 @@ impl Uploads {
     /// Opens the folder; files that nothing is recorded of are removed, and old uploads.
     pub(crate) fn open(store: Arc<Store>, paths: Paths) -> Result<Self> {
         let folder = paths.uploads_dir();
-        fs::create_dir_all(&folder).map_err(Error::file("Creating the folder of uploads"))?;
         let uploads = Self { store, paths };
         uploads.expire(Timestamp::now())?;
+        if !folder.is_dir() {
+            return Ok(uploads);
+        }
         let known: HashSet<String> = uploads.store.read(|db| {
             let mut statement = db.prepare_cached("SELECT file_name FROM uploads")?;
             let names = statement.query_map([], |row| row.get(0))?;
@@ -101,6 +103,8 @@ impl Uploads {
     /// Begins to take a file in.
     pub(crate) fn begin(self: &Arc<Self>, name: &str) -> Result<Incoming> {
         self.expire(Timestamp::now())?;
+        fs::create_dir_all(self.paths.uploads_dir())
+            .map_err(Error::file("Creating the folder of uploads"))?;
         let id = uuid::Uuid::now_v7().to_string();
         let path = self.paths.upload(&format!("{PART_PREFIX}{id}"));
         let file = File::create(&path).map_err(Error::file("Writing the upload"))?;

@@ -223,6 +223,29 @@ fn set(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, 
                 &names(AudioFormat::ALL, AudioFormat::as_str),
             )?;
         }
+        "audio_codes" => params.audio_codes = text(key, value)?,
+        "thinking" => params.thinking = switch(key, value)?,
+        "lm_temperature" => number(key, value, &mut params.lm_temperature)?,
+        "lm_cfg_scale" => number(key, value, &mut params.lm_cfg_scale)?,
+        "lm_top_k" => {
+            if let Some(count) = whole_from_zero(key, value)? {
+                params.lm_top_k = count;
+            }
+        }
+        "lm_top_p" => number(key, value, &mut params.lm_top_p)?,
+        "lm_repetition_penalty" => number(key, value, &mut params.lm_repetition_penalty)?,
+        "lm_negative_prompt" => params.lm_negative_prompt = text(key, value)?,
+        "use_cot_metas" => params.use_cot_metas = switch(key, value)?,
+        "use_cot_caption" => params.use_cot_caption = switch(key, value)?,
+        "use_cot_language" => params.use_cot_language = switch(key, value)?,
+        _ => return set_of_task(params, key, value),
+    }
+    Ok(true)
+}
+
+/// Sets `key` of those that a task on a recording reads.
+fn set_of_task(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, Refusal> {
+    match key {
         "repainting_start" => number(key, value, &mut params.repainting_start)?,
         "repainting_end" => {
             params.repainting_end = optional_number(key, value)?.filter(|secs| *secs >= 0.0);
@@ -258,21 +281,6 @@ fn set(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, 
                 .map(|name| track(key, name))
                 .collect::<Result<_, _>>()?;
         }
-        "audio_codes" => params.audio_codes = text(key, value)?,
-        "thinking" => params.thinking = switch(key, value)?,
-        "lm_temperature" => number(key, value, &mut params.lm_temperature)?,
-        "lm_cfg_scale" => number(key, value, &mut params.lm_cfg_scale)?,
-        "lm_top_k" => {
-            if let Some(count) = whole_from_zero(key, value)? {
-                params.lm_top_k = count;
-            }
-        }
-        "lm_top_p" => number(key, value, &mut params.lm_top_p)?,
-        "lm_repetition_penalty" => number(key, value, &mut params.lm_repetition_penalty)?,
-        "lm_negative_prompt" => params.lm_negative_prompt = text(key, value)?,
-        "use_cot_metas" => params.use_cot_metas = switch(key, value)?,
-        "use_cot_caption" => params.use_cot_caption = switch(key, value)?,
-        "use_cot_language" => params.use_cot_language = switch(key, value)?,
         _ => return Ok(false),
     }
     Ok(true)

@@ -14,6 +14,7 @@ use std::{
 
 use acestep_domain::{generation::clamp::minutes, note::Note, param::range_of};
 use symphonia::core::{
+    audio::Channels,
     codecs::audio::{AudioCodecParameters, AudioDecoderOptions, well_known::CODEC_ID_MP3},
     errors::Error as Symphonia,
     formats::{FormatOptions, FormatReader, Track, TrackType, probe::Hint},
@@ -30,6 +31,9 @@ const RATES_HZ: std::ops::RangeInclusive<u32> = 1_000..=768_000;
 /// A declared length is an estimate in some formats: only one this much too long is refused for it.
 const ESTIMATE: f64 = 1.25;
 
+/// Files end on whole blocks: a song of exactly the limit may come back a hair longer.
+const SLACK_SECS: f64 = 0.1;
+
 /// One packet in so many may be damaged.
 const DAMAGED_OF: usize = 10;
 
@@ -43,9 +47,9 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// The longest song the models know; files end on whole blocks, so a hair more.
+    /// The longest song the models know.
     pub fn song() -> Self {
-        Self::of(range_of("duration").1 + 0.1)
+        Self::of(range_of("duration").1)
     }
 
     /// Any length.
@@ -263,14 +267,16 @@ fn packets(
     let guessed = params.codec == CODEC_ID_MP3 && track.delay.is_none();
     let declared = declared(track, params);
     let id = track.id;
-    if let (Some(frames), Some(rate)) = (declared, params.sample_rate.filter(|rate| *rate > 0)) {
-        let secs = frames as f64 / f64::from(rate);
-        if secs > limit.max_secs * ESTIMATE {
-            return Err(Fault::TooLong {
-                secs,
-                max_secs: limit.max_secs,
-            });
-        }
+    let declared_rate = params.sample_rate.filter(|rate| *rate > 0);
+    let declared_secs = declared
+        .zip(declared_rate)
+        .map_or(0.0, |(frames, rate)| frames as f64 / f64::from(rate));
+    let too_long = |secs: f64| Fault::TooLong {
+        secs: secs.max(declared_secs),
+        max_secs: limit.max_secs,
+    };
+    if declared_secs > limit.max_secs * ESTIMATE {
+        return Err(too_long(declared_secs));
     }
     let mut decoder = symphonia::default::get_codecs()
         // The end would be cut off at the guessed length.
@@ -330,11 +336,8 @@ fn packets(
         }
         read.frames += planes.first().map_or(0, Vec::len);
         let secs = read.frames as f64 / f64::from(rate);
-        if secs > limit.max_secs {
-            return Err(Fault::TooLong {
-                secs,
-                max_secs: limit.max_secs,
-            });
+        if secs > limit.max_secs + SLACK_SECS {
+            return Err(too_long(secs));
         }
         sink(&planes, rate);
     }
@@ -356,10 +359,7 @@ fn packets(
 fn declared(track: &Track, audio: &AudioCodecParameters) -> Option<u64> {
     let frames = track.num_frames?;
     let frame_bytes = u64::from(audio.bits_per_coded_sample.unwrap_or(0)).div_ceil(8)
-        * audio
-            .channels
-            .as_ref()
-            .map_or(1, |channels| channels.count()) as u64;
+        * audio.channels.as_ref().map_or(1, Channels::count) as u64;
     let of_unknown = frame_bytes > 0 && (frames + 2) * frame_bytes >= u64::from(u32::MAX);
     (frames > 0 && !of_unknown).then_some(frames)
 }

@@ -94,10 +94,7 @@ pub(crate) fn generate(
     let started = Instant::now();
     let params = &request.params;
     let mut notes = Vec::new();
-    let mut schedule = match &params.timesteps {
-        Some(timesteps) => Schedule::custom(timesteps)?,
-        None => Schedule::shifted(params.inference_steps, params.shift)?,
-    };
+    let mut schedule = schedule_of(params)?;
     if request.seeds.is_empty() {
         return Err(Error::Invalid {
             field: "seed",
@@ -196,6 +193,13 @@ pub(crate) fn generate(
         prepare_secs,
         diffusion_secs,
     })
+}
+
+fn schedule_of(params: &GenerationParams) -> Result<Schedule> {
+    match &params.timesteps {
+        Some(timesteps) => Schedule::custom(timesteps),
+        None => Schedule::shifted(params.inference_steps, params.shift),
+    }
 }
 
 /// One for each song, or one for all.

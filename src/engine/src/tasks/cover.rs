@@ -14,17 +14,16 @@ pub(super) fn conditioning(
     frames: usize,
 ) -> Result<Conditioning> {
     let mut notes = Vec::new();
-    let followed = match sources.hints {
-        Some(hints) => hints,
-        None => {
-            let source = sources.needed(TaskType::Cover)?;
-            notes.push(Note::new(
-                "cover_without_codes",
-                "src_audio",
-                "Source: this model was not trained on audio codes, so the cover follows the source's own sound and stays close to it.",
-            ));
-            &source.latents
-        }
+    let followed = if let Some(hints) = sources.hints {
+        hints
+    } else {
+        let source = sources.needed(TaskType::Cover)?;
+        notes.push(Note::new(
+            "cover_without_codes",
+            "src_audio",
+            "Source: this model was not trained on audio codes, so the cover follows the source's own sound and stays close to it.",
+        ));
+        &source.latents
     };
     let named_secs = sources
         .source

@@ -11,6 +11,7 @@ use acestep_domain::{
     capabilities::{Capabilities, ModelEntry},
     generation::clamp::{Bounds, minutes},
     service::{DEFAULT_MODEL, Installed, Resolved, resolve},
+    task::Family,
 };
 use acestep_engine::{
     checkpoint::{Checkpoint, LmCheckpoint},
@@ -143,12 +144,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     notes.extend(more);
     let root = args.service.root();
     let checkpoint = Checkpoint::open(&root, &resolved.config_path)?;
-    let bounds = Bounds {
-        tier: capabilities.tier,
-        lm_loaded: resolved.init_llm,
-        family: checkpoint.family(),
-        unlimited: args.service.unlimited && capabilities.vram.total_gib == 0.0,
-    };
+    let bounds = bounds_of(args, &capabilities, &resolved, checkpoint.family());
     let params = read_params(&asked, bounds, &mut notes)?;
     let recordings = Recordings::read(&params, &mut notes)?;
     let given = (noise.as_ref(), recordings.source_secs());
@@ -234,6 +230,21 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         timings,
         latents: args.output_latents.clone(),
     })
+}
+
+/// What the request is clamped to.
+fn bounds_of(
+    args: &GenerateArgs,
+    capabilities: &Capabilities,
+    resolved: &Resolved,
+    family: Family,
+) -> Bounds {
+    Bounds {
+        tier: capabilities.tier,
+        lm_loaded: resolved.init_llm,
+        family,
+        unlimited: args.service.unlimited && capabilities.vram.total_gib == 0.0,
+    }
 }
 
 /// The main model, and the language model where one takes part, with what is worth saying of it.

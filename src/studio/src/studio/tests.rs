@@ -4,6 +4,7 @@
 mod events;
 mod jobs;
 mod language_model;
+mod recordings;
 mod restart;
 mod service;
 mod songs;

@@ -72,12 +72,12 @@ pub(super) fn songs(
         let saving = Instant::now();
         observer.progress(Stage::Save, item, 0, 1);
         let note = encode::note(&take.audio, job.params.audio_format);
-        let made = Made {
+        let finished = Finished {
             take: &take,
             thought: &thought,
             made_from: &made_from,
         };
-        let saved = save(shared, job, made, note.as_ref());
+        let saved = save(shared, job, finished, note.as_ref());
         notes.extend(note.filter(|_| item == 0));
         measured.save_secs += saving.elapsed().as_secs_f64();
         match saved {
@@ -108,19 +108,19 @@ pub(super) fn songs(
 
 /// A take, and what it came from.
 #[derive(Clone, Copy)]
-struct Made<'a> {
+struct Finished<'a> {
     take: &'a Take,
     thought: &'a Thought,
     made_from: &'a [MadeFrom],
 }
 
 /// Writes a song and records it.
-fn save(shared: &Shared, job: &Job, made: Made<'_>, note: Option<&Note>) -> Result<()> {
-    let Made {
+fn save(shared: &Shared, job: &Job, finished: Finished<'_>, note: Option<&Note>) -> Result<()> {
+    let Finished {
         take,
         thought,
         made_from,
-    } = made;
+    } = finished;
     let model = shared.service.model()?;
     let device = shared
         .service
