@@ -58,6 +58,9 @@ fn task_text(i18n: Words, form: Form, task: TaskType, params: &GenerationParams)
         Some(source) => source.name.clone(),
         None => t_string!(i18n, tasks.does.no_source).to_owned(),
     };
+    if source.is_none() && !by_codes {
+        return name;
+    }
     let part = source
         .as_ref()
         .and_then(|source| params.region(source.duration_secs).ok().flatten());
