@@ -293,22 +293,7 @@ fn engine(error: EngineError) -> UserError {
             format!("{field}: {reason}."),
             "Change this value and try again.",
         ),
-        EngineError::NoLora { name, there } => UserError {
-            field: Some("loras".to_owned()),
-            ..UserError::new(
-                "not_found",
-                format!(
-                    "There is no adapter {:?}.",
-                    name.chars().take(80).collect::<String>()
-                ),
-                if there.is_empty() {
-                    "Put adapters into the folder of adapters (--lora_path), which is empty now."
-                        .to_owned()
-                } else {
-                    format!("There are {}.", there.join(", "))
-                },
-            )
-        },
+        EngineError::NoLora { name, there } => no_lora(&name, &there),
         EngineError::Lora { name, reason } => UserError {
             field: Some("loras".to_owned()),
             ..UserError::new(
@@ -337,6 +322,24 @@ fn engine(error: EngineError) -> UserError {
             ),
             "Try again; if it happens again, please report it with the program's log.",
         ),
+    }
+}
+
+/// An adapter that is not there, and those that are.
+fn no_lora(name: &str, there: &[String]) -> UserError {
+    let shown: String = name.chars().take(80).collect();
+    UserError {
+        field: Some("loras".to_owned()),
+        ..UserError::new(
+            "not_found",
+            format!("There is no adapter {shown:?}."),
+            if there.is_empty() {
+                "Put adapters into the folder of adapters (--lora_path), which is empty now."
+                    .to_owned()
+            } else {
+                format!("There are {}.", there.join(", "))
+            },
+        )
     }
 }
 
