@@ -10,6 +10,7 @@
 
 use std::ops::Range;
 
+use acestep_domain::memory::MemoryPlan;
 use acestep_domain::note::Note;
 use candle_core::{IndexOp, Tensor};
 
@@ -25,6 +26,15 @@ pub struct TileOptions {
     pub tile_frames: usize,
     /// Latent frames added on each side of a core; `None` takes the receptive field.
     pub overlap_frames: Option<usize>,
+}
+
+impl From<&MemoryPlan> for TileOptions {
+    fn from(plan: &MemoryPlan) -> Self {
+        Self {
+            tile_frames: plan.vae_tile_frames,
+            overlap_frames: None,
+        }
+    }
 }
 
 impl Default for TileOptions {

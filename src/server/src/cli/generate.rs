@@ -178,9 +178,8 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
 
     let bar = Bar::new();
     let loras = params.loras.get_or_insert_default();
-    let loaded = load((&checkpoint, loras), args, &resolved, memory.options, &bar)
-        .inspect_err(|_| bar.clear());
-    let (mut engine, more) = loaded?;
+    let (mut engine, more) = load((&checkpoint, loras), args, &resolved, memory.options, &bar)
+        .inspect_err(|_| bar.clear())?;
     notes.extend(more);
     let mut timings = Timings {
         load_secs: started.elapsed().as_secs_f32(),
@@ -201,7 +200,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     notes.extend(thought.notes.iter().cloned());
     timings.language_model_secs = thought.plan_secs + thought.codes_secs;
     let params = thought.params;
-    let plan = memory.admit(&params)?;
+    let tiles = TileOptions::from(&memory.admit(&params)?);
     let request = Request {
         params: params.clone(),
         seeds: seeds.clone(),
@@ -211,10 +210,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         noise: noise.as_ref().map(|noise| noise.state.clone()),
         keep_latents: args.output_latents.is_some(),
         raw_level: noise.is_some(),
-        tiles: TileOptions {
-            tile_frames: plan.vae_tile_frames,
-            overlap_frames: None,
-        },
+        tiles,
     };
     let loras = engine.loras();
     let mut writer = Writer {

@@ -72,10 +72,7 @@ pub(super) fn songs(
         noise: None,
         keep_latents: false,
         raw_level: false,
-        tiles: plan.map_or_else(TileOptions::default, |plan| TileOptions {
-            tile_frames: plan.vae_tile_frames,
-            overlap_frames: None,
-        }),
+        tiles: plan.map_or_else(TileOptions::default, TileOptions::from),
         source: recordings.source.take(),
         references: std::mem::take(&mut recordings.references),
     };
