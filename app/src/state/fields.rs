@@ -144,10 +144,13 @@ pub fn recording_ids(fields: &Value) -> Vec<String> {
 /// Seconds of a place in a source: like [`seconds`], with 0 and, before the source, a minus.
 pub fn place(text: &str) -> Option<f64> {
     let text = text.trim().replace('\u{2212}', "-");
-    if let Some(before) = text.strip_prefix('-') {
-        return place(before).map(|secs| if secs == 0.0 { 0.0 } else { -secs });
-    }
-    seconds(&text).or_else(|| matches!(text.as_str(), "0" | "0:00" | "0.0").then_some(0.0))
+    let (before, text) = match text.strip_prefix('-') {
+        Some(text) => (true, text),
+        None => (false, text.as_str()),
+    };
+    let zero = matches!(text.trim(), "0" | "0:00" | "0.0").then_some(0.0);
+    let secs = zero.or_else(|| seconds(text))?;
+    Some(if before && secs > 0.0 { -secs } else { secs })
 }
 
 /// A place as it is shown: `1:16.4`, `-0:03`.

@@ -3,7 +3,7 @@
 use acestep_domain::{library::Song, task::TaskType};
 use serde_json::{Map, Value, json};
 
-use super::fields::{CUSTOM, fields_from_params, list, place_text, shown};
+use super::fields::{CUSTOM, fields_from_params, list, shown};
 
 /// Seconds that Extend adds at most.
 const EXTENSION_SECS: f64 = 30.0;
@@ -98,14 +98,19 @@ impl SongAction {
             _ => None,
         };
         if let Some((start, end)) = part {
-            set("repainting_start", place_text(start).into());
-            set("repainting_end", place_text(end).into());
+            set("repainting_start", tenths(start).into());
+            set("repainting_end", tenths(end).into());
         }
         if self == Self::Extract && shown(form, "track_name").is_empty() {
             set("track_name", "vocals".into());
         }
         Value::Object(fields)
     }
+}
+
+/// A place as fine as the form shows it.
+fn tenths(secs: f64) -> f64 {
+    (secs * 10.0).round() / 10.0
 }
 
 /// Whether a song of `secs` can be made longer where `max_secs` is the longest.
