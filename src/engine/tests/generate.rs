@@ -238,7 +238,16 @@ fn what_cannot_be_done_is_refused_by_name() {
     let mut cover = request(1.0, &[1]);
     cover.params.task_type = TaskType::Cover;
     let error = run(&mut engine, &cover).unwrap_err();
-    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::Invalid {
+                field: "src_audio",
+                ..
+            }
+        ),
+        "{error}"
+    );
     // The silence of the tiny checkpoint lasts 40 seconds.
     let error = run(&mut engine, &request(41.0, &[1])).unwrap_err();
     assert!(
