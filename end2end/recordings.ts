@@ -34,7 +34,7 @@ export function wav(name: string, seconds: number, rateHz = 44_100): { name: str
  * trained for single tracks, so what it makes of them is noise; the page cannot tell.
  */
 export function baseCheckpoints(): string {
-  const bundled = resolve(__dirname, '../src/engine/demo-model');
+  const bundled = resolve(import.meta.dirname, '../src/engine/demo-model');
   const folder = mkdtempSync(join(tmpdir(), 'acestep-base-'));
   for (const part of ['vae', 'Qwen3-Embedding-0.6B']) cpSync(join(bundled, part), join(folder, part), { recursive: true });
   const model = join(folder, 'acestep-v15-base');
