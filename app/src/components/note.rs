@@ -48,6 +48,24 @@ pub fn NoteLine(
     .into_any()
 }
 
+/// What went wrong, in the studio's words.
+#[component]
+pub fn Refused(
+    /// The words.
+    text: String,
+    /// Read out when it appears; not needed inside a region that is.
+    #[prop(optional)]
+    alert: bool,
+) -> impl IntoView {
+    view! {
+        <p class="note note--error" role=alert.then_some("alert")>
+            <Icon name="error" />
+            <span dir="auto">{text}</span>
+        </p>
+    }
+    .into_any()
+}
+
 /// What is wrong with a control's value, with what to do; empty while nothing is.
 #[component]
 pub fn Invalid(
@@ -64,10 +82,7 @@ pub fn Invalid(
                     .get()
                     .map(|error| {
                         view! {
-                            <p class="note note--error">
-                                <Icon name="error" />
-                                <span dir="auto">{error.to_string()}</span>
-                            </p>
+                            <Refused text=error.to_string() />
                         }
                     })
             }}

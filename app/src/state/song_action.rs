@@ -26,6 +26,9 @@ pub enum SongAction {
 }
 
 impl SongAction {
+    /// Those that stand on a take; the rest is in its menu.
+    pub const ON_A_TAKE: [Self; 4] = [Self::Remix, Self::Repaint, Self::Extend, Self::Reference];
+
     /// All of them, in the order of their buttons.
     pub const ALL: [Self; 5] = [
         Self::Remix,

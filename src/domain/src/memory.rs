@@ -32,6 +32,17 @@ pub struct HostDevice {
     pub device: u64,
 }
 
+impl HostDevice {
+    /// Bytes of the memory that the networks run in.
+    pub const fn at_work(self) -> u64 {
+        if self.device > 0 {
+            self.device
+        } else {
+            self.host
+        }
+    }
+}
+
 /// A stage of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StageMemory {

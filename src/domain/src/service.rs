@@ -92,6 +92,13 @@ pub struct Resolved {
     pub quantization: Quantization,
 }
 
+impl Resolved {
+    /// The language model that is to be loaded.
+    pub fn lm(&self) -> Option<&str> {
+        self.lm_model_path.as_deref().filter(|_| self.init_llm)
+    }
+}
+
 /// The life of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

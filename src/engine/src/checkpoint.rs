@@ -14,6 +14,7 @@ mod language_model;
 mod layout;
 mod list;
 pub mod lora;
+mod part;
 mod pickle;
 mod quantize;
 mod source;
@@ -22,5 +23,6 @@ pub(crate) use quantize::{language_model_formats as lm_formats, main_model as ma
 
 pub use inspect::{Inspection, ModelKind, ModelReport, inspect};
 pub use language_model::LmCheckpoint;
-pub use layout::{Checkpoint, Module, Part};
+pub use layout::{Checkpoint, Module};
 pub use list::{built_in_lm, list_lms, list_models};
+pub use part::Part;

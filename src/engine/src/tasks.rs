@@ -157,6 +157,19 @@ impl<'a> Sources<'a> {
         fit().map_err(prepare())
     }
 
+    /// `instruction` over the whole source, all of which may be changed, until the text alone decides.
+    fn over_all(
+        &self,
+        instruction: String,
+        params: &GenerationParams,
+        frames: usize,
+    ) -> Result<Conditioning> {
+        let source = self.needed(params.task_type)?;
+        let latents = self.fit(&source.latents, frames)?;
+        self.over(instruction, &latents, 0..frames, Some(source.secs))?
+            .with_strength(params, self, frames)
+    }
+
     /// `instruction` over `source` `[1, t, c]`, whose frames of `region` may be changed.
     fn over(
         &self,

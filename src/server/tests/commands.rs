@@ -2,63 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a command that cannot be run fails")]
 
+#[path = "support/program.rs"]
+mod program;
 #[path = "commands/tasks.rs"]
 mod tasks;
 
-use std::{
-    io::Write,
-    net::TcpListener,
-    path::Path,
-    process::{Command, Output, Stdio},
-};
+use std::{io::Write, net::TcpListener, path::Path, process::Command};
 
 use candle_core::{Device, Tensor, safetensors};
+use program::{json_of, program, run, stderr, with_input};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-/// The program in a folder of its own, without the variables of whoever runs the tests.
-fn program(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_acestep"));
-    command.current_dir(folder);
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("ACESTEP_") || text.ends_with("_VRAM") || text == "RUST_LOG" {
-            command.env_remove(&name);
-        }
-    }
-    command
-}
-
-fn run(folder: &Path, words: &[&str], stdin: &str) -> Output {
-    with_input(program(folder).args(words), stdin)
-}
-
-fn with_input(command: &mut Command, stdin: &str) -> Output {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that refuses its flags reads no input.
-    child.stdin.take().unwrap().write_all(stdin.as_bytes()).ok();
-    child.wait_with_output().unwrap()
-}
-
-#[track_caller]
-fn json_of(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-        panic!(
-            "{error}\n{}\n{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        )
-    })
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 fn plan(vram: &str, words: &[&str], params: &Value) -> Value {
     let folder = tempfile::tempdir().unwrap();

@@ -7,16 +7,15 @@ mod adapter;
 #[path = "support/app.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod app;
+#[path = "support/program.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod program;
 
-use std::{
-    fs,
-    io::Write,
-    path::Path,
-    process::{Command, Output, Stdio},
-};
+use std::{fs, path::Path};
 
 use adapter::write_adapter;
 use app::TestApp;
+use program::run;
 use serde_json::{Value, json};
 
 fn params() -> Value {
@@ -287,26 +286,6 @@ async fn without_a_model_adapters_are_listed_and_not_loaded() {
     answer.is_refusal(503, "not_ready", None);
 }
 
-fn acestep(folder: &Path, words: &[&str], stdin: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_acestep"));
-    command.current_dir(folder).args(words);
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("ACESTEP_") || text.ends_with("_VRAM") || text == "RUST_LOG" {
-            command.env_remove(&name);
-        }
-    }
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that refuses its flags reads no input.
-    child.stdin.take().unwrap().write_all(stdin.as_bytes()).ok();
-    child.wait_with_output().unwrap()
-}
-
 #[test]
 fn generate_takes_adapters_by_name_and_scale() {
     let folder = tempfile::tempdir().unwrap();
@@ -316,7 +295,7 @@ fn generate_takes_adapters_by_name_and_scale() {
     let made = |name: &str, words: &[&str], params: &Value| {
         let mut all = vec!["generate", "--params", "-", "--json", "--output", name];
         all.extend(words);
-        let output = acestep(here, &all, &params.to_string());
+        let output = run(here, &all, &params.to_string());
         assert!(
             output.status.success(),
             "{}",
@@ -376,7 +355,7 @@ fn the_command_line_refuses_what_cannot_be_used() {
     ] {
         let mut all = vec!["generate", "--params", "-", "--output", "x.wav"];
         all.extend(words);
-        let output = acestep(here, &all, &params().to_string());
+        let output = run(here, &all, &params().to_string());
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{words:?}: {stderr}");
         assert!(stderr.contains(told), "{words:?}: {stderr}");
@@ -390,7 +369,7 @@ fn inspect_tells_what_an_adapter_is() {
     let here = folder.path();
     write_adapter(&here.join("loras"), "rain", 0);
     for path in ["loras", "loras/rain"] {
-        let output = acestep(here, &["inspect", path, "--json"], "");
+        let output = run(here, &["inspect", path, "--json"], "");
         assert!(output.status.success());
         let told: Value = serde_json::from_slice(&output.stdout).unwrap();
         let rain = &told["loras"][0];
@@ -404,7 +383,7 @@ fn inspect_tells_what_an_adapter_is() {
         r#"{"use_dora": true}"#,
     )
     .unwrap();
-    let output = acestep(here, &["inspect", "loras/rain"], "");
+    let output = run(here, &["inspect", "loras/rain"], "");
     assert_eq!(output.status.code(), Some(1));
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(stdout.contains("DoRA"), "{stdout}");

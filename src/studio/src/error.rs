@@ -347,15 +347,10 @@ fn no_lora(name: &str, there: &[String]) -> UserError {
 fn does_not_fit(needed: u64, free: u64, smaller: Option<&Smaller>) -> UserError {
     let hint = match smaller {
         Some(smaller) => {
-            let peak = smaller.expected_peak_bytes;
             format!(
                 "It fits with {} ({}).",
                 smaller.message,
-                size_text(if peak.device > 0 {
-                    peak.device
-                } else {
-                    peak.host
-                })
+                size_text(smaller.expected_peak_bytes.at_work())
             )
         }
         None => {

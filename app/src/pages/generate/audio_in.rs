@@ -16,7 +16,7 @@ use crate::{
     components::{
         fold::Fold,
         icon::Icon,
-        note::{Invalid, Notes},
+        note::{Invalid, Notes, Refused},
         recording_player::RecordingPlayer,
         text_area::TextArea,
     },
@@ -170,10 +170,7 @@ fn Reference(id: String) -> impl IntoView {
                 }
                 (None, Some(error)) => {
                     view! {
-                        <p class="note note--error">
-                            <Icon name="error" />
-                            <span dir="auto">{error.to_string()}</span>
-                        </p>
+                        <Refused text=error.to_string() />
                     }
                         .into_any()
                 }

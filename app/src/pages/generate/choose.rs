@@ -7,7 +7,7 @@ use leptos::{ev, html, leptos_dom::helpers::TimeoutHandle, prelude::*};
 
 use crate::{
     api::{ApiError, recordings::Recording, songs::songs},
-    components::{dialog::Dialog, icon::Icon},
+    components::{dialog::Dialog, icon::Icon, note::Refused},
     i18n::{t, t_string, use_i18n},
     player::clock,
     state::{form::Form, recordings::Recordings},
@@ -182,10 +182,7 @@ pub fn UploadLine(uploading: Uploading) -> impl IntoView {
                     .get()
                     .map(|error| {
                         view! {
-                            <p class="note note--error">
-                                <Icon name="error" />
-                                <span dir="auto">{error.to_string()}</span>
-                            </p>
+                            <Refused text=error.to_string() />
                         }
                     })
             }}
@@ -362,10 +359,7 @@ fn FoundSongs(
     let i18n = use_i18n();
     match found {
         Err(error) => view! {
-            <p class="note note--error" role="alert">
-                <Icon name="error" />
-                <span dir="auto">{error.0.to_string()}</span>
-            </p>
+            <Refused text=error.0.to_string() alert=true />
         }
         .into_any(),
         Ok(songs) if songs.is_empty() => {

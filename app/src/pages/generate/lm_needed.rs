@@ -4,7 +4,7 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use crate::{
     api::service::StartSmallLm,
-    components::icon::Icon,
+    components::{icon::Icon, note::Refused},
     i18n::{t, t_string, use_i18n},
     routes,
     state::{StudioStore, lm::Lm},
@@ -90,10 +90,7 @@ fn WayOut(state: Memo<Lm>) -> impl IntoView {
             refused()
                 .map(|text| {
                     view! {
-                        <p class="note note--error" role="alert">
-                            <Icon name="error" />
-                            <span dir="auto">{text}</span>
-                        </p>
+                        <Refused text alert=true />
                     }
                 })
         }}

@@ -14,7 +14,7 @@ use crate::{
     api::recordings::Recording,
     components::{
         icon::Icon,
-        note::{Invalid, Notes},
+        note::{Invalid, Notes, Refused},
         recording_player::RecordingPlayer,
     },
     i18n::{t, t_string, use_i18n},
@@ -103,10 +103,7 @@ fn Source(task: Memo<TaskType>) -> impl IntoView {
                 }
                 if let Some(error) = gone.get() {
                     return view! {
-                        <p class="note note--error">
-                            <Icon name="error" />
-                            <span dir="auto">{error.to_string()}</span>
-                        </p>
+                        <Refused text=error.to_string() />
                     }
                         .into_any();
                 }

@@ -138,12 +138,7 @@ pub fn Take(
                 <div class="take__actions" role="group" aria-label=move || t_string!(i18n, generate.use_take)>
                     <BeginItems
                         song=song.clone()
-                        actions=[
-                            SongAction::Remix,
-                            SongAction::Repaint,
-                            SongAction::Extend,
-                            SongAction::Reference,
-                        ]
+                        actions=SongAction::ON_A_TAKE
                     />
                     <a class="button button--small" href=url.clone() download=file_name(&song)>
                         <Icon name="download" />

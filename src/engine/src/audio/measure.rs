@@ -16,9 +16,10 @@ const QUIET: f32 = 1e-3;
 impl Audio {
     /// The figures of the clip as it goes to its file; those of the run that made it stay 0.
     pub fn report(&self) -> Report {
-        let (loudness_lufs, true_peak) = self.loudness();
+        let peak = self.peak();
+        let (loudness_lufs, true_peak) = self.loudness(peak);
         Report {
-            peak: self.peak(),
+            peak,
             rms: self.rms(),
             true_peak,
             loudness_lufs,
@@ -31,8 +32,8 @@ impl Audio {
 
     /// Integrated loudness, and the largest level between samples. There is no loudness where all
     /// is silent or shorter than one gating block of 400 ms; a rate or channel count outside
-    /// BS.1770 gives none, and the peak of the samples.
-    fn loudness(&self) -> (Option<f32>, f32) {
+    /// BS.1770 gives none, and `sample_peak`.
+    fn loudness(&self, sample_peak: f32) -> (Option<f32>, f32) {
         let measured = || -> Result<(f64, f64), ebur128::Error> {
             let channels = u32::try_from(self.channels.len()).unwrap_or(u32::MAX);
             let mut meter = EbuR128::new(channels, self.sample_rate_hz, Mode::I | Mode::TRUE_PEAK)?;
@@ -47,9 +48,9 @@ impl Audio {
         match measured() {
             Ok((loudness, peak)) => (
                 loudness.is_finite().then_some(loudness as f32),
-                (peak as f32).max(self.peak()),
+                (peak as f32).max(sample_peak),
             ),
-            Err(_) => (None, self.peak()),
+            Err(_) => (None, sample_peak),
         }
     }
 

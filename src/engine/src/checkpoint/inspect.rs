@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::{
     gguf,
-    layout::{self, DIT_PREFIX, SILENCE, TEXT_ENCODER, VAE, has_extension, open_weights},
+    layout::{self, DIT_PREFIX, SILENCE, TEXT_ENCODER, VAE, has_extension},
     list::LM_PREFIX,
     lora::{LoraReport, inspect_loras},
+    part::open_weights,
     pickle,
     source::Source,
 };

@@ -6,7 +6,8 @@ use acestep_domain::{note::Note, service::Quantization};
 
 use super::{
     config, gguf,
-    layout::{Part, check_name, missing_folder, part_in},
+    layout::{check_name, missing_folder},
+    part::{Part, part_in},
     quantize,
     source::Source,
 };

@@ -15,7 +15,7 @@ use acestep_domain::{
     GenerationParams,
     capabilities::DeviceKind,
     defaults::AUTO_DURATION_SECS,
-    memory::{HostDevice, MemoryPlan, Network, StageMemory},
+    memory::{MemoryPlan, Network, StageMemory},
     note::Note,
     task::Family,
     tier::size_text,
@@ -185,9 +185,8 @@ pub fn admit(plan: &MemoryPlan) -> Result<()> {
     if plan.fits {
         return Ok(());
     }
-    let HostDevice { host, device } = plan.expected_peak_bytes;
     Err(Error::DoesNotFit {
-        needed: if device > 0 { device } else { host },
+        needed: plan.expected_peak_bytes.at_work(),
         free: plan.free_bytes,
         smaller: plan.next_smaller.clone().map(Box::new),
     })

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt::Display, sync::Arc};
 
 use candle_core::{Module, Result, Tensor};
 
-use super::Matrix;
+use super::{Matrix, weights::below};
 
 /// A matrix `[rows, width]`, whole or as the product of two thin ones.
 #[derive(Debug, Clone)]
@@ -125,14 +125,9 @@ impl SidePaths {
     /// One step down.
     #[must_use]
     pub fn pp(&self, name: impl Display) -> Self {
-        let prefix = if self.prefix.is_empty() {
-            name.to_string()
-        } else {
-            format!("{}.{name}", self.prefix)
-        };
         Self {
             layers: Arc::clone(&self.layers),
-            prefix,
+            prefix: below(&self.prefix, name),
         }
     }
 

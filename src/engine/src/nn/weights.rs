@@ -10,11 +10,12 @@
 //! quantised ones as they are and quantises the others where [`Formats`] say so.
 
 mod file;
+mod formats;
 pub(crate) mod gguf;
 pub mod header;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     fmt::Display,
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -24,94 +25,11 @@ use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use half::{bf16, f16};
 
 pub use file::{Metadata, OpenError, Stored, TensorInfo, WeightFile};
+pub use formats::{Formats, Held, Role};
 pub use header::Damage;
 
 use super::Matrix;
 use crate::kernels::quantized::{Format, Packed, SharedBytes, quantize};
-
-/// The formats that matrices get when a network takes them; `None` leaves them as they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Formats {
-    /// Layers.
-    pub layers: Option<Format>,
-    /// Embeddings and the head.
-    pub table: Option<Format>,
-}
-
-impl Formats {
-    /// The format for rows of `width` values: superblocks fall back to blocks of 32 where a row is
-    /// no whole number of them, and what does not fit either stays as it is.
-    pub fn of(self, role: Role, width: usize) -> Option<Format> {
-        let wanted = match role {
-            Role::Layer => self.layers,
-            Role::Table => self.table,
-            Role::Exact => None,
-        }?;
-        [wanted, Format::Q8_0]
-            .into_iter()
-            .find(|format| width > 0 && format.row_bytes(width).is_some())
-    }
-}
-
-/// What a matrix is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// A linear layer.
-    Layer,
-    /// An embedding, or a head with a row for every token.
-    Table,
-    /// What every layer or every code hangs on: the embedding of the time, the layers around the
-    /// quantizer and those at the ends. It stays as it is.
-    Exact,
-}
-
-impl Role {
-    /// By its name in the released files: networks that take a matrix and the cache that is
-    /// written without one ask here alike.
-    pub fn of(name: &str) -> Self {
-        let exact = |part: &str| {
-            part.starts_with("time_embed") || matches!(part, "quantizer" | "proj_in" | "proj_out")
-        };
-        if name.split('.').any(exact) {
-            Self::Exact
-        } else if name == "lm_head.weight" || name.ends_with("embed_tokens.weight") {
-            Self::Table
-        } else {
-            Self::Layer
-        }
-    }
-}
-
-/// What a network holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Held {
-    /// Bytes of everything taken.
-    pub bytes: u64,
-    /// Bytes in each block format.
-    pub packed: BTreeMap<Format, u64>,
-    /// Bytes of the largest tensor that is not in blocks: reading it takes as much again.
-    pub largest: u64,
-}
-
-impl Held {
-    /// How most of it is stored, in a word: a block format, or `dtype` where nothing is quantised.
-    pub fn dtype(&self, dtype: DType) -> String {
-        let most = self.packed.iter().max_by_key(|(_, bytes)| **bytes);
-        most.map_or_else(
-            || dtype.as_str().to_owned(),
-            |(format, _)| format.as_str().to_ascii_lowercase(),
-        )
-    }
-
-    /// Adds what another network holds.
-    pub fn add(&mut self, other: &Self) {
-        self.bytes += other.bytes;
-        self.largest = self.largest.max(other.largest);
-        for (format, bytes) in &other.packed {
-            *self.packed.entry(*format).or_default() += bytes;
-        }
-    }
-}
 
 /// Values of a tensor that is not there which a rehearsal still invents.
 const MOST_ZEROS: usize = 1 << 26;
@@ -127,6 +45,26 @@ struct Shared {
     complaints: Option<Mutex<Vec<String>>>,
     /// There is nothing to look for and nothing to complain about.
     survey: bool,
+}
+
+impl Shared {
+    /// Files of which nothing is taken yet.
+    fn new(
+        files: Arc<Vec<WeightFile>>,
+        index: Arc<HashMap<String, usize>>,
+        device: &Device,
+        rehearsal: bool,
+    ) -> Self {
+        Self {
+            files,
+            index,
+            device: device.clone(),
+            taken: Mutex::default(),
+            held: Mutex::default(),
+            complaints: rehearsal.then(Mutex::default),
+            survey: false,
+        }
+    }
 }
 
 /// A walk over the tensors of one checkpoint. Cloning is cheap; clones share the ledger.
@@ -166,13 +104,8 @@ impl Weights {
     pub fn survey(dtype: DType, formats: Formats) -> Self {
         Self {
             shared: Arc::new(Shared {
-                files: Arc::default(),
-                index: Arc::default(),
-                device: Device::Cpu,
-                taken: Mutex::default(),
-                held: Mutex::default(),
-                complaints: Some(Mutex::default()),
                 survey: true,
+                ..Shared::new(Arc::default(), Arc::default(), &Device::Cpu, true)
             }),
             prefix: String::new(),
             dtype,
@@ -184,15 +117,12 @@ impl Weights {
     #[must_use]
     pub fn rehearse(&self) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                files: Arc::clone(&self.shared.files),
-                index: Arc::clone(&self.shared.index),
-                device: Device::Cpu,
-                taken: Mutex::default(),
-                held: Mutex::default(),
-                complaints: Some(Mutex::default()),
-                survey: false,
-            }),
+            shared: Arc::new(Shared::new(
+                Arc::clone(&self.shared.files),
+                Arc::clone(&self.shared.index),
+                &Device::Cpu,
+                true,
+            )),
             ..self.clone()
         }
     }
@@ -212,15 +142,12 @@ impl Weights {
             }
         }
         Ok(Self {
-            shared: Arc::new(Shared {
-                files: Arc::new(files),
-                index: Arc::new(index),
-                device: device.clone(),
-                taken: Mutex::default(),
-                held: Mutex::default(),
-                complaints: rehearsal.then(Mutex::default),
-                survey: false,
-            }),
+            shared: Arc::new(Shared::new(
+                Arc::new(files),
+                Arc::new(index),
+                device,
+                rehearsal,
+            )),
             prefix: String::new(),
             dtype,
             formats: Formats::default(),
@@ -230,13 +157,8 @@ impl Weights {
     /// One step down: `w.pp("layers").pp(3)` reads names that begin with `layers.3.`.
     #[must_use]
     pub fn pp(&self, name: impl Display) -> Self {
-        let prefix = if self.prefix.is_empty() {
-            name.to_string()
-        } else {
-            format!("{}.{name}", self.prefix)
-        };
         Self {
-            prefix,
+            prefix: below(&self.prefix, name),
             ..self.clone()
         }
     }
@@ -272,11 +194,7 @@ impl Weights {
 
     /// The full name of `name` below the current prefix.
     pub fn full_name(&self, name: &str) -> String {
-        if self.prefix.is_empty() {
-            name.to_string()
-        } else {
-            format!("{}.{name}", self.prefix)
-        }
+        below(&self.prefix, name)
     }
 
     /// Whether the checkpoint holds `name` below the current prefix.
@@ -474,6 +392,15 @@ impl Weights {
             .collect();
         names.sort();
         names
+    }
+}
+
+/// The name of `name` below `prefix`.
+pub(super) fn below(prefix: &str, name: impl Display) -> String {
+    if prefix.is_empty() {
+        name.to_string()
+    } else {
+        format!("{prefix}.{name}")
     }
 }
 

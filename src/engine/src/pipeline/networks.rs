@@ -1,7 +1,7 @@
 //! The networks of one checkpoint, with what is constant about them. Each has its place in memory;
 //! a stage visits the one it needs.
 
-use std::path::Path;
+use std::{cell::OnceCell, path::Path};
 
 use acestep_domain::{
     event::Stage, lora::LoraUse, note::Note, service::Quantization, task::Family, tier::size_text,
@@ -41,7 +41,7 @@ pub(crate) struct Networks {
     pub(crate) silence: Tensor,
     /// The timbre of no reference, `[1, 1, he]`: a constant of the checkpoint, made when first
     /// needed.
-    timbre: Option<Tensor>,
+    timbre: OnceCell<Tensor>,
     /// Read when first asked for.
     audio_codes: Option<Slot<AudioCodes>>,
     /// Reads weights now and later.
@@ -201,7 +201,7 @@ impl Networks {
                 dit,
                 vae,
                 silence,
-                timbre: None,
+                timbre: OnceCell::new(),
                 has_audio_codes,
                 placement,
                 audio_codes: None,
@@ -274,24 +274,21 @@ impl Networks {
         self.audio_codes.insert(slot).visit()
     }
 
-    /// The condition encoder, and the timbre of no reference: the first frames of silence through
-    /// its timbre encoder.
+    /// The timbre of no reference: the first frames of silence through the timbre encoder.
     ///
     /// # Errors
-    /// It cannot be read, or too little memory.
-    pub(crate) fn condition_encoder(&mut self) -> Result<(Guard<'_, ConditionEncoder>, Tensor)> {
-        let encoder = self.condition_encoder.visit()?;
-        let timbre = match &self.timbre {
-            Some(timbre) => timbre.clone(),
-            None => self
-                .silence
-                .narrow(1, 0, self.config.timbre_fix_frame)
-                .and_then(|silence| silence.to_device(&self.placement.device))
-                .and_then(|silence| encoder.timbre(&silence))
-                .map_err(Error::in_stage(Stage::Prepare))?,
-        };
-        self.timbre = Some(timbre.clone());
-        Ok((encoder, timbre))
+    /// Too little memory.
+    pub(crate) fn silent_timbre(&self, encoder: &ConditionEncoder) -> Result<Tensor> {
+        if let Some(timbre) = self.timbre.get() {
+            return Ok(timbre.clone());
+        }
+        let timbre = self
+            .silence
+            .narrow(1, 0, self.config.timbre_fix_frame)
+            .and_then(|silence| silence.to_device(&self.placement.device))
+            .and_then(|silence| encoder.timbre(&silence))
+            .map_err(Error::in_stage(Stage::Prepare))?;
+        Ok(self.timbre.get_or_init(|| timbre).clone())
     }
 }
 

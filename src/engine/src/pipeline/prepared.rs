@@ -43,7 +43,7 @@ pub(super) struct Texts {
 impl Texts {
     /// Encodes the words and references of `parts`.
     pub(super) fn new(
-        networks: &mut Networks,
+        networks: &Networks,
         params: &GenerationParams,
         parts: Parts<'_>,
         observer: &dyn Observer,
@@ -83,9 +83,9 @@ impl Texts {
         observer.progress(Stage::Prepare, 0, 1, PARTS);
         observer.check()?;
 
-        let device = networks.placement.device.clone();
-        let (encoder, silent) = networks.condition_encoder()?;
-        let timbre = |latents: &Tensor| encoder.timbre(&latents.to_device(&device)?);
+        let device = &networks.placement.device;
+        let encoder = networks.condition_encoder.visit()?;
+        let timbre = |latents: &Tensor| encoder.timbre(&latents.to_device(device)?);
         let mut timbres = parts
             .references
             .iter()
@@ -93,7 +93,7 @@ impl Texts {
             .collect::<candle_core::Result<Vec<_>>>()
             .map_err(stage())?; // [1, n, he] each
         if timbres.is_empty() {
-            timbres.push(silent);
+            timbres.push(networks.silent_timbre(&encoder)?);
         }
         let mut packed = Vec::with_capacity(texts.len());
         for text in &texts {

@@ -12,14 +12,6 @@ pub(super) fn conditioning(
     sources: Sources<'_>,
     frames: usize,
 ) -> Result<Conditioning> {
-    let source = sources.needed(TaskType::Complete)?;
     let instruction = TaskType::Complete.instruction(None, &params.complete_track_classes);
-    sources
-        .over(
-            instruction,
-            &sources.fit(&source.latents, frames)?,
-            0..frames,
-            Some(source.secs),
-        )?
-        .with_strength(params, &sources, frames)
+    sources.over_all(instruction, params, frames)
 }

@@ -12,14 +12,6 @@ pub(super) fn conditioning(
     sources: Sources<'_>,
     frames: usize,
 ) -> Result<Conditioning> {
-    let source = sources.needed(TaskType::Extract)?;
     let instruction = TaskType::Extract.instruction(params.track_name.as_deref(), &[]);
-    sources
-        .over(
-            instruction,
-            &sources.fit(&source.latents, frames)?,
-            0..frames,
-            Some(source.secs),
-        )?
-        .with_strength(params, &sources, frames)
+    sources.over_all(instruction, params, frames)
 }

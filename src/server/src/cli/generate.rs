@@ -277,9 +277,7 @@ struct Memory {
 
 impl Memory {
     fn new(checkpoint: &Checkpoint, root: &Path, resolved: &Resolved) -> Result<Self, Failure> {
-        let lm = resolved.lm_model_path.as_deref();
-        let lm = lm.filter(|_| resolved.init_llm);
-        let models = Models::of(checkpoint)?.with_lm(root, lm)?;
+        let models = Models::of(checkpoint)?.with_lm(root, resolved.lm())?;
         let free = free(resolved.device);
         Ok(Self {
             options: settle(LoadOptions::from(resolved), &models, free),
@@ -310,8 +308,7 @@ fn load(
     check_loras(checkpoint, &lora_dir, loras)?;
     let mut engine = Engine::load(checkpoint, &options, bar)?;
     let mut notes = engine.use_loras(loras, &lora_dir, bar)?;
-    let wanted = resolved.lm_model_path.as_ref();
-    if let Some(name) = wanted.filter(|_| resolved.init_llm) {
+    if let Some(name) = resolved.lm() {
         let source = LmCheckpoint::open(&args.service.root(), name)?;
         notes.extend(
             engine

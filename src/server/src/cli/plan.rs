@@ -77,8 +77,7 @@ fn memory(
     root: &Path,
 ) -> acestep_engine::error::Result<MemoryPlan> {
     let service = &plan.resolved.service;
-    let lm = service.lm_model_path.as_deref();
-    let models = Models::find(root, &service.config_path, lm.filter(|_| service.init_llm))?;
+    let models = Models::find(root, &service.config_path, service.lm())?;
     let mut options = LoadOptions::from(service);
     let mut free = free(service.device);
     if plan.simulated && plan.vram_gb > 0.0 {
@@ -144,16 +143,16 @@ fn planned(args: &PlanArgs, environment: &Environment) -> Result<Answer, Failure
 /// What memory there is to say.
 fn memory_lines(memory: &MemoryPlan) -> Vec<String> {
     let peak = memory.expected_peak_bytes;
-    let (needed, place) = if peak.device > 0 {
-        (peak.device, "on the card")
+    let place = if peak.device > 0 {
+        "on the card"
     } else {
-        (peak.host, "in main memory")
+        "in main memory"
     };
     let mut lines = vec![
         String::new(),
         format!(
             "Memory     {} {place}, {} can be had: {}",
-            size_text(needed),
+            size_text(peak.at_work()),
             size_text(memory.free_bytes),
             if memory.fits {
                 "it fits"
@@ -170,14 +169,9 @@ fn memory_lines(memory: &MemoryPlan) -> Vec<String> {
         )
     }));
     if let Some(smaller) = &memory.next_smaller {
-        let peak = smaller.expected_peak_bytes;
         lines.push(format!(
             "Smaller    {} with {}",
-            size_text(if peak.device > 0 {
-                peak.device
-            } else {
-                peak.host
-            }),
+            size_text(smaller.expected_peak_bytes.at_work()),
             smaller.message
         ));
     }

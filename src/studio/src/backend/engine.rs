@@ -42,28 +42,12 @@ impl EngineBackend {
     }
 
     fn open_lm(&self, wanted: &Resolved) -> Result<Option<LmCheckpoint>> {
-        let name = wanted.lm_model_path.as_ref().filter(|_| wanted.init_llm);
-        name.map(|name| LmCheckpoint::open(&self.checkpoints_dir, name))
-            .transpose()
+        let open = |name| LmCheckpoint::open(&self.checkpoints_dir, name);
+        wanted.lm().map(open).transpose()
     }
 
     fn models(&self, wanted: &Resolved) -> Result<Models> {
-        let lm = wanted.lm_model_path.as_deref();
-        Models::find(
-            &self.checkpoints_dir,
-            &wanted.config_path,
-            lm.filter(|_| wanted.init_llm),
-        )
-    }
-
-    /// As asked; on a card, what fits stays there.
-    fn options(&self, wanted: &Resolved) -> Result<LoadOptions> {
-        let models = self.models(wanted)?;
-        Ok(settle(
-            LoadOptions::from(wanted),
-            &models,
-            free(wanted.device),
-        ))
+        Models::find(&self.checkpoints_dir, &wanted.config_path, wanted.lm())
     }
 
     fn engine(&mut self) -> Result<&mut Engine> {
@@ -81,7 +65,8 @@ impl Backend for EngineBackend {
     }
 
     fn load(&mut self, wanted: &Resolved, observer: &dyn Observer) -> Result<Loaded> {
-        let engine = Engine::load(&self.open(wanted)?, &self.options(wanted)?, observer)?;
+        let options = options(wanted, &self.models(wanted)?);
+        let engine = Engine::load(&self.open(wanted)?, &options, observer)?;
         let info = engine.info().clone();
         let audio_codes = engine.has_audio_codes();
         self.engine = Some(engine);
@@ -112,7 +97,7 @@ impl Backend for EngineBackend {
         let Some(source) = self.open_lm(wanted)? else {
             return Ok(None);
         };
-        let options = self.options(wanted)?;
+        let options = options(wanted, &self.models(wanted)?);
         let engine = self.engine()?;
         let info = engine.load_lm(&source, &options, observer)?.clone();
         Ok(Some(LoadedLanguageModel {
@@ -130,9 +115,10 @@ impl Backend for EngineBackend {
     }
 
     fn memory(&self, wanted: &Resolved) -> Result<Option<Memory>> {
+        let models = self.models(wanted)?;
         Ok(Some(Memory {
-            models: self.models(wanted)?,
-            options: self.options(wanted)?,
+            options: options(wanted, &models),
+            models,
             free,
         }))
     }
@@ -171,6 +157,11 @@ impl Backend for EngineBackend {
     ) -> Result<WriteReport> {
         self.engine()?.write(request, observer)
     }
+}
+
+/// As asked; on a card, what fits stays there.
+fn options(wanted: &Resolved, models: &Models) -> LoadOptions {
+    settle(LoadOptions::from(wanted), models, free(wanted.device))
 }
 
 /// What is installed in `checkpoints_dir`, and inside the binary.

@@ -185,7 +185,7 @@ impl Backend for Scripted {
     ) -> EngineResult<Option<LoadedLanguageModel>> {
         let act = self.0.lock().unwrap().lm_loads.pop_front();
         perform(act, observer)?;
-        let name = wanted.lm_model_path.clone().filter(|_| wanted.init_llm);
+        let name = wanted.lm().map(str::to_owned);
         let mut script = self.0.lock().unwrap();
         script.lms.push(name.clone().unwrap_or_default());
         Ok(name.map(|name| LoadedLanguageModel {

@@ -129,12 +129,7 @@ pub fn More(
                             <Favourite song=song.clone() />
                             <BeginItems
                                 song=song.clone()
-                                actions=[
-                                    SongAction::Remix,
-                                    SongAction::Repaint,
-                                    SongAction::Extend,
-                                    SongAction::Reference,
-                                ]
+                                actions=SongAction::ON_A_TAKE
                                 in_menu=true
                             />
                             <a class="menu__item" href=url.clone() download=file.clone()>

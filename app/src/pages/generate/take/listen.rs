@@ -5,7 +5,7 @@ use leptos::{form::ActionForm, prelude::*};
 
 use crate::{
     api::{form::UseCodes, jobs::Listen},
-    components::icon::Icon,
+    components::note::Refused,
     i18n::{t, t_string, use_i18n},
     pages::generate::{runs::after, words::Words},
     routes,
@@ -101,10 +101,7 @@ fn Answer(listen: ServerAction<Listen>) -> impl IntoView {
             }
             .into_any(),
             Err(error) => view! {
-                <p class="note note--error" role="alert">
-                    <Icon name="error" />
-                    <span dir="auto">{error.0.to_string()}</span>
-                </p>
+                <Refused text=error.0.to_string() alert=true />
             }
             .into_any(),
         })

@@ -5,7 +5,7 @@ use leptos::{form::ActionForm, prelude::*};
 
 use crate::{
     api::jobs::Recreate,
-    components::icon::Icon,
+    components::note::Refused,
     i18n::{t, t_string, use_i18n},
     pages::generate::runs::after,
     state::StudioStore,
@@ -72,10 +72,7 @@ pub fn RecreateItem(
                     }
                     Err(error) => {
                         view! {
-                            <p class="note note--error" role="alert">
-                                <Icon name="error" />
-                                <span dir="auto">{error.0.to_string()}</span>
-                            </p>
+                            <Refused text=error.0.to_string() alert=true />
                         }
                             .into_any()
                     }

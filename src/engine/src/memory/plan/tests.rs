@@ -65,12 +65,7 @@ fn cell(plan: &MemoryPlan) -> String {
         (false, false) => "none",
     };
     if plan.fits {
-        let peak = plan.expected_peak_bytes;
-        let peak = if peak.device > 0 {
-            peak.device
-        } else {
-            peak.host
-        };
+        let peak = plan.expected_peak_bytes.at_work();
         return format!("{} {moved} {}", gib(peak), plan.vae_tile_frames);
     }
     match &plan.next_smaller {
