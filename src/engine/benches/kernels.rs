@@ -2,34 +2,60 @@
 //!
 //! `cargo bench -p acestep-engine --bench kernels`. The table at the end shows, for the best
 //! iteration of each, the rate and its share of the matrix product's: at least 0.4 is wanted of
-//! the convolutions.
+//! the convolutions. A linear layer of one row is bound by the memory: its share is that of the
+//! rate at which all threads read.
 
 use std::cell::RefCell;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use acestep_engine::kernels::attention::{fused, standard};
 use acestep_engine::kernels::conv_transpose1d::{ConvTranspose1d, ConvTranspose1dConfig};
 use acestep_engine::kernels::conv1d::{Conv1d, Conv1dConfig};
+use acestep_engine::kernels::matvec;
+use acestep_engine::kernels::quantized::{Blocks, Format, Panels, quantize};
+use acestep_engine::kernels::rates::Reader;
 use acestep_engine::kernels::snake::Snake;
+use acestep_engine::memory::HugePages;
 use acestep_engine::nn::Mask;
 use candle_core::{DType, Device, Tensor};
 use criterion::Criterion;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: HugePages = HugePages;
+
 struct Row {
     name: String,
-    /// Multiplications and additions of one iteration; 0 where a rate says nothing.
-    operations: f64,
+    work: Work,
     best: Duration,
+}
+
+/// What one iteration does, and what its rate is held against.
+#[derive(Clone, Copy)]
+enum Work {
+    /// Multiplications and additions, against the matrix product.
+    Operations(f64),
+    /// Bytes that come from memory, against reading them alone.
+    Bytes(f64),
+    /// A rate says nothing.
+    Time,
 }
 
 struct Bench {
     criterion: Criterion,
     rows: RefCell<Vec<Row>>,
+    /// Bytes a second that all threads read.
+    memory: f64,
 }
 
 impl Bench {
-    fn run<T>(&mut self, name: &str, operations: f64, mut f: impl FnMut() -> T) {
+    fn run<T>(&mut self, name: &str, operations: f64, f: impl FnMut() -> T) {
+        self.work(name, Work::Operations(operations), f);
+    }
+
+    fn work<T>(&mut self, name: &str, work: Work, mut f: impl FnMut() -> T) {
         let mut best = Duration::MAX;
         self.criterion.bench_function(name, |bencher| {
             bencher.iter_custom(|iterations| {
@@ -48,7 +74,7 @@ impl Bench {
         if best < Duration::MAX {
             self.rows.borrow_mut().push(Row {
                 name: name.to_owned(),
-                operations,
+                work,
                 best,
             });
         }
@@ -57,24 +83,35 @@ impl Bench {
     #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
     fn report(&self) {
         let rows = self.rows.borrow();
-        let rate = |row: &Row| row.operations / row.best.as_secs_f64() / 1e9;
-        let peak = rows.first().map_or(f64::NAN, rate);
+        let product = rows
+            .iter()
+            .find_map(|row| match row.work {
+                Work::Operations(operations) => Some(operations / row.best.as_secs_f64()),
+                _ => None,
+            })
+            .unwrap_or(f64::NAN);
+        println!("\nmemory {:.1} GB/s", self.memory / 1e9);
         println!(
-            "\n{:44} {:>9} {:>9} {:>14}",
-            "kernel", "best ms", "GFLOP/s", "of the product"
+            "{:48} {:>9} {:>12} {:>6}",
+            "kernel", "best ms", "rate", "share"
         );
         for row in rows.iter() {
-            let milliseconds = row.best.as_secs_f64() * 1e3;
-            if row.operations > 0.0 {
-                let rate = rate(row);
-                println!(
-                    "{:44} {milliseconds:9.2} {rate:9.1} {:14.2}",
-                    row.name,
-                    rate / peak
-                );
-            } else {
-                println!("{:44} {milliseconds:9.2}", row.name);
-            }
+            let secs = row.best.as_secs_f64();
+            let (rate, unit, share) = match row.work {
+                Work::Operations(operations) => (operations / secs, "GFLOP/s", product),
+                Work::Bytes(bytes) => (bytes / secs, "GB/s", self.memory),
+                Work::Time => {
+                    println!("{:48} {:9.3}", row.name, secs * 1e3);
+                    continue;
+                }
+            };
+            println!(
+                "{:48} {:9.3} {:6.1} {unit:7} {:4.2}",
+                row.name,
+                secs * 1e3,
+                rate / 1e9,
+                rate / share
+            );
         }
     }
 }
@@ -119,7 +156,7 @@ fn convolutions(bench: &mut Bench) {
             });
         }
     }
-    bench.run("snake, 128 channels x 48000", 0.0, || {
+    bench.work("snake, 128 channels x 48000", Work::Time, || {
         snake.forward(&x).expect("valid")
     });
 
@@ -183,9 +220,57 @@ fn attentions(bench: &mut Bench) {
         fused(&q, &k, &k, scale, Mask::Window(128)).expect("valid")
     });
     let one = random(&[1, heads, 1, d]);
-    bench.run("attention of one query, 1500 keys", 0.0, || {
+    bench.work("attention of one query, 1500 keys", Work::Time, || {
         fused(&one, &k, &k, scale, Mask::Causal).expect("valid")
     });
+}
+
+/// Linear layers 2048 to 6144 in every format of their weights.
+fn linears(bench: &mut Bench) {
+    /// So many matrices take turns that none is left in a cache.
+    const MATRICES: usize = 12;
+    let (outputs, width) = (6144, 2048);
+    let dense = random(&[outputs, width]);
+    let packed = |format| {
+        let values = dense.flatten_all()?.to_vec1::<f32>()?;
+        let blocks = quantize(format, (outputs, width), |row, out| {
+            out.copy_from_slice(&values[row * width..][..width]);
+        })?;
+        let blocks = Blocks::new(Arc::new(blocks), 0, format, (outputs, width))?;
+        (0..MATRICES)
+            .map(|_| Panels::new(&blocks))
+            .collect::<candle_core::Result<Vec<_>>>()
+    };
+    let dense: Vec<_> = (0..MATRICES)
+        .map(|_| dense.copy().expect("memory"))
+        .collect();
+    let x = random(&[1, width]);
+    let bytes = (outputs * width * size_of::<f32>() * MATRICES) as f64;
+    bench.work("linear f32, 1 row", Work::Bytes(bytes), || {
+        for weight in &dense {
+            black_box(matvec::linear(&x, weight).expect("valid"));
+        }
+    });
+    for format in [Format::Q8_0, Format::Q4K, Format::Q6K] {
+        let weights = packed(format).expect("whole blocks");
+        let bytes = (weights[0].bytes() * MATRICES) as f64;
+        bench.work(
+            &format!("linear {format}, 1 row"),
+            Work::Bytes(bytes),
+            || {
+                for weight in &weights {
+                    black_box(Panels::linear(&[weight], &x).expect("valid"));
+                }
+            },
+        );
+        for rows in [4, 16, 375, 1500] {
+            let x = random(&[rows, width]);
+            let operations = 2.0 * (rows * outputs * width) as f64;
+            bench.run(&format!("linear {format}, {rows} rows"), operations, || {
+                Panels::linear(&[&weights[0]], &x).expect("valid")
+            });
+        }
+    }
 }
 
 fn main() {
@@ -198,11 +283,16 @@ fn main() {
     let mut bench = Bench {
         criterion,
         rows: RefCell::default(),
+        memory: {
+            let reader = Reader::new(256 << 20);
+            (0..5).map(|_| reader.read()).fold(0.0, f64::max)
+        },
     };
     matrix_product(&mut bench);
     convolutions(&mut bench);
     rate_changes(&mut bench);
     attentions(&mut bench);
+    linears(&mut bench);
     bench.criterion.final_summary();
     bench.report();
 }

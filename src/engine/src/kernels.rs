@@ -20,7 +20,7 @@ pub mod conv1d;
 pub mod conv_transpose1d;
 mod direct;
 pub mod matvec;
-mod parallel;
+pub(crate) mod parallel;
 pub mod quantized;
 pub mod rates;
 mod simd;

@@ -117,7 +117,12 @@ fn falls(root: &Path, quantization: Quantization) {
     assert!(none.idle < all.idle / 4, "{told:?} KiB");
     // As in the reference, the second switch acts with the first.
     let alone = outcome(&checkpoint, &with(false, true));
-    assert_eq!(alone.idle >> 20, all.idle >> 20, "{told:?} KiB");
+    let apart = alone.idle.abs_diff(all.idle);
+    assert!(
+        apart < all.idle / 50,
+        "{} of {told:?} KiB",
+        alone.idle >> 10
+    );
 }
 
 #[test]

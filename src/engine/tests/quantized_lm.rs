@@ -20,7 +20,7 @@ use acestep_engine::{
     checkpoint::{LmCheckpoint, list_lms},
     engine::{LanguageModel, LoadOptions, MeasureOptions},
     error::{Error, Stage},
-    kernels::quantized::Format,
+    kernels::{matvec::FEW_ROWS, quantized::Format},
     models::qwen3::{CausalLm, Chunk, Config},
     nn::{Backend, Formats, WeightFile, Weights},
     observer::{Observer, Silent},
@@ -34,6 +34,9 @@ use small_lm::{NAME, VOCABULARY, config, tensors, write};
 
 /// Of the largest logit: both sides count in f32 and differ in the order of long sums at most.
 const SAME: f64 = 2e-6;
+
+/// A prompt of many tokens: its activations are rounded to sixteen bits.
+const ROUNDED: f64 = 2e-4;
 
 fn prompts() -> Vec<Vec<u32>> {
     let long = (0..90).map(|i| i * 37 % VOCABULARY as u32).collect();
@@ -113,7 +116,12 @@ fn quantised_at_load_is_the_f32_model_of_the_decoded_weights() {
         let want = logits(&load(decoded.path(), Quantization::None));
         let plain = logits(&exact);
         for (i, got) in logits(&quantised).iter().enumerate() {
-            assert_close(&format!("{name} {i}"), got, &want[i], SAME);
+            let tolerance = if prompts()[i].len() > FEW_ROWS {
+                ROUNDED
+            } else {
+                SAME
+            };
+            assert_close(&format!("{name} {i}"), got, &want[i], tolerance);
             let apart = Closeness::of(got, &plain[i]);
             assert!(
                 apart.max_rel < error,

@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+use acestep_engine::memory::HugePages;
+
+#[global_allocator]
+static ALLOCATOR: HugePages = HugePages;
+
 fn main() -> ExitCode {
     acestep_server::cli::main()
 }

@@ -35,8 +35,11 @@ pub struct ConvTranspose1d {
 #[derive(Debug, Clone)]
 enum Weights {
     Packed(Direct),
+    /// Elsewhere: a matrix product, whose columns are moved to their places and added.
     Dense {
+        /// `[out * taps * stride, in]`
         weight: Tensor,
+        /// `[1, out, 1]`
         bias: Option<Tensor>,
     },
 }
@@ -84,8 +87,13 @@ impl ConvTranspose1d {
                 }),
             ))
         } else {
+            let taps = kernel.div_ceil(config.stride);
             Weights::Dense {
-                weight: weight.clone(),
+                weight: weight
+                    .pad_with_zeros(2, 0, taps * config.stride - kernel)?
+                    .reshape((in_channels, out_channels * taps * config.stride))?
+                    .t()?
+                    .contiguous()?,
                 bias: bias
                     .map(|bias| bias.reshape((1, out_channels, 1)))
                     .transpose()?,
@@ -154,18 +162,44 @@ impl ConvTranspose1d {
                     Some(snake) => snake.forward(x)?,
                     None => x.clone(),
                 };
-                let ConvTranspose1dConfig {
-                    stride,
-                    padding,
-                    output_padding,
-                } = self.config;
-                let y = x.conv_transpose1d(weight, padding, output_padding, stride, 1, 1)?;
+                let y = self.dense(&x, weight)?;
                 match bias {
                     Some(bias) => y.broadcast_add(bias),
                     None => Ok(y),
                 }
             }
         }
+    }
+
+    /// By candle's operations, without the bias. Its own transposed convolution takes one thread of a
+    /// card for every output; a matrix product takes all of it.
+    fn dense(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        let (b, _, n) = x.dims3()?;
+        let (out, stride, padding) = (self.out_channels, self.config.stride, self.config.padding);
+        let taps = self.kernel.div_ceil(stride);
+        let columns = weight.unsqueeze(0)?.broadcast_matmul(&x.contiguous()?)?;
+        let columns = columns.reshape((b, out, taps, stride, n))?;
+        let mut sum: Option<Tensor> = None;
+        for tap in 0..taps {
+            let part = columns
+                .narrow(2, tap, 1)?
+                .squeeze(2)?
+                .transpose(2, 3)? // [b, out, n, stride]
+                .contiguous()?
+                .reshape((b, out, n * stride))?
+                .pad_with_zeros(2, tap * stride, (taps - 1 - tap) * stride)?;
+            sum = Some(match sum {
+                Some(sum) => (sum + part)?,
+                None => part,
+            });
+        }
+        let Some(sum) = sum else {
+            bail!("conv_transpose1d: the kernel has no taps");
+        };
+        let (held, wanted) = (sum.dim(2)?, padding + self.out_len(n));
+        sum.pad_with_zeros(2, 0, wanted.saturating_sub(held))?
+            .narrow(2, padding, self.out_len(n))?
+            .contiguous()
     }
 }
 

@@ -2,6 +2,13 @@
 
 use rayon::prelude::*;
 
+/// Runs `f` on a thread of the pool. Many small operations in a row start their parts there without
+/// waking the pool and waiting for it each time, which for a step of one token takes as long as the
+/// arithmetic.
+pub(crate) fn on_the_pool<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| f())
+}
+
 /// An output buffer whose disjoint parts are written by several tasks at once.
 ///
 /// The tasks of a convolution own a range of columns in a range of rows, which no split of a

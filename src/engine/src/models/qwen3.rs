@@ -17,7 +17,7 @@ pub(crate) use config::released;
 use super::encoder_layer::EncoderStack;
 use crate::{
     footprint::Footprint,
-    kernels::matvec::FEW_ROWS,
+    kernels::{matvec::FEW_ROWS, parallel::on_the_pool},
     nn::{Backend, KvCache, Mask, Matrix, Span, Weights},
 };
 
@@ -79,6 +79,14 @@ impl Qwen3 {
     /// Short chunks go through the network together, a long one alone, so on a CPU the bits of a
     /// sequence depend on its own chunks and on nothing beside it.
     pub fn extend(&self, chunks: &mut [Chunk<'_>]) -> Result<Vec<Tensor>> {
+        if self.embed_tokens.device().is_cpu() {
+            on_the_pool(|| self.extend_here(chunks))
+        } else {
+            self.extend_here(chunks)
+        }
+    }
+
+    fn extend_here(&self, chunks: &mut [Chunk<'_>]) -> Result<Vec<Tensor>> {
         let mut outputs = Vec::with_capacity(chunks.len());
         let mut rest = chunks;
         while let Some(count) = together(rest) {

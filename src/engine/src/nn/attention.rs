@@ -130,9 +130,8 @@ impl Attention {
 
     /// Self-attention over `x` `[b, l, h]`; gives the same shape.
     pub fn forward(&self, x: &Tensor, rope: &Rope, mask: Mask) -> Result<Tensor> {
-        let q = rope.apply(&self.queries(x)?)?;
-        let KeyValues { k, v } = self.key_values(x)?;
-        let k = rope.apply(&k)?;
+        let (q, KeyValues { k, v }) = self.projections(x)?;
+        let (q, k) = (rope.apply(&q)?, rope.apply(&k)?);
         self.output(&self.backend.attend(&q, &k, &v, mask)?)
     }
 
@@ -145,9 +144,8 @@ impl Attention {
         layer: usize,
         spans: &mut [Span<'_>],
     ) -> Result<Tensor> {
-        let q = rope.apply(&self.queries(x)?)?;
-        let KeyValues { k, v } = self.key_values(x)?;
-        let k = rope.apply(&k)?;
+        let (q, KeyValues { k, v }) = self.projections(x)?;
+        let (q, k) = (rope.apply(&q)?, rope.apply(&k)?);
         let mut first = 0;
         let mut outputs = Vec::with_capacity(spans.len());
         for Span { len, cache } in spans {
@@ -160,6 +158,16 @@ impl Attention {
             first += *len;
         }
         self.output(&Tensor::cat(&outputs, 2)?)
+    }
+
+    /// Queries, keys and values of a sequence `[b, l, h]`.
+    fn projections(&self, x: &Tensor) -> Result<(Tensor, KeyValues)> {
+        let Sizes { nq, nk, d, .. } = self.sizes;
+        let [q, k, v] = Linear::forward_all([&self.q_proj, &self.k_proj, &self.v_proj], x)?;
+        let q = self.q_norm.forward(&heads(&q, nq, d)?)?;
+        let k = self.k_norm.forward(&heads(&k, nk, d)?)?;
+        let v = heads(&v, nk, d)?;
+        Ok((q, KeyValues { k, v }))
     }
 
     /// Keys and values of a sequence `[b, l, h]` for [`Self::cross`].

@@ -2,7 +2,7 @@
 //!
 //! Which representation a weight has is decided when it is loaded and known to [`Matrix`] alone.
 
-use candle_core::{Module, Result, Tensor};
+use candle_core::{D, Error, Module, Result, Tensor};
 
 use super::{
     Matrix, Weights,
@@ -60,24 +60,49 @@ impl Linear {
     }
 }
 
-impl Module for Linear {
-    /// `[…, in]` to `[…, out]`, in the precision of the activations.
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (output, input) = self.weight.dims()?;
-        let mut dims = x.dims().to_vec();
+impl Linear {
+    /// Each of `layers`, which take the same, in one go where that is quicker: `[…, in]` to
+    /// `[…, out]` of each.
+    ///
+    /// # Errors
+    /// Another width, too little memory.
+    pub fn forward_all<const M: usize>(layers: [&Self; M], x: &Tensor) -> Result<[Tensor; M]> {
+        let input = x.dim(D::Minus1)?;
         // One matrix product whatever the number of leading dims; the batched form would repeat
         // the weight.
         let rows = x.contiguous()?.reshape(((), input))?;
-        let mut y = self.weight.forward(&rows)?;
+        let products = Matrix::forward_all(&layers.map(|layer| &layer.weight), &rows)?;
+        let outputs = layers
+            .iter()
+            .zip(products)
+            .map(|(layer, product)| layer.finish(&rows, product, x.dims()))
+            .collect::<Result<Vec<_>>>()?;
+        outputs
+            .try_into()
+            .map_err(|_| Error::Msg("one output for every layer".to_owned()))
+    }
+
+    /// Adds what is added to a product and gives it the leading dims of the input.
+    fn finish(&self, rows: &Tensor, product: Tensor, dims: &[usize]) -> Result<Tensor> {
+        let mut y = product;
         for path in &self.side_paths {
-            y = path.add(&rows, &y)?;
+            y = path.add(rows, &y)?;
         }
         if let Some(bias) = &self.bias {
             y = y.broadcast_add(bias)?;
         }
+        let mut dims = dims.to_vec();
         if let Some(last) = dims.last_mut() {
-            *last = output;
+            *last = y.dim(1)?;
         }
         y.reshape(dims)
+    }
+}
+
+impl Module for Linear {
+    /// `[…, in]` to `[…, out]`, in the precision of the activations.
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let [y] = Self::forward_all([self], x)?;
+        Ok(y)
     }
 }

@@ -7,15 +7,18 @@ use candle_core::{
     quantized::{QMatMul, QStorage, QTensor},
 };
 
-use crate::kernels::{matvec, quantized::Packed};
+use crate::kernels::{
+    matvec,
+    quantized::{Blocks, Format, Panels},
+};
 
 /// `[rows, width]`; made by [`Weights::matrix`](super::Weights::matrix).
 #[derive(Debug, Clone)]
 pub enum Matrix {
     /// In the precision of the activations.
     Dense(Tensor),
-    /// Blocks in host memory, for activations in f32.
-    Packed(Packed),
+    /// Panels in host memory, for activations in f32.
+    Panels(Panels),
     /// Blocks on a card, multiplied by candle's kernels.
     Card(Card),
 }
@@ -29,22 +32,37 @@ pub struct Card {
 }
 
 impl Matrix {
-    /// `packed` on a device, for activations in `dtype`.
+    /// `blocks` on a device, for activations in `dtype`.
     ///
     /// # Errors
     /// The device has too little memory.
-    pub(super) fn packed(packed: Packed, dtype: DType, device: &Device) -> Result<Self> {
-        // The kernel counts in f32, which is what networks run in on a CPU.
-        if device.is_cpu() && dtype == DType::F32 {
-            return Ok(Self::Packed(packed));
+    pub(super) fn quantized(blocks: &Blocks, dtype: DType, device: &Device) -> Result<Self> {
+        if in_panels(dtype, device) {
+            return Ok(Self::Panels(Panels::new(blocks)?));
         }
-        let (rows, width) = packed.dims();
-        let blocks = QStorage::from_data(packed.data().into(), device, packed.format().ggml())?;
+        let (rows, width) = blocks.dims();
+        let blocks = QStorage::from_data(blocks.data().into(), device, blocks.format().ggml())?;
         Ok(Self::Card(Card {
             blocks: Arc::new(QTensor::new(blocks, (rows, width))?),
             rows: 0..rows,
             dtype,
         }))
+    }
+
+    /// Bytes of [`Self::quantized`] with `rows` of `width` values; `None` where a row is no whole
+    /// number of blocks.
+    pub(super) fn quantized_bytes(
+        format: Format,
+        (rows, width): (usize, usize),
+        dtype: DType,
+        device: &Device,
+    ) -> Option<usize> {
+        let row = format.row_bytes(width)?;
+        Some(if in_panels(dtype, device) {
+            Panels::bytes_for(format, (rows, width))
+        } else {
+            rows * row
+        })
     }
 
     /// `[rows, width]`.
@@ -54,7 +72,7 @@ impl Matrix {
     pub fn dims(&self) -> Result<(usize, usize)> {
         match self {
             Self::Dense(weight) => weight.dims2(),
-            Self::Packed(packed) => Ok(packed.dims()),
+            Self::Panels(panels) => Ok(panels.dims()),
             Self::Card(card) => Ok((card.rows.len(), card.blocks.shape().dims2()?.1)),
         }
     }
@@ -63,7 +81,7 @@ impl Matrix {
     pub fn bytes(&self) -> u64 {
         (match self {
             Self::Dense(weight) => weight.elem_count() * weight.dtype().size_in_bytes(),
-            Self::Packed(packed) => packed.data().len(),
+            Self::Panels(panels) => panels.bytes(),
             Self::Card(card) => card.blocks.storage_size_in_bytes(),
         }) as u64
     }
@@ -72,7 +90,7 @@ impl Matrix {
     pub fn dtype(&self) -> DType {
         match self {
             Self::Dense(weight) => weight.dtype(),
-            Self::Packed(_) => DType::F32,
+            Self::Panels(_) => DType::F32,
             Self::Card(card) => card.dtype,
         }
     }
@@ -81,7 +99,7 @@ impl Matrix {
     pub fn device(&self) -> Device {
         match self {
             Self::Dense(weight) => weight.device().clone(),
-            Self::Packed(_) => Device::Cpu,
+            Self::Panels(_) => Device::Cpu,
             Self::Card(card) => card.blocks.device(),
         }
     }
@@ -93,7 +111,7 @@ impl Matrix {
     pub fn narrow(&self, rows: Range<usize>) -> Result<Self> {
         Ok(match self {
             Self::Dense(weight) => Self::Dense(weight.narrow(0, rows.start, rows.len())?),
-            Self::Packed(packed) => Self::Packed(packed.narrow(rows)?),
+            Self::Panels(panels) => Self::Panels(panels.narrow(rows)?),
             Self::Card(card) => Self::Card(Card {
                 rows: card.rows.start + rows.start..card.rows.start + rows.end,
                 ..card.clone()
@@ -108,15 +126,39 @@ impl Matrix {
     pub fn lookup(&self, ids: &Tensor) -> Result<Tensor> {
         match self {
             Self::Dense(weight) => weight.index_select(ids, 0),
-            Self::Packed(packed) => packed.lookup(&ids.to_vec1::<u32>()?),
+            Self::Panels(panels) => panels.lookup(&ids.to_vec1::<u32>()?),
             Self::Card(card) => card.blocks.embedding(ids)?.to_dtype(card.dtype),
         }
     }
 }
 
-impl Module for Matrix {
-    /// `x` `[n, width]` times the transposed matrix: `[n, rows]`.
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+/// Whether quantised matrices become panels: their kernel counts in f32, which is what networks run
+/// in on a CPU.
+fn in_panels(dtype: DType, device: &Device) -> bool {
+    device.is_cpu() && dtype == DType::F32
+}
+
+impl Matrix {
+    /// `x` `[n, width]` times each of the transposed matrices, in one go where that is quicker:
+    /// `[n, rows]` of each.
+    ///
+    /// # Errors
+    /// Another width, too little memory.
+    pub fn forward_all(matrices: &[&Self], x: &Tensor) -> Result<Vec<Tensor>> {
+        let panels: Option<Vec<&Panels>> = matrices
+            .iter()
+            .map(|matrix| match matrix {
+                Self::Panels(panels) => Some(panels),
+                Self::Dense(_) | Self::Card(_) => None,
+            })
+            .collect();
+        match panels {
+            Some(panels) => Panels::linear(&panels, x),
+            None => matrices.iter().map(|matrix| matrix.product(x)).collect(),
+        }
+    }
+
+    fn product(&self, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::Dense(weight) => {
                 if matvec::takes(x, x.dim(0)?) {
@@ -125,7 +167,7 @@ impl Module for Matrix {
                     x.matmul(&weight.t()?)
                 }
             }
-            Self::Packed(packed) => packed.linear(x),
+            Self::Panels(panels) => Ok(Panels::linear(&[panels], x)?.remove(0)),
             Self::Card(card) => {
                 // candle cannot multiply with some rows of its blocks, so all are and some kept.
                 QMatMul::QTensor(Arc::clone(&card.blocks))
@@ -135,5 +177,12 @@ impl Module for Matrix {
                     .to_dtype(card.dtype)
             }
         }
+    }
+}
+
+impl Module for Matrix {
+    /// `x` `[n, width]` times the transposed matrix: `[n, rows]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.product(x)
     }
 }

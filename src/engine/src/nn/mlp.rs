@@ -39,8 +39,7 @@ impl Mlp {
 impl Module for Mlp {
     /// `[…, h]` to the same shape.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let gate = self.gate_proj.forward(x)?.silu()?; // […, i]
-        let up = self.up_proj.forward(x)?;
-        self.down_proj.forward(&(gate * up)?) // […, h]
+        let [gate, up] = Linear::forward_all([&self.gate_proj, &self.up_proj], x)?; // […, i]
+        self.down_proj.forward(&(gate.silu()? * up)?) // […, h]
     }
 }

@@ -29,7 +29,7 @@ pub use formats::{Formats, Held, Role};
 pub use header::Damage;
 
 use super::Matrix;
-use crate::kernels::quantized::{Format, Packed, SharedBytes, quantize};
+use crate::kernels::quantized::{Blocks, Format, SharedBytes, quantize};
 
 /// Values of a tensor that is not there which a rehearsal still invents.
 const MOST_ZEROS: usize = 1 << 26;
@@ -243,11 +243,13 @@ impl Weights {
             Kind::Packed(format) => {
                 let width = shape.dims().last().copied().unwrap_or_default();
                 let rows = shape.elem_count() / width.max(1);
-                let packed = found.packed(format, (rows, width))?;
-                packed
+                let blocks = found.blocks(format, (rows, width))?;
+                let tensor = blocks
                     .dequantize()?
                     .reshape(shape)?
-                    .to_device(&self.shared.device)?
+                    .to_device(&self.shared.device)?;
+                found.file.release(found.range.clone());
+                tensor
             }
         }
         .to_dtype(self.dtype)?;
@@ -267,22 +269,22 @@ impl Weights {
             return self.rehearse_matrix(dims, name, &full);
         }
         let found = self.find(&dims.into(), &full)?;
-        let packed = match found.stored {
-            Kind::Packed(format) => found.packed(format, dims)?,
+        let blocks = match found.stored {
+            Kind::Packed(format) => found.blocks(format, dims)?,
             Kind::Plain(stored) => match self.formats.of(Role::of(&full), dims.1) {
                 Some(format) => {
                     let blocks = quantize(format, dims, |row, out| {
                         let width = dims.1 * stored.size_in_bytes();
                         floats(stored, &found.data()[row * width..][..width], out);
                     })?;
-                    found.file.release(found.range.clone());
-                    Packed::new(Arc::new(blocks), 0, format, dims)?
+                    Blocks::new(Arc::new(blocks), 0, format, dims)?
                 }
                 None => return self.get(dims, name).map(Matrix::Dense),
             },
         };
-        let (format, bytes) = (packed.format(), packed.data().len());
-        let matrix = Matrix::packed(packed, self.dtype, &self.shared.device)?;
+        let matrix = Matrix::quantized(&blocks, self.dtype, &self.shared.device)?;
+        found.file.release(found.range.clone());
+        let (format, bytes) = (blocks.format(), matrix.bytes() as usize);
         self.hold(full, bytes, Some(format));
         Ok(matrix)
     }
@@ -299,8 +301,14 @@ impl Weights {
                 Err(_) => return self.get(dims, name).map(Matrix::Dense),
             }
         };
-        let blocks = format.and_then(|format| Some((format, dims.0 * format.row_bytes(dims.1)?)));
-        match blocks {
+        let (dtype, device) = (self.dtype, &self.shared.device);
+        let held = format.and_then(|format| {
+            Some((
+                format,
+                Matrix::quantized_bytes(format, dims, dtype, device)?,
+            ))
+        });
+        match held {
             Some((format, bytes)) => self.hold(full.to_owned(), bytes, Some(format)),
             None => self.hold(
                 full.to_owned(),
@@ -427,9 +435,9 @@ impl Found<'_> {
         &self.file.bytes()[self.range.clone()]
     }
 
-    fn packed(&self, format: Format, dims: (usize, usize)) -> Result<Packed> {
+    fn blocks(&self, format: Format, dims: (usize, usize)) -> Result<Blocks> {
         let bytes: SharedBytes = self.file.shared();
-        Packed::new(bytes, self.range.start, format, dims)
+        Blocks::new(bytes, self.range.start, format, dims)
     }
 }
 

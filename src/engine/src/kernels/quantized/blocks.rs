@@ -177,17 +177,26 @@ fn decode_with_minima(format: Format, block: &[u8], out: &mut [f32]) {
     }
 }
 
-fn decode_q6k(block: &[u8], out: &mut [f32]) {
-    let (low, high, scales) = (&block[..128], &block[128..192], &block[192..208]);
-    let scale = half(block, 208);
+/// The 256 values of a Q6_K block before offset and scale, six bits each.
+pub(super) fn six_bit_values(block: &[u8]) -> [u8; 8 * PART] {
+    let (low, high) = (&block[..128], &block[128..192]);
+    let mut out = [0; 8 * PART];
     for (part, out) in out.chunks_exact_mut(PART).enumerate() {
         let (side, quarter) = (part / 4, part % 4);
         let low = &low[side * 64 + quarter % 2 * PART..][..PART];
         let high = &high[side * PART..][..PART];
         for (i, out) in out.iter_mut().enumerate() {
-            let own = f32::from(scales[part * 2 + i / 16] as i8);
-            let bits = low[i] >> (quarter / 2 * 4) & 15 | (high[i] >> (quarter * 2) & 3) << 4;
-            *out = scale * own * (f32::from(bits) - 32.0);
+            *out = low[i] >> (quarter / 2 * 4) & 15 | (high[i] >> (quarter * 2) & 3) << 4;
         }
+    }
+    out
+}
+
+fn decode_q6k(block: &[u8], out: &mut [f32]) {
+    let scales = &block[192..208];
+    let scale = half(block, 208);
+    for ((i, out), bits) in out.iter_mut().enumerate().zip(six_bit_values(block)) {
+        let own = f32::from(scales[i / 16] as i8);
+        *out = scale * own * (f32::from(bits) - 32.0);
     }
 }

@@ -1,390 +1,586 @@
-//! Decoding in registers: 32 values of a block become vectors of f32, which are multiplied at
-//! once (or stored). Sums are kept and folded as in [`matvec`](super::super::matvec), so the bits
-//! are the same.
+//! The products of panels in vectors of sixteen outputs.
+//!
+//! One body for three instruction sets: a few primitives are written for each, and the loops over
+//! blocks, runs and pairs once. Integers are exact and the floating-point steps are the same, so
+//! all three give the same bits.
 #![expect(unsafe_code, reason = "intrinsics of an instruction set")]
 
-use std::arch::x86_64::{
-    __m128, __m256, __m512, _mm_cvtph_ps, _mm_cvtsi64_si128, _mm_cvtss_f32, _mm_loadl_epi64,
-    _mm_loadu_si128, _mm_movehdup_ps, _mm_permute_ps, _mm256_and_si256, _mm256_broadcastss_ps,
-    _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_fmadd_ps,
-    _mm256_fmsub_ps, _mm256_loadu_ps, _mm256_mul_ps, _mm256_or_si256, _mm256_set1_epi32,
-    _mm256_set1_ps, _mm256_setzero_ps, _mm256_slli_epi32, _mm256_srlv_epi32, _mm256_storeu_ps,
-    _mm256_sub_epi32, _mm512_and_si512, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps,
-    _mm512_cvtepu8_epi32, _mm512_fmadd_ps, _mm512_fmsub_ps, _mm512_loadu_ps, _mm512_mul_ps,
-    _mm512_or_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32,
-    _mm512_srlv_epi32, _mm512_storeu_ps, _mm512_sub_epi32,
+use std::{
+    arch::x86_64::{
+        __m256, __m256i, __m512, __m512i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm_srli_si128,
+        _mm256_add_epi32, _mm256_and_si256, _mm256_castsi256_si128, _mm256_cvtepi8_epi16,
+        _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi16, _mm256_cvtepu8_epi32,
+        _mm256_cvtph_ps, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_fnmadd_ps,
+        _mm256_loadu_si256, _mm256_madd_epi16, _mm256_mul_ps, _mm256_or_si256, _mm256_set1_epi8,
+        _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256,
+        _mm256_slli_epi16, _mm256_srl_epi16, _mm256_srli_epi16, _mm256_storeu_ps, _mm512_add_epi32,
+        _mm512_cvtepi8_epi16, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi16,
+        _mm512_cvtepu8_epi32, _mm512_cvtph_ps, _mm512_dpwssd_epi32, _mm512_fmadd_ps,
+        _mm512_fnmadd_ps, _mm512_madd_epi16, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps,
+        _mm512_setzero_ps, _mm512_setzero_si512, _mm512_storeu_ps,
+    },
+    ops::Range,
 };
 
-use super::blocks::{Format, PART, six_bits};
-use crate::kernels::matvec::{OUTPUTS, fold};
+use super::{
+    activations::{Activations, HALF, Integers, REST},
+    blocks::{Format, PART},
+    panels::{LANES, PLANE, at},
+    product::PAIRS,
+};
 
-/// Scales of a block before its values are looked at. A format uses what it has.
-#[derive(Clone, Copy)]
-struct Scales {
-    /// One for every 32 values; in Q6_K for every 16.
-    scales: [f32; 16],
-    /// What is taken off, one for every 32 values.
-    minima: [f32; 8],
+/// Takes a row, a first output and the outputs from there.
+type Put<'a> = &'a mut dyn FnMut(usize, usize, &[f32; LANES]);
+
+/// The bits of a byte that hold a part's four bits. The upper ones are not shifted: what is sixteen
+/// times as much gets a sixteenth of the scale, which costs no bit.
+fn nibble(part: usize) -> i8 {
+    if part.is_multiple_of(2) { 0x0f } else { !0x0f }
 }
 
-impl Scales {
-    const NONE: Self = Self {
-        scales: [0.0; 16],
-        minima: [0.0; 8],
-    };
-}
-
-// Loops are written out: a closure inside a function of an instruction set is a function of its
-// own, which the compiler may leave as a call for every vector.
-
-/// Four halves from memory. Reading one by itself inserts it into a register whose last value it
-/// then waits for, and that is a sum of the block before.
-#[target_feature(enable = "avx2,fma,f16c")]
-#[inline]
-unsafe fn halves(at: *const u8) -> __m128 {
-    // SAFETY: the caller's block has eight bytes there.
-    _mm_cvtph_ps(unsafe { _mm_loadl_epi64(at.cast()) })
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-#[inline]
-unsafe fn scales_q8(block: *const u8) -> f32 {
-    // SAFETY: a block begins with its scale and has 34 bytes.
-    _mm_cvtss_f32(unsafe { halves(block) })
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-#[inline]
-fn floats(bytes: [u8; 8]) -> __m256 {
-    let bytes = _mm_cvtsi64_si128(i64::from_le_bytes(bytes));
-    _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes))
-}
-
-/// Q4_K and Q5_K begin alike.
-#[target_feature(enable = "avx2,fma,f16c")]
-#[inline]
-unsafe fn scales_with_minima(block: *const u8) -> Scales {
-    // SAFETY: the block has 16 bytes of scales in front.
-    let (halves, packed) = unsafe {
-        (
-            halves(block),
-            block.add(4).cast::<[u8; 12]>().read_unaligned(),
-        )
-    };
-    let scale = _mm256_broadcastss_ps(halves);
-    let minimum = _mm256_broadcastss_ps(_mm_movehdup_ps(halves));
-    let (scales, minima) = six_bits(&packed);
-    let mut all = Scales::NONE;
-    // SAFETY: the arrays hold eight values and more.
-    unsafe {
-        _mm256_storeu_ps(
-            all.scales.as_mut_ptr(),
-            _mm256_mul_ps(scale, floats(scales)),
-        );
-        _mm256_storeu_ps(
-            all.minima.as_mut_ptr(),
-            _mm256_mul_ps(minimum, floats(minima)),
-        );
-    }
-    all
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-#[inline]
-unsafe fn scales_q6(block: *const u8) -> Scales {
-    let mut all = Scales::NONE;
-    // SAFETY: bytes 192 to 210 of the block, and an array of 16 values.
-    unsafe {
-        // The scale is the last of the block's last four halves.
-        let scale = _mm256_broadcastss_ps(_mm_permute_ps::<0xff>(halves(block.add(202))));
-        for part in 0..2 {
-            let own = _mm_loadl_epi64(block.add(192 + part * 8).cast());
-            let own = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(own));
-            _mm256_storeu_ps(
-                all.scales.as_mut_ptr().add(part * 8),
-                _mm256_mul_ps(scale, own),
-            );
-        }
-    }
-    all
-}
-
-macro_rules! isa {
-    ($module:ident, $features:literal, $lanes:literal, $vector:ident, $load8:path,
-     set1 $set1:ident, unsigned $unsigned:ident, signed $signed:ident, float $float:ident,
-     mul $mul:ident, fmsub $fmsub:ident, fma $fma:ident, zero $zero:ident, load $load:ident, store $store:ident,
-     int1 $int1:ident, srlv $srlv:ident, slli4 $slli4:path, and $and:ident, or $or:ident, sub $sub:ident) => {
-        mod $module {
-            use super::*;
-
-            /// Vectors of a part.
-            const VECTORS: usize = PART / $lanes;
-            type Values = [$vector; VECTORS];
-
-            #[target_feature(enable = $features)]
-            #[inline]
-            unsafe fn q8_0(block: *const u8, _part: usize, scale: &f32) -> Values {
-                let scale = $set1(*scale);
-                let mut out = [$zero(); VECTORS];
-                for (i, out) in out.iter_mut().enumerate() {
-                    // SAFETY: the 32 bytes after the scale.
-                    let q = $signed(unsafe { $load8(block.add(2 + i * $lanes).cast()) });
-                    *out = $mul($float(q), scale);
-                }
-                out
-            }
-
-            #[target_feature(enable = $features)]
-            #[inline]
-            unsafe fn q4k(block: *const u8, part: usize, all: &Scales) -> Values {
-                let (scale, minimum) = ($set1(all.scales[part]), $set1(all.minima[part]));
-                let shift = $int1((part % 2 * 4) as i32);
-                let mut out = [$zero(); VECTORS];
-                for (i, out) in out.iter_mut().enumerate() {
-                    let at = 16 + part / 2 * PART + i * $lanes;
-                    // SAFETY: `part` is below 8, so this is inside the 128 bytes after the scales.
-                    let q = $unsigned(unsafe { $load8(block.add(at).cast()) });
-                    let q = $and($srlv(q, shift), $int1(15));
-                    *out = $fmsub($float(q), scale, minimum);
-                }
-                out
-            }
-
-            #[target_feature(enable = $features)]
-            #[inline]
-            unsafe fn q5k(block: *const u8, part: usize, all: &Scales) -> Values {
-                let (scale, minimum) = ($set1(all.scales[part]), $set1(all.minima[part]));
-                let (shift, bit) = ($int1((part % 2 * 4) as i32), $int1(part as i32));
-                let mut out = [$zero(); VECTORS];
-                for (i, out) in out.iter_mut().enumerate() {
-                    let at = 48 + part / 2 * PART + i * $lanes;
-                    // SAFETY: `part` is below 8, so these are inside the block.
-                    let (q, high) = unsafe {
-                        (
-                            $unsigned($load8(block.add(at).cast())),
-                            $unsigned($load8(block.add(16 + i * $lanes).cast())),
-                        )
-                    };
-                    let high = $slli4($and($srlv(high, bit), $int1(1)));
-                    let q = $or($and($srlv(q, shift), $int1(15)), high);
-                    *out = $fmsub($float(q), scale, minimum);
-                }
-                out
-            }
-
-            #[target_feature(enable = $features)]
-            #[inline]
-            unsafe fn q6k(block: *const u8, part: usize, all: &Scales) -> Values {
-                let (side, quarter) = (part / 4, part % 4);
-                let (shift, pair) = (
-                    $int1((quarter / 2 * 4) as i32),
-                    $int1((quarter * 2) as i32),
-                );
-                let mut out = [$zero(); VECTORS];
-                for (i, out) in out.iter_mut().enumerate() {
-                    let scale = $set1(all.scales[part * 2 + i * $lanes / 16]);
-                    let low = side * 64 + quarter % 2 * PART + i * $lanes;
-                    // SAFETY: `part` is below 8, so these are inside the block.
-                    let (q, high) = unsafe {
-                        (
-                            $unsigned($load8(block.add(low).cast())),
-                            $unsigned($load8(block.add(128 + side * PART + i * $lanes).cast())),
-                        )
-                    };
-                    let high = $slli4($and($srlv(high, pair), $int1(3)));
-                    let q = $or($and($srlv(q, shift), $int1(15)), high);
-                    *out = $mul($float($sub(q, $int1(32))), scale);
-                }
-                out
-            }
-
-            isa!(@format $features, $lanes, $zero, $load, $store, $fma, Format::Q8_0, dots_q8_0, decode_q8_0, scales_q8, q8_0);
-            isa!(@format $features, $lanes, $zero, $load, $store, $fma, Format::Q4K, dots_q4k, decode_q4k, scales_with_minima, q4k);
-            isa!(@format $features, $lanes, $zero, $load, $store, $fma, Format::Q5K, dots_q5k, decode_q5k, scales_with_minima, q5k);
-            isa!(@format $features, $lanes, $zero, $load, $store, $fma, Format::Q6K, dots_q6k, decode_q6k, scales_q6, q6k);
-
-            #[target_feature(enable = $features)]
-            pub(super) fn decode(format: Format, data: &[u8], out: &mut [f32]) {
-                match format {
-                    Format::Q8_0 => decode_q8_0(data, out),
-                    Format::Q4K => decode_q4k(data, out),
-                    Format::Q5K => decode_q5k(data, out),
-                    Format::Q6K => decode_q6k(data, out),
-                }
-            }
-
-            /// `O` rows of weights times `R` rows of `x`.
-            #[target_feature(enable = $features)]
-            pub(super) fn dots<const O: usize, const R: usize>(
-                format: Format,
-                data: &[u8],
-                x: &[f32],
-                width: usize,
-                out: &mut [[f32; R]; O],
-            ) {
-                match format {
-                    Format::Q8_0 => dots_q8_0(data, x, width, out),
-                    Format::Q4K => dots_q4k(data, x, width, out),
-                    Format::Q5K => dots_q5k(data, x, width, out),
-                    Format::Q6K => dots_q6k(data, x, width, out),
-                }
-            }
-        }
-    };
-    (@format $features:literal, $lanes:literal, $zero:ident, $load:ident, $store:ident, $fma:ident,
-     $format:expr, $dots:ident, $decode:ident, $scales:ident, $values:ident) => {
+/// Values of a pair of all lanes as bytes: with a sign in Q8_0, 32 too much in Q6_K, and in Q4_K
+/// where [`nibble`] says.
+macro_rules! pair_bytes {
+    ($features:literal) => {
+        /// Values of pair `index` of a part, a byte each.
+        ///
+        /// # Safety
+        /// `block` is a whole block of a panel, `part` and `index` are inside.
         #[target_feature(enable = $features)]
-        fn $dots<const O: usize, const R: usize>(
+        #[inline]
+        unsafe fn pair_bytes<const FORMAT: u8>(
+            block: *const u8,
+            part: usize,
+            index: usize,
+        ) -> __m256i {
+            // SAFETY: `start` is a plane of the block's format; 32 bytes are there.
+            let load = |start: usize| unsafe {
+                _mm256_loadu_si256(block.add(start + index * 2 * LANES).cast())
+            };
+            let and = |bytes: __m256i, mask: i8| _mm256_and_si256(bytes, _mm256_set1_epi8(mask));
+            if FORMAT == Format::Q8_0 as u8 {
+                load(at::Q8_0_VALUES)
+            } else if FORMAT == Format::Q4K as u8 {
+                and(load(at::AFTER_MINIMA + part / 2 * PLANE), nibble(part))
+            } else if FORMAT == Format::Q5K as u8 {
+                let low = load(at::Q5K_NIBBLES + part / 2 * PLANE);
+                let low = _mm256_srl_epi16(low, _mm_cvtsi32_si128(part as i32 % 2 * 4));
+                let high = load(at::AFTER_MINIMA);
+                let bit = _mm256_srl_epi16(high, _mm_cvtsi32_si128(part as i32));
+                _mm256_or_si256(and(low, 15), _mm256_slli_epi16::<4>(and(bit, 1)))
+            } else {
+                let start = at::Q6K_VALUES + part / 4 * 3 * PLANE;
+                let own = part % 4;
+                if own < 3 {
+                    and(load(start + own * PLANE), 0x3f)
+                } else {
+                    let first = _mm256_srli_epi16::<6>(load(start));
+                    let second = _mm256_srli_epi16::<4>(load(start + PLANE));
+                    let third = _mm256_srli_epi16::<2>(load(start + 2 * PLANE));
+                    let both = _mm256_or_si256(and(first, 0x03), and(second, 0x0c));
+                    _mm256_or_si256(both, and(third, 0x30))
+                }
+            }
+        }
+    };
+}
+
+macro_rules! kernel {
+    ($features:literal, $wide:literal) => {
+        pair_bytes!($features);
+
+        /// Scales of a run of all lanes.
+        ///
+        /// # Safety
+        /// `block` is a whole block of a panel, `part` and `run` are inside.
+        #[target_feature(enable = $features)]
+        #[inline]
+        unsafe fn scale<const FORMAT: u8>(block: *const u8, part: usize, run: usize) -> Floats {
+            // SAFETY: as the caller promises.
+            let scale = unsafe { halves(block) };
+            if FORMAT == Format::Q8_0 as u8 {
+                return scale;
+            }
+            if FORMAT == Format::Q6K as u8 {
+                // SAFETY: as above.
+                return times(scale, unsafe {
+                    signed_bytes(block.add(at::Q6K_SCALES + run * LANES))
+                });
+            }
+            // SAFETY: as above.
+            let scale = times(scale, unsafe { bytes(block.add(at::SCALES + run * LANES)) });
+            if FORMAT == Format::Q4K as u8 && part % 2 == 1 {
+                times(scale, all(1.0 / 16.0))
+            } else {
+                scale
+            }
+        }
+
+        /// What is taken off a part of all lanes.
+        ///
+        /// # Safety
+        /// `block` is a whole block of a panel with minima, `part` is inside.
+        #[target_feature(enable = $features)]
+        #[inline]
+        unsafe fn minimum(block: *const u8, part: usize) -> Floats {
+            // SAFETY: as the caller promises.
+            unsafe {
+                let own = bytes(block.add(at::MINIMA + part * LANES));
+                times(halves(block.add(at::MINIMUM)), own)
+            }
+        }
+
+        /// `N` panels times `R` rows of `x` from `row`, `A` sums of integers for each at once, in
+        /// `I` kinds of integers: the values, and the rest.
+        #[target_feature(enable = $features)]
+        fn block<
+            const FORMAT: u8,
+            const R: usize,
+            const N: usize,
+            const A: usize,
+            const I: usize,
+        >(
             data: &[u8],
-            x: &[f32],
-            width: usize,
-            out: &mut [[f32; R]; O],
+            x: &Activations,
+            row: usize,
+            put: Put<'_>,
         ) {
-            const BLOCK: usize = $format.block_values();
-            const BYTES: usize = $format.block_bytes();
-            let row_bytes = width / BLOCK * BYTES;
+            let kinds = x.rest.as_ref().unwrap_or(&x.values);
+            let kinds: [&Integers; I] =
+                std::array::from_fn(|i| if i == 0 { &x.values } else { kinds });
+            let format = FORMATS[FORMAT as usize];
+            let (run_pairs, block_bytes) = (format.run_pairs(), format.panel_block_bytes());
+            let (block_parts, parts) = (format.block_values() / PART, x.width / PART);
+            let panel = x.width / format.block_values() * block_bytes;
             assert!(
-                width.is_multiple_of(BLOCK) && data.len() == O * row_bytes && x.len() == R * width,
-                "the rows are whole"
+                row + R <= x.rows() && data.len() >= N * panel && run_pairs.is_multiple_of(A),
+                "the rows and panels are whole"
             );
-            let mut sums = [[$zero(); R]; O];
-            for block in 0..width / BLOCK {
-                // One row after another: the parts of a block are unrolled, and the next row's sums
-                // do not wait for this one's.
-                for o in 0..O {
-                    // SAFETY: row o begins at o * row_bytes and has this block, as asserted.
-                    let at = unsafe { data.as_ptr().add(o * row_bytes + block * BYTES) };
-                    // SAFETY: as above.
-                    let scales = unsafe { $scales(at) };
-                    for part in 0..BLOCK / PART {
-                        // SAFETY: a whole block, see above, and a part of it.
-                        let values = unsafe { $values(at, part, &scales) };
-                        let first = block * BLOCK + part * PART;
-                        for (i, w) in values.iter().enumerate() {
-                            for r in 0..R {
-                                // SAFETY: `first + PART <= width`; row r begins at r * width.
-                                let x = unsafe {
-                                    $load(x.as_ptr().add(r * width + first + i * $lanes))
+            let values: [[_; I]; R] = std::array::from_fn(|r| {
+                std::array::from_fn(|i| kinds[i].values[(row + r) * x.width..].as_ptr())
+            });
+            let scales: [_; R] = std::array::from_fn(|r| &x.scales[(row + r) * parts..][..parts]);
+            let mut out = [[zero(); N]; R];
+            for place in 0..parts {
+                let (index, part) = (place / block_parts, place % block_parts);
+                // SAFETY: block `index` of panel n begins there and is whole, as asserted.
+                let blocks: [_; N] = std::array::from_fn(|n| unsafe {
+                    data.as_ptr().add(n * panel + index * block_bytes)
+                });
+                for first in (0..PAIRS).step_by(run_pairs) {
+                    let mut ints = [[[[no_int(); A]; I]; N]; R];
+                    for step in (first..first + run_pairs).step_by(A) {
+                        for a in 0..A {
+                            let of = step + a;
+                            let mut w = [no_int(); N];
+                            for n in 0..N {
+                                // SAFETY: a whole block, see above.
+                                let bytes = unsafe { pair_bytes::<FORMAT>(blocks[n], part, of) };
+                                w[n] = if FORMAT == Format::Q8_0 as u8 {
+                                    signed(bytes)
+                                } else {
+                                    unsigned(bytes)
                                 };
-                                sums[o][r] = $fma(*w, x, sums[o][r]);
+                            }
+                            for r in 0..R {
+                                for i in 0..I {
+                                    // SAFETY: `place * PART + 2 * of + 2 <= width`.
+                                    let x = whole(unsafe {
+                                        values[r][i]
+                                            .add(place * PART + 2 * of)
+                                            .cast::<i32>()
+                                            .read_unaligned()
+                                    });
+                                    for n in 0..N {
+                                        ints[r][n][i][a] = dot(ints[r][n][i][a], w[n], x);
+                                    }
+                                }
                             }
                         }
                     }
+                    let run = (part * PAIRS + first) / run_pairs;
+                    for n in 0..N {
+                        // SAFETY: a whole block, see above.
+                        let scale = unsafe { scale::<FORMAT>(blocks[n], part, run) };
+                        for r in 0..R {
+                            let mut sum = zero();
+                            for i in (0..I).rev() {
+                                let mut int = ints[r][n][i][0];
+                                for a in 1..A {
+                                    int = add(int, ints[r][n][i][a]);
+                                }
+                                if FORMAT == Format::Q6K as u8 {
+                                    let half = 2 * ((row + r) * parts + place) + first / (HALF / 2);
+                                    int = add(int, whole(-32 * kinds[i].sums[half]));
+                                }
+                                // The rest comes first, and the values on top of it.
+                                sum = if i + 1 == I {
+                                    float(int)
+                                } else {
+                                    plus_product(float(int), sum, all(REST))
+                                };
+                            }
+                            let sum = times(sum, all(scales[r][place]));
+                            out[r][n] = plus_product(out[r][n], sum, scale);
+                        }
+                    }
+                }
+                if FORMAT == Format::Q4K as u8 || FORMAT == Format::Q5K as u8 {
+                    for n in 0..N {
+                        // SAFETY: a whole block, see above.
+                        let minimum = unsafe { minimum(blocks[n], part) };
+                        for r in 0..R {
+                            let sum = all(scales[r][place] * x.part_sum(row + r, place));
+                            out[r][n] = minus_product(out[r][n], minimum, sum);
+                        }
+                    }
                 }
             }
-            for o in 0..O {
-                for r in 0..R {
-                    let mut lanes = [0f32; $lanes];
-                    // SAFETY: the array holds one vector.
-                    unsafe { $store(lanes.as_mut_ptr(), sums[o][r]) };
-                    out[o][r] = fold(lanes);
+            for r in 0..R {
+                for n in 0..N {
+                    put(row + r, n * LANES, &lanes(out[r][n]));
                 }
             }
         }
 
         #[target_feature(enable = $features)]
-        fn $decode(data: &[u8], out: &mut [f32]) {
-            const BLOCK: usize = $format.block_values();
-            let blocks = data.chunks_exact($format.block_bytes());
-            for (block, out) in blocks.zip(out.chunks_exact_mut(BLOCK)) {
-                let block = block.as_ptr();
-                // SAFETY: a whole block.
-                let scales = unsafe { $scales(block) };
-                for (part, out) in out.chunks_exact_mut(PART).enumerate() {
-                    // SAFETY: a whole block, and a part of it.
-                    let values = unsafe { $values(block, part, &scales) };
-                    for (out, value) in out.chunks_exact_mut($lanes).zip(values) {
-                        // SAFETY: the chunk holds one vector.
-                        unsafe { $store(out.as_mut_ptr(), value) };
-                    }
+        fn rows<const FORMAT: u8, const I: usize>(
+            data: &[u8],
+            x: &Activations,
+            some: Range<usize>,
+            put: Put<'_>,
+        ) {
+            let format = FORMATS[FORMAT as usize];
+            let panel = x.width / format.block_values() * format.panel_block_bytes();
+            let (mut row, n) = (some.start, some.end);
+            // Two panels share what is read of the activations, as long as the sums fit the
+            // registers; few rows rather read one panel after another.
+            while n - row >= 3 && data.len() == 2 * panel {
+                if $wide && n - row >= 4 {
+                    block::<FORMAT, 4, 2, 1, I>(data, x, row, put);
+                    row += 4;
+                } else if $wide {
+                    block::<FORMAT, 3, 2, 1, I>(data, x, row, put);
+                    row += 3;
+                } else {
+                    break;
                 }
             }
-        }
-    };
-}
-
-isa!(wide, "avx512f,avx2,fma,f16c", 16, __m512, _mm_loadu_si128,
-    set1 _mm512_set1_ps, unsigned _mm512_cvtepu8_epi32, signed _mm512_cvtepi8_epi32, float _mm512_cvtepi32_ps,
-    mul _mm512_mul_ps, fmsub _mm512_fmsub_ps, fma _mm512_fmadd_ps, zero _mm512_setzero_ps, load _mm512_loadu_ps, store _mm512_storeu_ps,
-    int1 _mm512_set1_epi32, srlv _mm512_srlv_epi32, slli4 _mm512_slli_epi32::<4>, and _mm512_and_si512, or _mm512_or_si512, sub _mm512_sub_epi32);
-isa!(narrow, "avx2,fma,f16c", 8, __m256, _mm_loadl_epi64,
-    set1 _mm256_set1_ps, unsigned _mm256_cvtepu8_epi32, signed _mm256_cvtepi8_epi32, float _mm256_cvtepi32_ps,
-    mul _mm256_mul_ps, fmsub _mm256_fmsub_ps, fma _mm256_fmadd_ps, zero _mm256_setzero_ps, load _mm256_loadu_ps, store _mm256_storeu_ps,
-    int1 _mm256_set1_epi32, srlv _mm256_srlv_epi32, slli4 _mm256_slli_epi32::<4>, and _mm256_and_si256, or _mm256_or_si256, sub _mm256_sub_epi32);
-
-macro_rules! entry {
-    ($decode:ident, $dots:ident, $module:ident, $step:literal) => {
-        pub(super) fn $decode(format: Format, data: &[u8], out: &mut [f32]) {
-            // SAFETY: the caller asked `simd::isa`, which found this instruction set.
-            unsafe { $module::decode(format, data, out) }
-        }
-
-        /// The product of every row of `data` with every row of `x`, `[outputs, n]`.
-        pub(super) fn $dots(format: Format, data: &[u8], x: &[f32], width: usize, out: &mut [f32]) {
-            let n = x.len() / width;
-            let row_bytes = width / format.block_values() * format.block_bytes();
-            let mut first = 0;
-            while first < out.len() / n {
-                let outputs = if out.len() / n - first >= OUTPUTS {
-                    OUTPUTS
-                } else {
-                    1
-                };
-                let data = &data[first * row_bytes..][..outputs * row_bytes];
-                let out = &mut out[first * n..][..outputs * n];
-                let mut row = 0;
+            for (index, data) in data.chunks_exact(panel).enumerate() {
+                let put: Put<'_> = &mut |r, first, out| put(r, index * LANES + first, out);
+                let mut row = row;
                 while row < n {
-                    // Blocks of another size give the same bits.
-                    let rows = match n - row {
-                        4.. if $step == 4 => 4,
-                        2.. => 2,
-                        _ => 1,
-                    };
-                    let x = &x[row * width..][..rows * width];
-                    // SAFETY: as above.
-                    unsafe {
-                        match (outputs, rows) {
-                            (OUTPUTS, 4) => place::<OUTPUTS, 4>(out, n, row, |block| {
-                                $module::dots(format, data, x, width, block);
-                            }),
-                            (OUTPUTS, 2) => place::<OUTPUTS, 2>(out, n, row, |block| {
-                                $module::dots(format, data, x, width, block);
-                            }),
-                            (OUTPUTS, _) => place::<OUTPUTS, 1>(out, n, row, |block| {
-                                $module::dots(format, data, x, width, block);
-                            }),
-                            (_, 4) => place::<1, 4>(out, n, row, |block| {
-                                $module::dots(format, data, x, width, block);
-                            }),
-                            (_, 2) => place::<1, 2>(out, n, row, |block| {
-                                $module::dots(format, data, x, width, block);
-                            }),
-                            _ => place::<1, 1>(out, n, row, |block| {
-                                $module::dots(format, data, x, width, block);
-                            }),
+                    match n - row {
+                        4.. if $wide => {
+                            block::<FORMAT, 4, 1, 2, I>(data, x, row, put);
+                            row += 4;
+                        }
+                        2.. => {
+                            block::<FORMAT, 2, 1, 2, I>(data, x, row, put);
+                            row += 2;
+                        }
+                        _ if $wide => {
+                            block::<FORMAT, 1, 1, 4, I>(data, x, row, put);
+                            row += 1;
+                        }
+                        _ => {
+                            block::<FORMAT, 1, 1, 2, I>(data, x, row, put);
+                            row += 1;
                         }
                     }
-                    row += rows;
                 }
-                first += outputs;
+            }
+        }
+
+        #[target_feature(enable = $features)]
+        pub(super) fn multiply(
+            format: Format,
+            data: &[u8],
+            x: &Activations,
+            some: Range<usize>,
+            put: Put<'_>,
+        ) {
+            if x.rest.is_some() {
+                of_kinds::<2>(format, data, x, some, put);
+            } else {
+                of_kinds::<1>(format, data, x, some, put);
+            }
+        }
+
+        #[target_feature(enable = $features)]
+        fn of_kinds<const I: usize>(
+            format: Format,
+            data: &[u8],
+            x: &Activations,
+            some: Range<usize>,
+            put: Put<'_>,
+        ) {
+            match format {
+                Format::Q8_0 => rows::<{ Format::Q8_0 as u8 }, I>(data, x, some, put),
+                Format::Q4K => rows::<{ Format::Q4K as u8 }, I>(data, x, some, put),
+                Format::Q5K => rows::<{ Format::Q5K as u8 }, I>(data, x, some, put),
+                Format::Q6K => rows::<{ Format::Q6K as u8 }, I>(data, x, some, put),
             }
         }
     };
 }
 
-entry!(decode_avx512, dots_avx512, wide, 4);
-entry!(decode_avx2, dots_avx2, narrow, 2);
+/// By discriminant.
+const FORMATS: [Format; 4] = Format::ALL;
 
-/// Puts a block of products where it belongs in `[O, n]`.
-fn place<const O: usize, const R: usize>(
-    out: &mut [f32],
-    n: usize,
-    row: usize,
-    products: impl FnOnce(&mut [[f32; R]; O]),
-) {
-    let mut block = [[0f32; R]; O];
-    products(&mut block);
-    for (out, block) in out.chunks_exact_mut(n).zip(block) {
-        out[row..row + R].copy_from_slice(&block);
+/// Primitives on vectors of 512 bits; `$dot` adds products of pairs to integers.
+macro_rules! wide {
+    ($features:literal, |$sum:ident, $w:ident, $x:ident| $dot:expr) => {
+        use super::*;
+
+        type Floats = __m512;
+
+        #[target_feature(enable = $features)]
+        #[inline]
+        fn zero() -> __m512 {
+            _mm512_setzero_ps()
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
+        fn no_int() -> __m512i {
+            _mm512_setzero_si512()
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
+        fn signed(bytes: __m256i) -> __m512i {
+            _mm512_cvtepi8_epi16(bytes)
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
+        fn unsigned(bytes: __m256i) -> __m512i {
+            _mm512_cvtepu8_epi16(bytes)
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
+        fn whole(value: i32) -> __m512i {
+            _mm512_set1_epi32(value)
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
+        fn dot($sum: __m512i, $w: __m512i, $x: __m512i) -> __m512i {
+            $dot
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
+        fn add(a: __m512i, b: __m512i) -> __m512i {
+            _mm512_add_epi32(a, b)
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
+        fn float(int: __m512i) -> __m512 {
+            _mm512_cvtepi32_ps(int)
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
+        fn all(value: f32) -> __m512 {
+            _mm512_set1_ps(value)
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
+        fn times(a: __m512, b: __m512) -> __m512 {
+            _mm512_mul_ps(a, b)
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
+        fn plus_product(sum: __m512, a: __m512, b: __m512) -> __m512 {
+            _mm512_fmadd_ps(a, b, sum)
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
+        fn minus_product(sum: __m512, a: __m512, b: __m512) -> __m512 {
+            _mm512_fnmadd_ps(a, b, sum)
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
+        unsafe fn halves(at: *const u8) -> __m512 {
+            // SAFETY: the caller's 32 bytes.
+            _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(at.cast()) })
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
+        unsafe fn bytes(at: *const u8) -> __m512 {
+            // SAFETY: the caller's 16 bytes.
+            _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(unsafe { _mm_loadu_si128(at.cast()) }))
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
+        unsafe fn signed_bytes(at: *const u8) -> __m512 {
+            // SAFETY: the caller's 16 bytes.
+            _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(unsafe { _mm_loadu_si128(at.cast()) }))
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
+        fn lanes(sums: __m512) -> [f32; LANES] {
+            let mut out = [0f32; LANES];
+            // SAFETY: the array holds one vector.
+            unsafe { _mm512_storeu_ps(out.as_mut_ptr(), sums) };
+            out
+        }
+        kernel!($features, true);
+    };
+}
+
+mod with_vnni {
+    wide!("avx512f,avx512bw,avx512vnni,avx2,fma,f16c", |sum, w, x| {
+        _mm512_dpwssd_epi32(sum, w, x)
+    });
+}
+
+mod with_avx512 {
+    wide!("avx512f,avx512bw,avx2,fma,f16c", |sum, w, x| {
+        _mm512_add_epi32(sum, _mm512_madd_epi16(w, x))
+    });
+}
+
+/// Two vectors of 256 bits for one of 512.
+mod with_avx2 {
+    #[allow(
+        clippy::wildcard_imports,
+        reason = "the bodies of the macros need all of it; in tests the lint is silent"
+    )]
+    use super::*;
+
+    type Floats = [__m256; 2];
+    type Ints = [__m256i; 2];
+
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    fn zero() -> Floats {
+        [_mm256_setzero_ps(); 2]
     }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    fn no_int() -> Ints {
+        [_mm256_setzero_si256(); 2]
+    }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    fn signed(bytes: __m256i) -> Ints {
+        [
+            _mm256_cvtepi8_epi16(_mm256_castsi256_si128(bytes)),
+            _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(bytes)),
+        ]
+    }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    fn unsigned(bytes: __m256i) -> Ints {
+        [
+            _mm256_cvtepu8_epi16(_mm256_castsi256_si128(bytes)),
+            _mm256_cvtepu8_epi16(_mm256_extracti128_si256::<1>(bytes)),
+        ]
+    }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    fn whole(value: i32) -> Ints {
+        [_mm256_set1_epi32(value); 2]
+    }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    fn dot(sum: Ints, w: Ints, x: Ints) -> Ints {
+        add(
+            sum,
+            [_mm256_madd_epi16(w[0], x[0]), _mm256_madd_epi16(w[1], x[1])],
+        )
+    }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    fn add(a: Ints, b: Ints) -> Ints {
+        [_mm256_add_epi32(a[0], b[0]), _mm256_add_epi32(a[1], b[1])]
+    }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    fn float(int: Ints) -> Floats {
+        [_mm256_cvtepi32_ps(int[0]), _mm256_cvtepi32_ps(int[1])]
+    }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    fn all(value: f32) -> Floats {
+        [_mm256_set1_ps(value); 2]
+    }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    fn times(a: Floats, b: Floats) -> Floats {
+        [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])]
+    }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    fn plus_product(sum: Floats, a: Floats, b: Floats) -> Floats {
+        [
+            _mm256_fmadd_ps(a[0], b[0], sum[0]),
+            _mm256_fmadd_ps(a[1], b[1], sum[1]),
+        ]
+    }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    fn minus_product(sum: Floats, a: Floats, b: Floats) -> Floats {
+        [
+            _mm256_fnmadd_ps(a[0], b[0], sum[0]),
+            _mm256_fnmadd_ps(a[1], b[1], sum[1]),
+        ]
+    }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    unsafe fn halves(at: *const u8) -> Floats {
+        // SAFETY: the caller's 32 bytes.
+        unsafe {
+            [
+                _mm256_cvtph_ps(_mm_loadu_si128(at.cast())),
+                _mm256_cvtph_ps(_mm_loadu_si128(at.add(16).cast())),
+            ]
+        }
+    }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    unsafe fn bytes(at: *const u8) -> Floats {
+        // SAFETY: the caller's 16 bytes.
+        let bytes = unsafe { _mm_loadu_si128(at.cast()) };
+        let high = _mm_srli_si128::<8>(bytes);
+        float([_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(high)])
+    }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    unsafe fn signed_bytes(at: *const u8) -> Floats {
+        // SAFETY: the caller's 16 bytes.
+        let bytes = unsafe { _mm_loadu_si128(at.cast()) };
+        let high = _mm_srli_si128::<8>(bytes);
+        float([_mm256_cvtepi8_epi32(bytes), _mm256_cvtepi8_epi32(high)])
+    }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    fn lanes(sums: Floats) -> [f32; LANES] {
+        let mut out = [0f32; LANES];
+        // SAFETY: the array holds two vectors.
+        unsafe {
+            _mm256_storeu_ps(out.as_mut_ptr(), sums[0]);
+            _mm256_storeu_ps(out.as_mut_ptr().add(8), sums[1]);
+        }
+        out
+    }
+    kernel!("avx2,fma,f16c", false);
+}
+
+pub(super) fn vnni(format: Format, data: &[u8], x: &Activations, some: Range<usize>, put: Put<'_>) {
+    // SAFETY: `Kernel::best` found these instructions.
+    unsafe { with_vnni::multiply(format, data, x, some, put) }
+}
+
+pub(super) fn avx512(
+    format: Format,
+    data: &[u8],
+    x: &Activations,
+    some: Range<usize>,
+    put: Put<'_>,
+) {
+    // SAFETY: `Kernel::best` found these instructions.
+    unsafe { with_avx512::multiply(format, data, x, some, put) }
+}
+
+pub(super) fn avx2(format: Format, data: &[u8], x: &Activations, some: Range<usize>, put: Put<'_>) {
+    // SAFETY: `Kernel::best` found these instructions.
+    unsafe { with_avx2::multiply(format, data, x, some, put) }
 }

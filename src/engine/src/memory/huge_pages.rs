@@ -1,0 +1,186 @@
+//! An allocator that asks for large pages for large buffers.
+//!
+//! Weights and activations are megabytes that are read from one end to the other. In pages of
+//! 4 KiB a processor looks up an address every 64 lines and the system makes a page at every
+//! first touch; on Linux, pages of 2 MiB make reading weights half as fast again and new
+//! activations nearly free. Most systems give such pages only to who asks (`madvise` in
+//! `/sys/kernel/mm/transparent_hugepage/enabled`); where they give none, nothing changes.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+
+/// The system's allocator, and large pages for what is large. For a program's
+/// `#[global_allocator]`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HugePages;
+
+#[expect(unsafe_code, reason = "an allocator is unsafe by nature")]
+// SAFETY: by size and alignment alone, so always the same way for one buffer, calls go either to
+// the system's allocator as they came or to `large`, which maps and unmaps whole pages.
+unsafe impl GlobalAlloc for HugePages {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if large::takes(layout) {
+            return large::alloc(layout);
+        }
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if large::takes(layout) {
+            // New pages are zeros.
+            return large::alloc(layout);
+        }
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller promises that the new size is a layout.
+        let new = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        if !large::takes(layout) && !large::takes(new) {
+            // SAFETY: the caller's promises are passed on.
+            return unsafe { System.realloc(ptr, layout, new_size) };
+        }
+        // SAFETY: the layout is one, as promised.
+        let moved = unsafe { self.alloc(new) };
+        if !moved.is_null() {
+            // SAFETY: both hold that many bytes and are apart; the old one is not used again.
+            unsafe {
+                moved.copy_from_nonoverlapping(ptr, layout.size().min(new_size));
+                self.dealloc(ptr, layout);
+            }
+        }
+        moved
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        if large::takes(layout) {
+            // SAFETY: `alloc` mapped it.
+            unsafe { large::dealloc(ptr, layout) };
+        } else {
+            // SAFETY: the caller's promises are passed on.
+            unsafe { System.dealloc(ptr, layout) }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod large {
+    use std::{alloc::Layout, ptr::null_mut};
+
+    /// Size of a large page, on x86-64 and on arm64 with pages of 4 KiB.
+    const PAGE: usize = 2 << 20;
+
+    /// From here on the last, half-used page is a small part of the whole.
+    const LARGE: usize = 4 << 20;
+
+    pub(super) fn takes(layout: Layout) -> bool {
+        layout.size() >= LARGE && layout.align() <= PAGE
+    }
+
+    /// Zeros, at the beginning of a large page; null where there is no memory.
+    #[expect(unsafe_code, reason = "maps memory")]
+    pub(super) fn alloc(layout: Layout) -> *mut u8 {
+        let Some(len) = layout.size().checked_next_multiple_of(PAGE) else {
+            return null_mut();
+        };
+        let Some(room) = len.checked_add(PAGE) else {
+            return null_mut();
+        };
+        // SAFETY: a new private mapping touches nothing that exists.
+        let start = unsafe {
+            libc::mmap(
+                null_mut(),
+                room,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return null_mut();
+        }
+        let start = start.cast::<u8>();
+        let before = start.align_offset(PAGE);
+        // SAFETY: what is given back lies inside the new mapping, before and behind `len` bytes
+        // from a multiple of `PAGE` on; advice changes no byte, and its failure nothing at all.
+        unsafe {
+            let aligned = start.add(before);
+            if before > 0 {
+                libc::munmap(start.cast(), before);
+            }
+            libc::munmap(aligned.add(len).cast(), room - before - len);
+            libc::madvise(aligned.cast(), len, libc::MADV_HUGEPAGE);
+            aligned
+        }
+    }
+
+    /// # Safety
+    /// [`alloc`] gave `ptr` for this layout, and nothing uses it any more.
+    #[expect(unsafe_code, reason = "unmaps memory")]
+    pub(super) unsafe fn dealloc(ptr: *mut u8, layout: Layout) {
+        let len = layout.size().next_multiple_of(PAGE);
+        // SAFETY: `alloc` mapped just these bytes.
+        unsafe { libc::munmap(ptr.cast(), len) };
+    }
+}
+
+/// Elsewhere nothing is large.
+#[cfg(not(target_os = "linux"))]
+mod large {
+    use std::{alloc::Layout, ptr::null_mut};
+
+    pub(super) fn takes(_: Layout) -> bool {
+        false
+    }
+
+    pub(super) fn alloc(_: Layout) -> *mut u8 {
+        null_mut()
+    }
+
+    #[expect(unsafe_code, reason = "the same on every system")]
+    pub(super) unsafe fn dealloc(_: *mut u8, _: Layout) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::alloc::{GlobalAlloc, Layout};
+
+    use super::HugePages;
+
+    #[test]
+    #[expect(unsafe_code, reason = "asks the allocator itself")]
+    fn what_is_written_is_kept_while_a_buffer_grows_and_shrinks_over_the_limit() {
+        const MIB: usize = 1 << 20;
+        let layout = |size| Layout::from_size_align(size, 64).unwrap();
+        let mut size = MIB;
+        // SAFETY: each buffer is used by its size and given back by its layout.
+        unsafe {
+            let mut ptr = HugePages.alloc(layout(size));
+            assert!(!ptr.is_null());
+            ptr.write_bytes(7, size);
+            for next in [3 * MIB + 5, 9 * MIB + 1, 4 * MIB, 30 * MIB, 2 * MIB] {
+                ptr = HugePages.realloc(ptr, layout(size), next);
+                assert_eq!(ptr.align_offset(64), 0);
+                let kept = std::slice::from_raw_parts(ptr, size.min(next));
+                assert!(kept.iter().all(|byte| *byte == 7), "{size} to {next}");
+                ptr.write_bytes(7, next);
+                size = next;
+            }
+            HugePages.dealloc(ptr, layout(size));
+            let zeros = HugePages.alloc_zeroed(layout(11 * MIB));
+            let all = std::slice::from_raw_parts(zeros, 11 * MIB);
+            assert!(all.iter().all(|byte| *byte == 0));
+            HugePages.dealloc(zeros, layout(11 * MIB));
+        }
+    }
+
+    #[test]
+    #[expect(unsafe_code, reason = "asks the allocator itself")]
+    fn more_than_there_is_is_refused() {
+        let layout = Layout::from_size_align(isize::MAX as usize - 4096, 1).unwrap();
+        // SAFETY: nothing is used.
+        assert!(unsafe { HugePages.alloc(layout) }.is_null());
+    }
+}
