@@ -78,6 +78,15 @@ pub fn Loudness(
     report: Report,
 ) -> impl IntoView {
     let i18n = use_i18n();
+    // Where a gain was put on it, what it was before.
+    let raw = report
+        .raw_loudness_lufs
+        .filter(|raw| {
+            report
+                .loudness_lufs
+                .is_some_and(|own| (own - raw).abs() >= 0.05)
+        })
+        .map(|raw| format!("{raw:.1}").replace('-', "−"));
     let (measured, figure) = match report.loudness_lufs {
         Some(lufs) => (true, format!("{lufs:.1} LUFS").replace('-', "−")),
         None => (false, decibels(report.rms)),
@@ -91,6 +100,15 @@ pub fn Loudness(
             </dt>
             <dd>
                 <bdi dir="ltr">{figure}</bdi>
+                {raw
+                    .map(|lufs| {
+                        view! {
+                            " "
+                            <span class="readout__auto">
+                                {move || t_string!(i18n, takes.raw_lufs, lufs = lufs.clone())}
+                            </span>
+                        }
+                    })}
             </dd>
         </div>
     }

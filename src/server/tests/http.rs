@@ -5,6 +5,8 @@
 #[path = "support/app.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod app;
+#[path = "http/takes.rs"]
+mod takes;
 #[path = "http/uploads.rs"]
 mod uploads;
 

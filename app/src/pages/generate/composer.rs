@@ -4,6 +4,7 @@ use leptos::{form::ActionForm, prelude::*};
 
 use super::{
     FORM,
+    dropped::DroppedNotice,
     filled::FilledNote,
     folds::Folds,
     numbers::Numbers,
@@ -77,6 +78,7 @@ pub fn Composer(
                 class="composer__body"
                 data-explain=move || if explain.get() { "on" } else { "off" }
             >
+                <DroppedNotice />
                 <FilledNote />
                 <Instruction />
                 <SourceParts />

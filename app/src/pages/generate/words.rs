@@ -197,6 +197,11 @@ pub fn job_line(i18n: Words, store: StudioStore) -> impl Fn() -> String + Copy {
     }
 }
 
+/// A number with a true minus sign, as wide as the figures.
+pub fn minus(number: f64) -> String {
+    number.to_string().replace('-', "−")
+}
+
 /// A file size.
 pub fn size(bytes: u64) -> String {
     let megabytes = bytes as f64 / 1e6;

@@ -404,6 +404,9 @@ fn clamp_ranges(params: &mut GenerationParams, notes: &mut Vec<Note>) {
         &mut params.cfg_interval_end,
     );
     number("shift", "Shift", &mut params.shift);
+    if let Some(target) = &mut params.target_lufs {
+        number("target_lufs", "Loudness", target);
+    }
     number("repainting_start", "Start", &mut params.repainting_start);
     number(
         "audio_cover_strength",

@@ -217,6 +217,10 @@ fn set(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, 
         }
         "timesteps" => params.timesteps = timesteps(value)?,
         "normalize" => params.normalize = switch(key, value)?,
+        "target_lufs" => {
+            // -1 is the spelling of "unset" in other programs, and louder than anything can be.
+            params.target_lufs = optional_number(key, value)?.filter(|lufs| *lufs != -1.0);
+        }
         "audio_format" => {
             params.audio_format = choice(
                 key,

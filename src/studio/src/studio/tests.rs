@@ -6,6 +6,7 @@ mod jobs;
 mod language_model;
 mod memory;
 mod recordings;
+mod repeat;
 mod restart;
 mod service;
 mod songs;

@@ -11,7 +11,10 @@ use crate::{
     },
     components::{dialog::Dialog, icon::Icon},
     i18n::{t, t_string, use_i18n},
-    pages::generate::{runs::after, words},
+    pages::{
+        compare::address,
+        generate::{runs::after, words},
+    },
     player::{Player, audio_url},
     state::{StudioStore, form::Form, song_action::SongAction},
     word,
@@ -141,6 +144,10 @@ pub fn More(
                 <BeginItems song=song.clone() actions=[SongAction::Extract] in_menu=true />
                 <RestoreButton song=song.clone() class="menu__item" />
                 <RecreateItem song=song.clone() />
+                <a class="menu__item" href=address(&song.id, "")>
+                    {t!(i18n, compare.with)}
+                    <span class="menu__hint">"B"</span>
+                </a>
                 <div class="menu__rule"></div>
                 <a
                     class="menu__item"
@@ -150,6 +157,7 @@ pub fn More(
                     {t!(i18n, generate.parameters)}
                     <span class="menu__hint">"JSON"</span>
                 </a>
+                <RawItem song=song.clone() />
                 <div class="menu__rule"></div>
                 <ListenItems song=song.clone() />
                 <div class="menu__rule"></div>
@@ -159,6 +167,20 @@ pub fn More(
             </div>
         </details>
         <Delete song id=popover />
+    }
+    .into_any()
+}
+
+/// The song without the gain that was put on it.
+#[component]
+pub fn RawItem(song: Song) -> impl IntoView {
+    let i18n = use_i18n();
+    view! {
+        <a class="menu__item" href=format!("/api/v1/songs/{}/raw", song.id) download="" rel="external">
+            {t!(i18n, takes.raw)}
+            <span class="menu__hint">"WAV"</span>
+        </a>
+        <p class="menu__why">{t!(i18n, takes.raw_hint)}</p>
     }
     .into_any()
 }

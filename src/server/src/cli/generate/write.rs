@@ -107,6 +107,7 @@ impl Writer<'_> {
             "lora": self.loras,
             "device": self.resolved.device,
             "dtype": self.info.dtype,
+            "report": take.report,
         });
         value.to_string()
     }
