@@ -220,7 +220,10 @@ mod browser {
     use leptos_router::{NavigateOptions, hooks::use_navigate};
 
     use super::{Dropped, Outcome};
-    use crate::{api::recordings::settings_in, routes::GENERATE, state::fill::FilledBy};
+    use crate::{
+        api::recordings::settings_in, pages::generate::take::begin::show_composer,
+        routes::GENERATE, state::fill::FilledBy,
+    };
 
     thread_local! {
         /// The last file, as long as it may be wanted as a recording.
@@ -294,6 +297,7 @@ mod browser {
                 Ok(found) => {
                     let fields = crate::state::fields::fields_to_restore(&found.params);
                     dropped.form.fill(FilledBy::File, &fields);
+                    show_composer();
                     Outcome::TakenUp(name, found.notes)
                 }
                 Err(error) if error.0.code == "no_settings" && sound => {

@@ -3,7 +3,7 @@
 use acestep_domain::library::Song;
 use leptos::{form::ActionForm, prelude::*};
 
-use super::{begin::BeginItems, listen::ListenItems, recreate::RecreateItem};
+use super::{begin::{BeginItems, show_composer}, listen::ListenItems, recreate::RecreateItem};
 use crate::{
     api::{
         form::Restore,
@@ -88,6 +88,7 @@ pub fn RestoreButton(
     Effect::new(move |_| {
         if let Some(Ok(params)) = restore.value().get() {
             form.restore(&params);
+            show_composer();
         }
     });
     view! {
