@@ -4,6 +4,8 @@
 use acestep_domain::{UserError, library::Song};
 use leptos::prelude::*;
 
+use crate::player::Player;
+
 /// One of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Side {
@@ -57,6 +59,8 @@ pub struct Deck {
     /// Why nothing can be heard.
     pub trouble: RwSignal<Option<UserError>>,
     songs: StoredValue<[Song; 2]>,
+    /// Its volume is the page's.
+    player: Player,
 }
 
 impl Deck {
@@ -70,6 +74,7 @@ impl Deck {
             loading: RwSignal::new(false),
             trouble: RwSignal::new(None),
             songs: StoredValue::new([a, b]),
+            player: Player::expect(),
         };
         #[cfg(feature = "hydrate")]
         {
@@ -88,7 +93,7 @@ impl Deck {
     /// The gains of both sides as they are heard now; tracks.
     pub fn gains(self) -> [f64; 2] {
         let (side, matched) = (self.side.get(), self.matched.get());
-        let volume = crate::player::Player::expect().volume.get();
+        let volume = self.player.volume.get();
         let level = self
             .songs
             .with_value(|[a, b]| matched_gains(a, b))

@@ -36,7 +36,7 @@ test('several adapters at their scales make a song, which says so and gives them
   await loras.getByRole('switch', { name: /^rain/ }).check({ force: true });
   await loras.getByRole('slider', { name: 'Scale of tape-choir' }).fill('0.5');
   await loras.getByRole('slider', { name: 'Scale of rain' }).fill('0.25');
-  await expect(loras.locator('.fold__now')).toHaveText('rain 0.25, tape-choir 0.50'.split(', ').reverse().join(', '));
+  await expect(loras.locator('.fold__now')).toHaveText('tape-choir 0.50, rain 0.25');
   await expect(generate.plan).toContainText('tape-choir 0.50, rain 0.25');
   await a11y(page);
   await generate.go.click();
@@ -71,7 +71,7 @@ test('several adapters at their scales make a song, which says so and gives them
   await expect(generate.go).toBeDisabled();
   const gone = (await fold(page)).getByRole('switch', { name: /^tape-choir/ });
   await expect(gone).toHaveAccessibleDescription(/no adapter of this name/);
-  await gone.uncheck({ force: true });
+  await gone.click({ force: true });
   await expect(generate.go).toBeEnabled();
   rmSync(folder, { recursive: true, force: true });
 });

@@ -205,17 +205,25 @@ impl Studio {
         shared.job(id)
     }
 
-    /// Changes how many runs follow a job that waits or runs; 0 stops after it.
+    /// Changes how many runs follow a job that waits or runs; 0 stops after it. Of one that is done it
+    /// is the run that followed which is meant: a stop may come a moment late.
     ///
     /// # Errors
     /// When there is none of that id, it makes no songs, it is over, or the number is out of range.
     pub fn set_repeat(&self, id: &str, repeat: u32) -> Result<Job> {
         let shared = self.shared();
-        let job = shared.job(id)?;
+        let mut job = shared.job(id)?;
+        while job.state == JobState::Done
+            && let Some(next) = &job.next_job_id
+        {
+            job = shared.job(next)?;
+        }
         admit_repeat(repeat, job.kind, job.then_generate)?;
-        shared.store.write(|db| jobs::set_repeat(db, id, repeat))?;
+        shared
+            .store
+            .write(|db| jobs::set_repeat(db, &job.id, repeat))?;
         shared.touch();
-        shared.job(id)
+        shared.job(&job.id)
     }
 
     /// The job's events after number `after`, then live.

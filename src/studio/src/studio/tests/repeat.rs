@@ -89,6 +89,23 @@ fn one_stop_ends_it_and_so_do_a_cancelled_and_a_failed_run() {
 }
 
 #[test]
+fn a_stop_that_comes_a_moment_late_stops_the_run_that_followed() {
+    let fixture = ready();
+    let keeper = fixture.hold();
+    let first = fixture.studio.submit(&keeps_going(9)).unwrap();
+    keeper.wait();
+    let second_keeper = fixture.hold();
+    keeper.open();
+    fixture.end_of(&first.id);
+    second_keeper.wait();
+    let stopped = fixture.studio.set_repeat(&first.id, 0).unwrap();
+    assert_ne!(stopped.id, first.id);
+    second_keeper.open();
+    let second = fixture.end_of(&stopped.id);
+    assert_eq!((second.state, second.next_job_id), (JobState::Done, None));
+}
+
+#[test]
 fn one_keeps_going_at_a_time() {
     let fixture = ready();
     let keeper = fixture.hold();
