@@ -3,7 +3,7 @@
 use acestep_domain::lora::{LoraEntry, LoraKind};
 use leptos::prelude::*;
 
-use super::icon::Icon;
+use super::{figures::size, icon::Icon};
 use crate::i18n::{t_string, use_i18n};
 
 /// A part of an id for any name: letters and digits stay, the rest is spelt out.
@@ -42,7 +42,7 @@ pub fn AdapterFacts(
                 .base
                 .clone()
                 .map(|base| t_string!(i18n, loras.made_for, base = base));
-            let size = format!("{:.1} MB", entry.size_bytes as f64 / 1e6);
+            let size = size(entry.size_bytes);
             let parts = [kind.map(str::to_owned), rank, Some(size), base];
             Some(parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
         })

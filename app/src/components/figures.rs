@@ -86,7 +86,8 @@ pub fn Loudness(
                 .loudness_lufs
                 .is_some_and(|own| (own - raw).abs() >= 0.05)
         })
-        .map(|raw| format!("{raw:.1}").replace('-', "−"));
+        // Its sign stands before it in every direction of writing.
+        .map(|raw| format!("\u{2066}{raw:.1}\u{2069}").replace('-', "−"));
     let (measured, figure) = match report.loudness_lufs {
         Some(lufs) => (true, format!("{lufs:.1} LUFS").replace('-', "−")),
         None => (false, decibels(report.rms)),
@@ -115,6 +116,18 @@ pub fn Loudness(
     .into_any()
 }
 
+/// A file size.
+pub fn size(bytes: u64) -> String {
+    let megabytes = bytes as f64 / 1e6;
+    if megabytes < 1.0 {
+        format!("{:.0} kB", bytes as f64 / 1e3)
+    } else if megabytes < 1000.0 {
+        format!("{megabytes:.1} MB")
+    } else {
+        format!("{:.1} GB", megabytes / 1e3)
+    }
+}
+
 /// A linear level in decibels below full scale.
 fn decibels(level: f32) -> String {
     if level <= 0.0 {
@@ -133,6 +146,12 @@ mod tests {
         assert_eq!(decibels(1.0), "0.0 dB");
         assert_eq!(decibels(0.5), "−6.0 dB");
         assert_eq!(decibels(0.0), "−∞ dB");
+    }
+
+    #[test]
+    fn sizes_read_well() {
+        assert_eq!(size(900), "1 kB");
+        assert_eq!(size(9_600_000), "9.6 MB");
     }
 
     #[test]

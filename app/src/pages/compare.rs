@@ -205,7 +205,7 @@ fn Choices(choices: Vec<Song>, a: String, b: String) -> impl IntoView {
             {select(Side::B, "b", b)}
             <noscript inner_html=format!(
                 "<button class=\"button\" type=\"submit\">{}</button>",
-                t_string!(i18n, compare.show),
+                untrack(|| t_string!(i18n, compare.show)),
             )></noscript>
         </form>
     }
@@ -308,8 +308,12 @@ fn Differences(a: Song, b: Song) -> impl IntoView {
                                     view! {
                                         <tr>
                                             <th scope="row">{row.name}</th>
-                                            <td dir="auto">{row.a}</td>
-                                            <td dir="auto">{row.b}</td>
+                                            <td>
+                                                <bdi>{row.a}</bdi>
+                                            </td>
+                                            <td>
+                                                <bdi>{row.b}</bdi>
+                                            </td>
                                         </tr>
                                     }
                                 })

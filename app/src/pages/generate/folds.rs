@@ -18,6 +18,7 @@ use crate::{
     components::{
         field::Field,
         fold::Fold,
+        icon::Icon,
         note::Notes,
         select::{Choice, Select},
         switch::Switch,
@@ -213,6 +214,12 @@ fn Output() -> impl IntoView {
                     label=word!(i18n, params.normalize.label)
                     with_state=true
                 />
+                <Show when=move || target.with(|target| !target.trim().is_empty())>
+                    <p class="field__reason">
+                        <Icon name="info" />
+                        <span>{t!(i18n, takes.by_loudness)}</span>
+                    </p>
+                </Show>
                 <Notes notes=notes_for("normalize") />
                 <p class="field__help">{t!(i18n, params.normalize.help)}</p>
             </div>

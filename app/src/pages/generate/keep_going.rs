@@ -25,7 +25,7 @@ pub fn KeepGoingRow() -> impl IntoView {
     let count = form.text(REPEAT);
     let error = error_for(REPEAT);
     view! {
-        <div class="plan__row">
+        <div class="plan__row plan__row--top">
             <dt>{t!(i18n, takes.then)}</dt>
             <dd class="keep-going">
                 <Switch

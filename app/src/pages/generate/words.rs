@@ -202,18 +202,6 @@ pub fn minus(number: f64) -> String {
     number.to_string().replace('-', "−")
 }
 
-/// A file size.
-pub fn size(bytes: u64) -> String {
-    let megabytes = bytes as f64 / 1e6;
-    if megabytes < 1.0 {
-        format!("{:.0} kB", bytes as f64 / 1e3)
-    } else if megabytes < 1000.0 {
-        format!("{megabytes:.1} MB")
-    } else {
-        format!("{:.1} GB", megabytes / 1e3)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,11 +216,5 @@ mod tests {
         assert_eq!(title(&params("Slow piano,")).as_deref(), Some("Slow piano"));
         let long = title(&params(&"piano ".repeat(40))).unwrap();
         assert!(long.chars().count() <= LONGEST_TITLE && long.ends_with("piano"));
-    }
-
-    #[test]
-    fn sizes_read_well() {
-        assert_eq!(size(900), "1 kB");
-        assert_eq!(size(9_600_000), "9.6 MB");
     }
 }

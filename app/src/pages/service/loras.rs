@@ -54,7 +54,7 @@ pub fn Loras() -> impl IntoView {
                 <span class="field__aside">{t!(i18n, loras.also)}</span>
             </h2>
             <p class="adapters__whose">{t!(i18n, loras.lead)}</p>
-            <div class="adapters">
+            <div class="adapters adapters--cards">
                 <For each=move || names.get() key=Clone::clone let:name>
                     <Adapter name load unload />
                 </For>

@@ -3,18 +3,19 @@
 use acestep_domain::library::Song;
 use leptos::{form::ActionForm, prelude::*};
 
-use super::{begin::{BeginItems, show_composer}, listen::ListenItems, recreate::RecreateItem};
+use super::{
+    begin::{BeginItems, show_composer},
+    listen::ListenItems,
+    recreate::RecreateItem,
+};
 use crate::{
     api::{
         form::Restore,
         songs::{DeleteSong, UpdateSong},
     },
-    components::{dialog::Dialog, icon::Icon},
+    components::{dialog::Dialog, figures, icon::Icon},
     i18n::{t, t_string, use_i18n},
-    pages::{
-        compare::address,
-        generate::{runs::after, words},
-    },
+    pages::{compare::address, generate::runs::after},
     player::{Player, audio_url},
     state::{StudioStore, form::Form, song_action::SongAction},
     word,
@@ -113,7 +114,7 @@ pub fn More(
 ) -> impl IntoView {
     let i18n = use_i18n();
     let url = audio_url(&song.id);
-    let (file, size) = (file_name(&song), words::size(song.size_bytes));
+    let (file, size) = (file_name(&song), figures::size(song.size_bytes));
     let popover = format!("delete-{}", song.id);
     let target = popover.clone();
     let name = song.title.clone();
