@@ -13,6 +13,7 @@ use acestep_domain::{
 use candle_core::Tensor;
 
 pub use crate::pipeline::generate::{Request, RunReport, Take};
+pub use crate::pipeline::measure::{MeasuredSong, SongWork};
 pub use crate::pipeline::thinking::{Thinking, Thought};
 pub use crate::pipeline::writing::{WriteReport, WriteRequest};
 pub use crate::planner::language_model::{LanguageModel, LmInfo, MeasureOptions, Measured};
@@ -26,6 +27,7 @@ use crate::{
     observer::Observer,
     pipeline::{
         generate::{self, Sink},
+        measure,
         networks::Networks,
         thinking,
         vae_tiles::{TileOptions, decode_tiled, encode_tiled},
@@ -291,6 +293,14 @@ impl Engine {
         sink: &mut Sink<'_>,
     ) -> Result<RunReport> {
         generate::generate(&mut self.networks, request, observer, sink)
+    }
+
+    /// How quick songs of some length are made, beside what the machine can do.
+    ///
+    /// # Errors
+    /// See [`Engine::generate`]; [`Error::Unsupported`] on a card, whose rate is not measured.
+    pub fn measure(&mut self, work: SongWork, observer: &dyn Observer) -> Result<MeasuredSong> {
+        measure::measure(&mut self.networks, work, observer)
     }
 
     /// Sound to latents, see [`Vae::encode`].

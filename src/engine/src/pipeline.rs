@@ -7,6 +7,7 @@ mod finite;
 pub mod generate;
 mod kept;
 mod loras;
+pub mod measure;
 pub(crate) mod networks;
 mod prepared;
 mod sources;

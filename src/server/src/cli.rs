@@ -83,7 +83,7 @@ pub fn main() -> ExitCode {
         Some(Command::PlanSong(args)) => lm::plan_song(&args, &environment),
         Some(Command::Understand(args)) => understand::run(&args, &environment),
         Some(Command::Lm(command)) => lm::run(&command),
-        Some(Command::Bench(command)) => bench::run(&command),
+        Some(Command::Bench(command)) => bench::run(&command, &environment),
         Some(Command::Vae(command)) => vae::run(&command),
     }
 }

@@ -29,7 +29,7 @@ use self::{
 };
 use crate::{
     footprint::Footprint,
-    nn::{Backend, Linear, RmsNorm, Rope, SidePaths, Weights},
+    nn::{Backend, Linear, Mask, Mlp, RmsNorm, Rope, SidePaths, Weights},
 };
 
 /// The context of a generation, prepared.
@@ -210,6 +210,29 @@ impl Dit {
             + cfg.num_hidden_layers as u64 * Block::parameters(cfg, attention)
             + (h + 2 * h) as u64
             + PatchOut::parameters(cfg)
+    }
+
+    /// Multiplications and additions of one step of one item and branch over `frames` latent frames:
+    /// linear layers and self-attention. Those of the few hundred words of a condition and of the
+    /// step itself are left out.
+    pub fn operations(cfg: &Config, frames: usize) -> f64 {
+        let s = frames.div_ceil(cfg.patch_size);
+        let (h, queries) = (cfg.hidden_size, cfg.num_attention_heads * cfg.head_dim);
+        let self_attention = cfg.decoder_layer().attention().parameters();
+        let cross_attention = (2 * h * queries) as u64;
+        let layer = self_attention + cross_attention + Mlp::parameters(h, cfg.intermediate_size);
+        let weights = cfg.num_hidden_layers as u64 * layer
+            + PatchIn::parameters(cfg)
+            + PatchOut::parameters(cfg);
+        let seen: usize = cfg
+            .masks(cfg.num_hidden_layers)
+            .iter()
+            .map(|mask| match mask {
+                Mask::Window(window) => s.min(2 * window + 1),
+                Mask::None | Mask::Causal => s,
+            })
+            .sum();
+        2.0 * weights as f64 * s as f64 + 4.0 * (s * seen) as f64 * queries as f64
     }
 
     /// Memory of one item and branch.

@@ -158,7 +158,12 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
 
     let (capabilities, more) = machine(environment);
     notes.extend(more);
-    let (resolved, more) = settle_service(args, environment, &capabilities)?;
+    let (resolved, more) = settle_service(
+        &args.service,
+        args.thinking == Some(true),
+        environment,
+        &capabilities,
+    )?;
     notes.extend(more);
     let root = args.service.root();
     let checkpoint = Checkpoint::open(&root, &resolved.config_path)?;
@@ -269,14 +274,18 @@ fn bounds_of(
 }
 
 /// What the memory of a run is planned with.
-struct Memory {
+pub(super) struct Memory {
     models: Models,
-    options: LoadOptions,
+    pub(super) options: LoadOptions,
     free: Free,
 }
 
 impl Memory {
-    fn new(checkpoint: &Checkpoint, root: &Path, resolved: &Resolved) -> Result<Self, Failure> {
+    pub(super) fn new(
+        checkpoint: &Checkpoint,
+        root: &Path,
+        resolved: &Resolved,
+    ) -> Result<Self, Failure> {
         let models = Models::of(checkpoint)?.with_lm(root, resolved.lm())?;
         let free = free(resolved.device);
         Ok(Self {
@@ -287,7 +296,7 @@ impl Memory {
     }
 
     /// The plan of a run by `params`, which fits.
-    fn admit(&self, params: &GenerationParams) -> Result<MemoryPlan, Failure> {
+    pub(super) fn admit(&self, params: &GenerationParams) -> Result<MemoryPlan, Failure> {
         let work = Work::of(params, &self.models);
         let plan = plan(&self.models, &self.options, work, self.free);
         admit(&plan)?;
@@ -401,16 +410,17 @@ fn overlay(args: &GenerateArgs, asked: &mut Value, notes: &mut Vec<Note>) -> Res
 
 /// What the service flags come to. Without a name, a checkpoint in a folder that was named is meant,
 /// damaged or not: making a song with another model instead would hide the damage.
-fn settle_service(
-    args: &GenerateArgs,
+pub(super) fn settle_service(
+    service: &ServiceArgs,
+    thinking: bool,
     environment: &Environment,
     capabilities: &Capabilities,
 ) -> Result<(Resolved, Vec<Note>), Failure> {
-    let (mut config, mut notes) = args.service.config(environment);
+    let (mut config, mut notes) = service.config(environment);
     // A command makes what it is told: a language model takes part when it is asked for.
-    let asked = args.thinking == Some(true) || config.lm_model_path.is_some();
+    let asked = thinking || config.lm_model_path.is_some();
     config.init_llm = config.init_llm.or(Some(asked));
-    let root = args.service.root();
+    let root = service.root();
     let (models, lms) = installed(&root, capabilities);
     let installed = Installed {
         models: &models,
@@ -425,7 +435,7 @@ fn settle_service(
             .min_by_key(|model| (model.name != DEFAULT_MODEL, model.name.as_str()));
         if let Some(model) = on_disk {
             resolved.config_path.clone_from(&model.name);
-        } else if args.service.checkpoints.is_some() {
+        } else if service.checkpoints.is_some() {
             return Err(Failure::run(UserError {
                 field: Some("checkpoints".to_owned()),
                 ..UserError::new(
