@@ -12,6 +12,7 @@ use acestep_domain::{
 };
 use candle_core::Tensor;
 
+pub use crate::pipeline::align::{AlignRequest, Aligned, Heard};
 pub use crate::pipeline::generate::{Request, RunReport, Take};
 pub use crate::pipeline::thinking::{Thinking, Thought};
 pub use crate::pipeline::writing::{WriteReport, WriteRequest};
@@ -25,6 +26,7 @@ use crate::{
     nn::Backend,
     observer::Observer,
     pipeline::{
+        align,
         generate::{self, Sink},
         networks::Networks,
         thinking,
@@ -276,6 +278,24 @@ impl Engine {
             request,
             observer,
         )
+    }
+
+    /// Whether it is known where the loaded checkpoint looks for the words.
+    pub fn can_time_lyrics(&self) -> bool {
+        self.networks.config.lyric_heads().is_some()
+    }
+
+    /// Finds out when the words of a finished song are sung, and how clearly.
+    ///
+    /// # Errors
+    /// Nothing is sung, it is not known where this checkpoint looks for the words, silence, too
+    /// little memory, cancelled.
+    pub fn align(
+        &mut self,
+        request: &AlignRequest<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Aligned> {
+        align::align(&mut self.networks, request, observer)
     }
 
     /// Makes the songs of `request`; `sink` receives each one when it is decoded and checked, in

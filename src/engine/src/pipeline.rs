@@ -1,6 +1,7 @@
 //! The fixed order of stages. The loops here see the [`Observer`](crate::observer::Observer):
 //! progress goes out and the cancel token is looked at between their units.
 
+pub mod align;
 pub(crate) mod audio_codes;
 mod decoding;
 mod finite;
