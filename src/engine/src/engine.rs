@@ -14,6 +14,7 @@ use candle_core::Tensor;
 
 pub use crate::pipeline::align::{AlignRequest, Aligned, Heard};
 pub use crate::pipeline::generate::{Request, RunReport, Take};
+pub use crate::pipeline::score::{ScoreSong, Scored};
 pub use crate::pipeline::thinking::{Thinking, Thought};
 pub use crate::pipeline::writing::{WriteReport, WriteRequest};
 pub use crate::planner::language_model::{LanguageModel, LmInfo, MeasureOptions, Measured};
@@ -29,7 +30,7 @@ use crate::{
         align,
         generate::{self, Sink},
         networks::Networks,
-        thinking,
+        score, thinking,
         vae_tiles::{TileOptions, decode_tiled, encode_tiled},
         writing,
     },
@@ -296,6 +297,19 @@ impl Engine {
         observer: &dyn Observer,
     ) -> Result<Aligned> {
         align::align(&mut self.networks, request, observer)
+    }
+
+    /// Scores a finished song, by what can be had: its attention, a language model that reads codes.
+    ///
+    /// # Errors
+    /// Neither can be had, silence, too little memory, cancelled.
+    pub fn score(&mut self, asked: &ScoreSong<'_>, observer: &dyn Observer) -> Result<Scored> {
+        score::score(
+            &mut self.networks,
+            self.language_model.as_ref(),
+            asked,
+            observer,
+        )
     }
 
     /// Makes the songs of `request`; `sink` receives each one when it is decoded and checked, in

@@ -10,6 +10,7 @@ mod kept;
 mod loras;
 pub(crate) mod networks;
 mod prepared;
+pub mod score;
 mod sources;
 pub mod thinking;
 pub mod vae_tiles;
