@@ -1,5 +1,6 @@
 //! `acestep generate`: songs from a file of parameters, by the same engine as the studio's.
 
+mod listen;
 mod settle;
 mod sources;
 mod write;
@@ -208,7 +209,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         source: recordings.source,
         references: recordings.references,
         noise: noise.as_ref().map(|noise| noise.state.clone()),
-        keep_latents: args.output_latents.is_some(),
+        keep_latents: args.output_latents.is_some() || params.auto_lrc || params.auto_score,
         raw_level: noise.is_some(),
         tiles,
     };
@@ -223,6 +224,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         count: seeds.len(),
         outputs: Vec::new(),
         kept: Vec::new(),
+        heard: Vec::new(),
         decode_secs: 0.0,
         failure: None,
     };
@@ -233,6 +235,10 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     }
     let report = ran?;
     notes.extend(report.notes);
+    let (heard, outputs) = (std::mem::take(&mut writer.heard), &mut writer.outputs);
+    let told = listen::listen(&mut engine, &request, &heard, outputs, &bar);
+    bar.clear();
+    notes.extend(told?);
     if let Some(path) = &args.output_latents {
         write_kept(path, &writer.kept)?;
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use acestep_domain::{
     GenerationParams, audio_codes, library::Report, lora::LoraUse, service::Resolved,
+    timed_lyrics::Scores,
 };
 use acestep_engine::{
     audio::{Audio, encode::encode, tags},
@@ -25,6 +26,12 @@ pub(super) struct Output {
     pub(super) duration_secs: f64,
     pub(super) sample_rate_hz: u32,
     pub(super) channels: usize,
+    /// The file of its timed lyrics, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lyrics: Option<PathBuf>,
+    /// How it was scored, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scores: Option<Scores>,
     /// How it sounds, and what it took.
     #[serde(flatten)]
     report: Report,
@@ -42,6 +49,8 @@ pub(super) struct Writer<'a> {
     pub(super) count: usize,
     pub(super) outputs: Vec<Output>,
     pub(super) kept: Vec<(Tensor, Audio)>,
+    /// Latents of each take that is listened to afterwards.
+    pub(super) heard: Vec<Tensor>,
     pub(super) decode_secs: f32,
     pub(super) failure: Option<Failure>,
 }
@@ -58,7 +67,12 @@ impl Writer<'_> {
             }
         }
         if let Some(latents) = take.latents {
-            self.kept.push((latents, take.audio));
+            if self.params.auto_lrc || self.params.auto_score {
+                self.heard.push(latents.clone());
+            }
+            if self.args.output_latents.is_some() {
+                self.kept.push((latents, take.audio));
+            }
         }
         Ok(())
     }
@@ -85,6 +99,8 @@ impl Writer<'_> {
             duration_secs: take.audio.duration_secs(),
             sample_rate_hz: take.audio.sample_rate_hz,
             channels: take.audio.channels.len(),
+            lyrics: None,
+            scores: None,
             report: take.report,
         })
     }
@@ -107,6 +123,7 @@ impl Writer<'_> {
             "lora": self.loras,
             "device": self.resolved.device,
             "dtype": self.info.dtype,
+            "report": take.report,
         });
         value.to_string()
     }
