@@ -224,7 +224,6 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         count: seeds.len(),
         outputs: Vec::new(),
         kept: Vec::new(),
-        heard: Vec::new(),
         decode_secs: 0.0,
         failure: None,
     };
@@ -234,11 +233,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         return Err(failure);
     }
     let report = ran?;
-    notes.extend(report.notes);
-    let (heard, outputs) = (std::mem::take(&mut writer.heard), &mut writer.outputs);
-    let told = listen::listen(&mut engine, &request, &heard, outputs, &bar);
-    bar.clear();
-    notes.extend(told?);
+    notes.extend(report.notes.into_iter().chain(writer.listen(&mut engine, &request, &bar)?));
     if let Some(path) = &args.output_latents {
         write_kept(path, &writer.kept)?;
     }

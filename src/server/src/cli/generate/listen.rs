@@ -9,7 +9,6 @@ use acestep_engine::{
     engine::{AlignRequest, Engine, Heard, Request, ScoreSong},
     error::{Error, Result},
 };
-use candle_core::Tensor;
 
 use super::write::Output;
 use crate::{
@@ -24,12 +23,14 @@ use crate::{
 pub(super) fn listen(
     engine: &mut Engine,
     asked: &Request,
-    latents: &[Tensor],
     outputs: &mut [Output],
     bar: &Bar,
 ) -> std::result::Result<Vec<Note>, Failure> {
     let mut notes: Vec<Note> = Vec::new();
-    for (item, (output, latents)) in outputs.iter_mut().zip(latents).enumerate() {
+    for (item, output) in outputs.iter_mut().enumerate() {
+        let Some(latents) = output.latents.take() else {
+            continue;
+        };
         let mut request = Request {
             seeds: vec![output.seed],
             codes: Vec::new(),
@@ -41,7 +42,7 @@ pub(super) fn listen(
         {
             request.params.audio_codes = audio_codes::to_text(codes);
         }
-        let heard = Heard::Latents(latents.clone());
+        let heard = Heard::Latents(latents);
         let mut told = Vec::new();
         let (lines, scores) = find_out(engine, &request, heard, bar, &mut told)?;
         told.retain(|note| !notes.contains(note));
