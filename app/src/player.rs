@@ -291,6 +291,8 @@ mod tests {
             plan: None,
             audio_codes: String::new(),
             made_from: Vec::new(),
+            lyric_lines: Vec::new(),
+            scores: None,
             provenance: Provenance {
                 lm: None,
                 loras: Vec::new(),

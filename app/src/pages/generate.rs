@@ -6,6 +6,7 @@ pub mod choose;
 pub mod composer;
 pub mod dice;
 pub mod filled;
+pub mod find_out;
 pub mod folds;
 pub mod job;
 pub mod language_model;

@@ -10,7 +10,7 @@ use acestep_domain::{
 use serde_json::{Map, Value};
 
 /// Fields with text, by parameter key; the first two are the page's own (see [`PAGE_KEYS`]).
-pub const TEXTS: [&str; 33] = [
+pub const TEXTS: [&str; 34] = [
     "description",
     "simple_language",
     "caption",
@@ -29,6 +29,7 @@ pub const TEXTS: [&str; 33] = [
     "shift",
     "timesteps",
     "audio_format",
+    "score_scale",
     "lm_temperature",
     "lm_cfg_scale",
     "lm_top_k",
@@ -47,11 +48,13 @@ pub const TEXTS: [&str; 33] = [
 ];
 
 /// Fields that are on or off.
-pub const SWITCHES: [&str; 8] = [
+pub const SWITCHES: [&str; 10] = [
     "simple_instrumental",
     "instrumental",
     "use_adg",
     "normalize",
+    "auto_lrc",
+    "auto_score",
     "thinking",
     "use_cot_metas",
     "use_cot_caption",

@@ -12,8 +12,10 @@ use acestep_domain::{
 };
 use candle_core::Tensor;
 
+pub use crate::pipeline::align::{AlignRequest, Aligned, Heard};
 pub use crate::pipeline::generate::{Request, RunReport, Take};
 pub use crate::pipeline::measure::{MeasuredSong, SongWork};
+pub use crate::pipeline::score::{ScoreSong, Scored};
 pub use crate::pipeline::thinking::{Thinking, Thought};
 pub use crate::pipeline::writing::{WriteReport, WriteRequest};
 pub use crate::planner::language_model::{LanguageModel, LmInfo, MeasureOptions, Measured};
@@ -26,10 +28,11 @@ use crate::{
     nn::Backend,
     observer::Observer,
     pipeline::{
+        align,
         generate::{self, Sink},
         measure,
         networks::Networks,
-        thinking,
+        score, thinking,
         vae_tiles::{TileOptions, decode_tiled, encode_tiled},
         writing,
     },
@@ -276,6 +279,37 @@ impl Engine {
             &mut self.networks,
             self.language_model.as_ref(),
             request,
+            observer,
+        )
+    }
+
+    /// Whether it is known where the loaded checkpoint looks for the words.
+    pub fn can_time_lyrics(&self) -> bool {
+        self.networks.config.lyric_heads().is_some()
+    }
+
+    /// Finds out when the words of a finished song are sung, and how clearly.
+    ///
+    /// # Errors
+    /// Nothing is sung, it is not known where this checkpoint looks for the words, silence, too
+    /// little memory, cancelled.
+    pub fn align(
+        &mut self,
+        request: &AlignRequest<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Aligned> {
+        align::align(&mut self.networks, request, observer)
+    }
+
+    /// Scores a finished song, by what can be had: its attention, a language model that reads codes.
+    ///
+    /// # Errors
+    /// Neither can be had, silence, too little memory, cancelled.
+    pub fn score(&mut self, asked: &ScoreSong<'_>, observer: &dyn Observer) -> Result<Scored> {
+        score::score(
+            &mut self.networks,
+            self.language_model.as_ref(),
+            asked,
             observer,
         )
     }

@@ -1,6 +1,7 @@
 //! The fixed order of stages. The loops here see the [`Observer`](crate::observer::Observer):
 //! progress goes out and the cancel token is looked at between their units.
 
+pub mod align;
 pub(crate) mod audio_codes;
 mod decoding;
 mod finite;
@@ -10,6 +11,7 @@ mod loras;
 pub mod measure;
 pub(crate) mod networks;
 mod prepared;
+pub mod score;
 mod sources;
 pub mod thinking;
 pub mod vae_tiles;

@@ -398,7 +398,7 @@ impl Service {
         } else {
             models.without_lm()
         };
-        let work = if kind == JobKind::Generate {
+        let work = if kind == JobKind::Generate || kind.is_kept_with_song() {
             Work::of(params, &models)
         } else {
             Work::of_words(params, &models)

@@ -2,6 +2,7 @@
 //! the studio. Here: its life and the service; `jobs`, `loras` and `songs` hold the rest.
 
 mod jobs;
+mod listening;
 mod loras;
 mod songs;
 mod uploads;

@@ -1,6 +1,7 @@
 //! The device thread: the only owner of the engine. It takes one thing after another from the queue;
 //! a panic or too little memory fails that job, never the process.
 
+mod listen;
 mod load;
 mod make;
 mod observe;
@@ -81,6 +82,8 @@ fn run_job(shared: &Shared, backend: &mut dyn Backend, ticket: &Ticket) {
         restart_peak();
         let made = if job.kind == JobKind::Generate {
             make::songs(shared, backend, &job, plan.as_ref(), &ticket.cancel)
+        } else if job.kind.is_kept_with_song() {
+            listen::about_song(shared, backend, &job, &ticket.cancel)
         } else {
             write::text(shared, backend, &job, &ticket.cancel)
         };

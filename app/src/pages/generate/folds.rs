@@ -7,7 +7,8 @@ use acestep_domain::{
 use leptos::prelude::*;
 
 use super::{
-    audio_in::AudioInFold, language_model::LanguageModelFold, numbers::notes_for, sampler::Sampler,
+    audio_in::AudioInFold, find_out::FindOutFields, language_model::LanguageModelFold,
+    numbers::notes_for, sampler::Sampler,
 };
 use crate::{
     components::{
@@ -183,6 +184,7 @@ fn Output() -> impl IntoView {
                 <Notes notes=notes_for("normalize") />
                 <p class="field__help">{t!(i18n, params.normalize.help)}</p>
             </div>
+            <FindOutFields />
         </Fold>
     }
     .into_any()

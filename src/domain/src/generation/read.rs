@@ -217,6 +217,9 @@ fn set(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, 
         }
         "timesteps" => params.timesteps = timesteps(value)?,
         "normalize" => params.normalize = switch(key, value)?,
+        "auto_lrc" => params.auto_lrc = switch(key, value)?,
+        "auto_score" => params.auto_score = switch(key, value)?,
+        "score_scale" => number(key, value, &mut params.score_scale)?,
         "audio_format" => {
             params.audio_format = choice(
                 key,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::capabilities::Availability;
+use crate::{capabilities::Availability, task::Family};
 
 fn machine(vram: f64) -> Capabilities {
     let yes = Availability {

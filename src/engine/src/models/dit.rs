@@ -18,6 +18,8 @@ mod config;
 mod patch;
 mod timestep;
 
+use std::{collections::BTreeMap, ops::Range};
+
 use candle_core::{DType, Device, Module, Result, Tensor};
 
 pub use config::{Config, LayerType};
@@ -54,6 +56,15 @@ pub struct Times {
     temb: Tensor,
     /// `[n, 6, h]`
     proj: Tensor,
+}
+
+/// What of the cross-attention [`Dit::look`] gives back.
+#[derive(Debug, Clone)]
+pub struct Watch<'a> {
+    /// Heads by their layers, see [`Config::lyric_heads`].
+    pub heads: &'a BTreeMap<usize, Vec<usize>>,
+    /// Tokens of the condition.
+    pub columns: Range<usize>,
 }
 
 /// The network.
@@ -192,6 +203,36 @@ impl Dit {
         self.proj_out
             .forward(&hidden_states, context.frames)?
             .to_dtype(DType::F32)
+    }
+
+    /// Where the cross-attention heads of `watch` look at `hidden_states` `[1, t, c]` and the first
+    /// prepared time: shares of the whole condition, `[heads, s, columns]`, f32, on the host, the
+    /// heads in the order of their layers. Runs no layer beyond the last that is watched.
+    pub fn look(
+        &self,
+        hidden_states: &Tensor,
+        times: &Times,
+        context: &Context,
+        condition: &Condition,
+        watch: &Watch<'_>,
+    ) -> Result<Tensor> {
+        let Some((&last, _)) = watch.heads.last_key_value() else {
+            candle_core::bail!("no head is watched")
+        };
+        let proj = times.proj.narrow(0, 0, 1)?; // [1, 6, h]
+        let mut hidden_states = self.patchify(hidden_states, context)?;
+        let mut seen = Vec::new();
+        let layers = self.layers.iter().zip(&condition.layers).take(last + 1);
+        for (i, (layer, cross)) in layers.enumerate() {
+            hidden_states = layer.attend(&hidden_states, &proj, &context.rope)?;
+            if let Some(heads) = watch.heads.get(&i) {
+                seen.push(layer.shares(&hidden_states, cross, heads, &watch.columns)?);
+            }
+            if i < last {
+                hidden_states = layer.finish(&hidden_states, &proj, cross)?;
+            }
+        }
+        Tensor::cat(&seen, 0)
     }
 
     /// Noisy latents `[b, t, c]` to tokens `[b, s, h]`.

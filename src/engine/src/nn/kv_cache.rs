@@ -77,6 +77,11 @@ impl KvCache {
         })
     }
 
+    /// Forgets all but the first `tokens`.
+    pub fn truncate(&mut self, tokens: usize) {
+        self.len = self.len.min(tokens);
+    }
+
     /// Writes `k` and `v` `[1, nk, l, d]` of the next tokens in one layer; gives those of all
     /// tokens, `[1, nk, len + l, d]`. They count as kept when [`Self::advance`] says so, after the
     /// last layer.
@@ -148,5 +153,13 @@ mod tests {
         assert_eq!(last(&mine), flat(&one));
         assert_eq!(last(&theirs), flat(&other));
         assert!(cache.append(1, &one, &one).is_err());
+
+        cache.advance(1);
+        cache.truncate(len);
+        let (again, _) = cache.append(0, &other, &other).unwrap();
+        assert_eq!(again.dim(2).unwrap(), len + 1);
+        assert_eq!(last(&again), flat(&other));
+        cache.truncate(len + 9);
+        assert_eq!(cache.len(), len);
     }
 }

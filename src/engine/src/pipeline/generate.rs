@@ -206,7 +206,7 @@ fn schedule_of(params: &GenerationParams) -> Result<Schedule> {
 }
 
 /// One for each song, or one for all.
-fn conditionings(
+pub(super) fn conditionings(
     networks: &mut Networks,
     request: &Request,
     source: Option<&Source>,

@@ -241,6 +241,11 @@ impl Networks {
         Ok(dit.changed(|dit| dit.with_side_paths(&self.loras.side_paths())))
     }
 
+    /// Folder name of the checkpoint.
+    pub(crate) fn name(&self) -> &str {
+        self.reader.checkpoint.name()
+    }
+
     /// Refuses a checkpoint without networks for audio codes.
     ///
     /// # Errors
@@ -251,7 +256,7 @@ impl Networks {
         }
         Err(Error::Unsupported {
             what: "working with audio codes".to_owned(),
-            because: format!("{} was not trained on them", self.reader.checkpoint.name()),
+            because: format!("{} was not trained on them", self.name()),
         })
     }
 

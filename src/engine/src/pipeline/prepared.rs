@@ -111,6 +111,11 @@ impl Texts {
         observer.check()?;
         Ok(Self { packed, null })
     }
+
+    /// What the request itself makes of the first song, `[1, l, he]`; the words come first in it.
+    pub(super) fn condition(&self) -> &Tensor {
+        &self.packed[0][0]
+    }
 }
 
 /// What does not change over steps and songs.

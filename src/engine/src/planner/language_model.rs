@@ -21,7 +21,7 @@ use crate::{
     diffusion::noise::Purpose,
     engine::LoadOptions,
     error::{Error, Result},
-    memory::residency::Slot,
+    memory::residency::{Guard, Slot},
     models::qwen3::{CausalLm, Chunk, Config},
     nn::Backend,
     observer::{Observer, Writing},
@@ -226,6 +226,11 @@ impl LanguageModel {
             .and_then(|logits| logits.to_device(&candle_core::Device::Cpu))
             .and_then(|logits| (0..prompts.len()).map(|row| logits.get(row)).collect())
             .map_err(Error::in_stage(Stage::LanguageModel))
+    }
+
+    /// The network, read again where it does not stay.
+    pub(super) fn network(&self) -> Result<Guard<'_, CausalLm>> {
+        self.network.visit()
     }
 
     /// Tokens left for an answer after a prompt.

@@ -1,5 +1,6 @@
 //! `acestep generate`: songs from a file of parameters, by the same engine as the studio's.
 
+mod listen;
 mod settle;
 mod sources;
 mod write;
@@ -213,7 +214,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         source: recordings.source,
         references: recordings.references,
         noise: noise.as_ref().map(|noise| noise.state.clone()),
-        keep_latents: args.output_latents.is_some(),
+        keep_latents: args.output_latents.is_some() || params.auto_lrc || params.auto_score,
         raw_level: noise.is_some(),
         tiles,
     };
@@ -237,7 +238,12 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         return Err(failure);
     }
     let report = ran?;
-    notes.extend(report.notes);
+    notes.extend(
+        report
+            .notes
+            .into_iter()
+            .chain(writer.listen(&mut engine, &request, &bar)?),
+    );
     if let Some(path) = &args.output_latents {
         write_kept(path, &writer.kept)?;
     }

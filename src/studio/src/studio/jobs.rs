@@ -42,6 +42,9 @@ impl Studio {
         if kind.needs_lm() {
             shared.service.require_lm(kind)?;
         }
+        if kind.is_kept_with_song() {
+            return shared.queue_job(shared.about_song(kind, source_song_id, &params)?);
+        }
         let (asked, mut notes) = params_from_json(&params, self.defaults())?.strict()?;
         let listens = matches!(kind, JobKind::Encode | JobKind::Understand);
         let mut field = "song_id";

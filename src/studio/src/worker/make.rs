@@ -23,7 +23,7 @@ use super::{guarded, observe::JobObserver};
 use crate::{
     backend::{Backend, Request, RunReport, Take, Thinking, Thought},
     error::Result,
-    library,
+    jobs, library,
     pace::{Amount, Measured, steps_of},
     queue::CancelFlag,
     song_file::{self, PEAKS},
@@ -122,6 +122,9 @@ pub(super) fn songs(
     rates.learn(amount, measured);
     shared.service.set_rates(rates);
     notes.extend(report.notes);
+    for song_id in shared.store.read(|db| jobs::song_ids(db, &job.id))? {
+        shared.ask_about(&song_id, &job.params, &mut notes);
+    }
     Ok(notes)
 }
 
@@ -184,6 +187,8 @@ fn save(shared: &Shared, job: &Job, finished: Finished<'_>, note: Option<&Note>)
             .map(|codes| audio_codes::to_text(codes))
             .unwrap_or_default(),
         made_from: made_from.to_vec(),
+        lyric_lines: Vec::new(),
+        scores: None,
         report: Report {
             language_model_secs: thought.plan_secs + thought.codes_secs,
             ..take.report
