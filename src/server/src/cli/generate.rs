@@ -233,7 +233,12 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         return Err(failure);
     }
     let report = ran?;
-    notes.extend(report.notes.into_iter().chain(writer.listen(&mut engine, &request, &bar)?));
+    notes.extend(
+        report
+            .notes
+            .into_iter()
+            .chain(writer.listen(&mut engine, &request, &bar)?),
+    );
     if let Some(path) = &args.output_latents {
         write_kept(path, &writer.kept)?;
     }
