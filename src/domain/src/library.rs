@@ -95,7 +95,7 @@ pub fn recipe(
         }
     }
     if !audio_codes.is_empty() {
-        params.audio_codes = audio_codes.to_owned();
+        audio_codes.clone_into(&mut params.audio_codes);
     }
     params.thinking = false;
     params.use_cot_metas = false;

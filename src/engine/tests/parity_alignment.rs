@@ -5,6 +5,7 @@
 #[path = "support/closeness.rs"]
 mod closeness;
 #[path = "support/tiny_checkpoint.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
 mod tiny_checkpoint;
 
 use std::{collections::HashMap, fs, path::Path};

@@ -1,7 +1,7 @@
 //! How well a song does what was asked, by the language model: it reads the song's codes, and what was
 //! asked for is held against what it would have answered (planner.md 8.2). Nothing is sampled.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, slice};
 
 use acestep_domain::{SongPlan, event::Stage, note::Note, timed_lyrics::Scores};
 use candle_core::{DType, Tensor};
@@ -94,15 +94,16 @@ impl<'a> Read<'a> {
             hidden.extend(network.extend(&mut chunks)?);
             Tensor::cat(&hidden, 0)? // [n, h]
         };
+        let all = 0..vocabulary;
         let (mut log_prob, mut recall) = (0.0, 0.0);
         for (index, ids) in answer.chunks(ROWS).enumerate() {
             let rows = hidden.narrow(0, index * ROWS, ids.len())?;
-            let logits = network.logits(&rows, &[0..vocabulary])?; // [n, v]
+            let logits = network.logits(&rows, slice::from_ref(&all))?; // [n, v]
             let ids = Tensor::new(ids, logits.device())?.unsqueeze(1)?;
             let own = logits.gather(&ids, 1)?; // [n, 1]
-            let all = logits.log_sum_exp(1)?; // [n]
+            let sum = logits.log_sum_exp(1)?; // [n]
             let better = logits.broadcast_gt(&own)?.to_dtype(DType::F32)?.sum(1)?;
-            let probs: Vec<f32> = (own.squeeze(1)? - all)?.to_vec1()?;
+            let probs: Vec<f32> = (own.squeeze(1)? - sum)?.to_vec1()?;
             log_prob += probs.into_iter().map(f64::from).sum::<f64>();
             let better: Vec<f32> = better.to_vec1()?;
             recall += better

@@ -85,8 +85,8 @@ pub fn off_because(i18n: Words, store: StudioStore, kind: JobKind, sung: bool) -
     let timed = store.times_lyrics();
     if kind == JobKind::Score {
         let reads_codes = store.loaded_lm().is_some_and(|lm| lm.has_codes);
-        let off = !reads_codes && !(timed && sung);
-        return off.then(|| t_string!(i18n, heard.off.score).to_owned());
+        let can = reads_codes || (timed && sung);
+        return (!can).then(|| t_string!(i18n, heard.off.score).to_owned());
     }
     if !sung {
         return Some(t_string!(i18n, heard.off.words).to_owned());

@@ -98,9 +98,12 @@ pub struct Config {
 /// Width, layers and heads of a released checkpoint.
 type KnownSizes = (usize, usize, usize);
 
+/// Heads by their layers.
+type KnownHeads = &'static [(usize, &'static [usize])];
+
 /// Heads of the released checkpoints that follow the lyrics (engine.md 10.1): 2B, whose configs do not
 /// name them, and XL.
-const LYRIC_HEADS: [(KnownSizes, &[(usize, &[usize])]); 2] = [
+const LYRIC_HEADS: [(KnownSizes, KnownHeads); 2] = [
     (
         (2048, 24, 16),
         &[
