@@ -1,6 +1,7 @@
 //! Pieces of the page, one block of the style sheet a file. A component neither calls the server nor
 //! knows a page; ids come from the parameter key.
 
+pub mod adapter;
 pub mod app_bar;
 pub mod copy_button;
 pub mod dialog;

@@ -68,6 +68,8 @@ pub enum Wish {
     Focus(&'static str),
     /// To the search of the library.
     Search,
+    /// Compare two takes; while they are compared, hear the other one.
+    Compare,
     /// Show the list of keys.
     Help,
     /// The first half of a two-key wish.
@@ -138,6 +140,7 @@ pub fn wish(press: Press<'_>) -> Option<Wish> {
         ("j", _) => Some(Wish::Step(1)),
         ("k", _) => Some(Wish::Step(-1)),
         ("f", _) => Some(Wish::Favourite),
+        ("b", _) => Some(Wish::Compare),
         ("/", _) => Some(Wish::Search),
         ("?", _) => Some(Wish::Help),
         _ => None,
@@ -163,6 +166,7 @@ mod tests {
     fn letters_act_only_outside_fields() {
         assert_eq!(wish(press("j")), Some(Wish::Step(1)));
         assert_eq!(wish(press("K")), Some(Wish::Step(-1)));
+        assert_eq!(wish(press("b")), Some(Wish::Compare));
         let typing = Press {
             taken: Taken::Text,
             ..press("j")

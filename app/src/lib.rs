@@ -20,6 +20,7 @@ pub mod api;
 #[cfg(feature = "hydrate")]
 mod browser;
 pub mod components;
+pub mod deck;
 pub mod keys;
 pub mod pages;
 pub mod player;

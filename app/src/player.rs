@@ -266,7 +266,7 @@ mod browser {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use acestep_domain::{
         GenerationParams,
         library::{Provenance, Report},
@@ -274,7 +274,8 @@ mod tests {
 
     use super::*;
 
-    fn song(id: &str) -> Song {
+    /// A song with nothing to it.
+    pub(crate) fn song(id: &str) -> Song {
         Song {
             id: id.into(),
             job_id: "job".into(),

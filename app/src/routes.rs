@@ -12,13 +12,23 @@ use crate::{
         app_bar::AppBar, error_page::NotFound, status_line::StatusLine, transport::Transport,
     },
     i18n::{t, use_i18n},
-    pages::{generate::GeneratePage, library::LibraryPage, service::ServicePage},
+    pages::{
+        compare::ComparePage,
+        generate::{
+            GeneratePage,
+            dropped::{DropHint, Dropped},
+        },
+        library::LibraryPage,
+        service::ServicePage,
+    },
 };
 
 /// Address of the Generation page.
 pub const GENERATE: &str = "/";
 /// Address of the library.
 pub const LIBRARY: &str = "/library";
+/// Address of the comparison of two songs.
+pub const COMPARE: &str = "/compare";
 /// Address of the Service Configuration panel.
 pub const SERVICE: &str = "/service";
 
@@ -30,6 +40,7 @@ pub fn AppRoutes() -> impl IntoView {
             <ParentRoute path=path!("") view=Frame ssr=SsrMode::Async>
                 <Route path=path!("") view=GeneratePage ssr=SsrMode::Async />
                 <Route path=path!("/library/:id?") view=LibraryPage ssr=SsrMode::Async />
+                <Route path=path!("/compare") view=ComparePage ssr=SsrMode::Async />
                 <Route path=path!("/service") view=ServicePage ssr=SsrMode::Async />
             </ParentRoute>
         </Routes>
@@ -40,6 +51,7 @@ pub fn AppRoutes() -> impl IntoView {
 #[component]
 fn Frame() -> impl IntoView {
     let i18n = use_i18n();
+    Dropped::provide();
     view! {
         <a class="skip-link" href="#main">
             {t!(i18n, common.skip)}
@@ -50,5 +62,6 @@ fn Frame() -> impl IntoView {
             <Outlet />
             <Transport />
         </div>
+        <DropHint />
     }
 }

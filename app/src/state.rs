@@ -17,6 +17,7 @@ pub mod fields;
 pub mod fill;
 pub mod form;
 pub mod lm;
+pub mod loras;
 pub mod recordings;
 pub mod request;
 pub mod song_action;
@@ -28,12 +29,13 @@ use acestep_domain::{
     generation::{GenerationParams, clamp::Bounds},
     job::{Job, JobState},
     library::Song,
+    lora::LoraList,
     service::{ServiceState, ServiceStatus},
     tier::{GpuTier, limits},
 };
 use leptos::{prelude::*, server::codee::string::JsonSerdeCodec};
 
-use self::{form::Form, recordings::Recordings};
+use self::{form::Form, loras::Adapters, recordings::Recordings};
 use crate::api::{recordings::Recording, snapshot::Snapshot};
 
 /// Signals of the studio. Cheap to copy.
@@ -58,6 +60,7 @@ type Handover = (
     Snapshot,
     Option<serde_json::Value>,
     Vec<Recording>,
+    LoraList,
     Option<UserError>,
 );
 
@@ -65,7 +68,7 @@ impl StudioStore {
     /// Provides store and [`Form`] from the snapshot that came with the page.
     pub fn provide() -> Self {
         let handover = SharedValue::<Handover, JsonSerdeCodec>::new(first_handover).into_inner();
-        let (snapshot, draft, recordings, trouble) = handover;
+        let (snapshot, draft, recordings, loras, trouble) = handover;
         let store = Self {
             status: RwSignal::new(snapshot.status),
             jobs: RwSignal::new(snapshot.jobs),
@@ -77,6 +80,7 @@ impl StudioStore {
         provide_context(store);
         let recordings = Recordings::new(store, recordings);
         provide_context(recordings);
+        provide_context(Adapters::new(loras));
         provide_context(Form::new(store, recordings, draft.as_ref()));
         store
     }
@@ -91,6 +95,7 @@ impl StudioStore {
         #[cfg(feature = "hydrate")]
         events::follow(self);
         Form::expect().keep();
+        Adapters::expect().follow();
     }
 
     /// Takes over a fresh snapshot.
@@ -165,13 +170,26 @@ fn first_handover() -> Handover {
         Ok(snapshot) => {
             let draft = crate::api::snapshot::draft();
             let recordings = crate::api::snapshot::recordings(draft.as_ref());
-            (snapshot, draft, recordings, None)
+            let loras = crate::api::loras::take().unwrap_or_default();
+            (snapshot, draft, recordings, loras, None)
         }
-        Err(error) => (Snapshot::default(), None, Vec::new(), Some(error.0)),
+        Err(error) => (
+            Snapshot::default(),
+            None,
+            Vec::new(),
+            LoraList::default(),
+            Some(error.0),
+        ),
     }
 }
 
 #[cfg(not(feature = "ssr"))]
 fn first_handover() -> Handover {
-    (Snapshot::default(), None, Vec::new(), None)
+    (
+        Snapshot::default(),
+        None,
+        Vec::new(),
+        LoraList::default(),
+        None,
+    )
 }

@@ -73,6 +73,14 @@ pub async fn cancel(id: String) -> Result<Job, ApiError> {
         .map_err(super::context::user)
 }
 
+/// Changes how many runs follow a job that waits or runs; 0 stops after it.
+#[server(prefix = "/api/page")]
+pub async fn set_repeat(id: String, repeat: u32) -> Result<Job, ApiError> {
+    super::context::studio()?
+        .set_repeat(&id, repeat)
+        .map_err(super::context::user)
+}
+
 /// Queues a failed, cancelled or interrupted job again with its seeds.
 #[server(prefix = "/api/page")]
 pub async fn rerun(id: String) -> Result<Job, ApiError> {

@@ -61,6 +61,29 @@ impl From<&Upload> for Recording {
 /// As the studio refuses it: unreadable, empty, silent, too long or too large.
 #[cfg(feature = "hydrate")]
 pub async fn upload(name: &str, file: &web_sys::Blob) -> Result<Recording, ApiError> {
+    let upload: Upload = send("/api/v1/uploads", name, file).await?;
+    Ok(Recording::from(&upload))
+}
+
+/// Asks the studio for the settings inside a file, which is not kept.
+///
+/// # Errors
+/// There are none in it (`no_settings`), or they cannot be read.
+#[cfg(feature = "hydrate")]
+pub async fn settings_in(
+    name: &str,
+    file: &web_sys::Blob,
+) -> Result<acestep_domain::library::FoundSettings, ApiError> {
+    send("/api/v1/settings", name, file).await
+}
+
+/// Sends a file and reads the answer.
+#[cfg(feature = "hydrate")]
+async fn send<T: serde::de::DeserializeOwned>(
+    path: &str,
+    name: &str,
+    file: &web_sys::Blob,
+) -> Result<T, ApiError> {
     use js_sys::{JSON, encode_uri_component, futures::JsFuture};
     use leptos::server_fn::error::{FromServerFnError as _, ServerFnErrorErr};
     use wasm_bindgen::{JsCast as _, JsValue};
@@ -70,7 +93,7 @@ pub async fn upload(name: &str, file: &web_sys::Blob) -> Result<Recording, ApiEr
     let asked = web_sys::RequestInit::new();
     asked.set_method("POST");
     asked.set_body(file);
-    let url = format!("/api/v1/uploads?name={}", encode_uri_component(name));
+    let url = format!("{path}?name={}", encode_uri_component(name));
     let answer = JsFuture::from(window().fetch_with_str_and_init(&url, &asked))
         .await
         .map_err(unreachable)?;
@@ -83,11 +106,9 @@ pub async fn upload(name: &str, file: &web_sys::Blob) -> Result<Recording, ApiEr
         .and_then(|text| text.as_string())
         .unwrap_or_default();
     if answer.ok() {
-        serde_json::from_str::<Upload>(&body)
-            .map(|upload| Recording::from(&upload))
-            .map_err(|error| {
-                ApiError::from_server_fn_error(ServerFnErrorErr::Deserialization(error.to_string()))
-            })
+        serde_json::from_str(&body).map_err(|error| {
+            ApiError::from_server_fn_error(ServerFnErrorErr::Deserialization(error.to_string()))
+        })
     } else {
         Err(ApiError(serde_json::from_str(&body).unwrap_or_else(|_| {
             acestep_domain::UserError::new(

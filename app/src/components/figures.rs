@@ -78,6 +78,16 @@ pub fn Loudness(
     report: Report,
 ) -> impl IntoView {
     let i18n = use_i18n();
+    // Where a gain was put on it, what it was before.
+    let raw = report
+        .raw_loudness_lufs
+        .filter(|raw| {
+            report
+                .loudness_lufs
+                .is_some_and(|own| (own - raw).abs() >= 0.05)
+        })
+        // Its sign stands before it in every direction of writing.
+        .map(|raw| format!("\u{2066}{raw:.1}\u{2069}").replace('-', "−"));
     let (measured, figure) = match report.loudness_lufs {
         Some(lufs) => (true, format!("{lufs:.1} LUFS").replace('-', "−")),
         None => (false, decibels(report.rms)),
@@ -91,10 +101,31 @@ pub fn Loudness(
             </dt>
             <dd>
                 <bdi dir="ltr">{figure}</bdi>
+                {raw
+                    .map(|lufs| {
+                        view! {
+                            " "
+                            <span class="readout__auto">
+                                {move || t_string!(i18n, takes.raw_lufs, lufs = lufs.clone())}
+                            </span>
+                        }
+                    })}
             </dd>
         </div>
     }
     .into_any()
+}
+
+/// A file size.
+pub fn size(bytes: u64) -> String {
+    let megabytes = bytes as f64 / 1e6;
+    if megabytes < 1.0 {
+        format!("{:.0} kB", bytes as f64 / 1e3)
+    } else if megabytes < 1000.0 {
+        format!("{megabytes:.1} MB")
+    } else {
+        format!("{:.1} GB", megabytes / 1e3)
+    }
 }
 
 /// A linear level in decibels below full scale.
@@ -115,6 +146,12 @@ mod tests {
         assert_eq!(decibels(1.0), "0.0 dB");
         assert_eq!(decibels(0.5), "−6.0 dB");
         assert_eq!(decibels(0.0), "−∞ dB");
+    }
+
+    #[test]
+    fn sizes_read_well() {
+        assert_eq!(size(900), "1 kB");
+        assert_eq!(size(9_600_000), "9.6 MB");
     }
 
     #[test]

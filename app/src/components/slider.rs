@@ -41,8 +41,8 @@ pub fn Slider(
     #[prop(into)]
     id: String,
     /// Name in the form.
-    #[prop(optional)]
-    name: Option<&'static str>,
+    #[prop(optional, into)]
+    name: Option<String>,
     /// Spoken name where no label points here.
     #[prop(optional, into)]
     label: MaybeProp<String>,

@@ -140,6 +140,7 @@ fn Facts() -> impl IntoView {
         <dl class="status-line__list">
             <Fact label=Signal::derive(move || t_string!(i18n, frame.model)) value=of(model_text) />
             <Fact label=Signal::derive(move || t_string!(i18n, frame.lm)) value=of(lm_text) />
+            <Fact label=Signal::derive(move || t_string!(i18n, loras.title)) value=of(lora_text) />
             <Fact label=Signal::derive(move || t_string!(i18n, frame.device)) value=of(device_text) />
             <Fact label=limits value=of(limits_text) />
             <Memory />
@@ -166,6 +167,11 @@ fn lm_text(status: &ServiceStatus, locale: Locale) -> String {
         Some(lm) => lm.name.clone(),
         None => td_string!(locale, frame.lm_off).to_owned(),
     }
+}
+
+/// Adapters that act where a song does not choose its own; nothing is said of none.
+fn lora_text(status: &ServiceStatus, _: Locale) -> String {
+    crate::state::loras::in_words(&status.loras).unwrap_or_default()
 }
 
 fn device_text(status: &ServiceStatus, locale: Locale) -> String {

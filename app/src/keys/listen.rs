@@ -11,8 +11,9 @@ use super::{Press, SingleKeys, Taken, Wish, wish};
 use crate::{
     api::{jobs::cancel, songs::update_song},
     components::app_bar::KEYS_DIALOG,
+    pages::compare::{OTHER, PLAY},
     player::Player,
-    routes::LIBRARY,
+    routes::{COMPARE, LIBRARY},
     state::StudioStore,
 };
 
@@ -79,6 +80,13 @@ fn act(
             });
             true
         }),
+        Wish::Toggle if element(PLAY).is_some() => press(PLAY),
+        Wish::Compare => {
+            if !press(OTHER) {
+                navigate(COMPARE, leptos_router::NavigateOptions::default());
+            }
+            true
+        }
         Wish::Toggle => {
             player.has_song() && {
                 player.toggle_current();
@@ -124,6 +132,14 @@ fn act(
 
 fn element(id: &str) -> Option<HtmlElement> {
     document().get_element_by_id(id)?.dyn_into().ok()
+}
+
+/// Presses the button of that id.
+fn press(id: &str) -> bool {
+    element(id).is_some_and(|element| {
+        element.click();
+        true
+    })
 }
 
 fn focus(id: &str) -> bool {

@@ -6,6 +6,7 @@
 
 pub mod form;
 pub mod language_model;
+pub mod loras;
 pub mod models;
 pub mod options;
 pub mod outcome;
@@ -138,6 +139,14 @@ fn Panel(reconfigure: bool) -> impl IntoView {
                 <start::Start draft initialize reconfigure />
             </div>
         </form>
+        {reconfigure
+            .then(|| {
+                view! {
+                    <div class="service">
+                        <loras::Loras />
+                    </div>
+                }
+            })}
         <language_model::Dialogs draft />
     }
     .into_any()

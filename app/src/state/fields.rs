@@ -9,9 +9,15 @@ use acestep_domain::{
 };
 use serde_json::{Map, Value};
 
-/// Fields with text, by parameter key; the first two are the page's own (see [`PAGE_KEYS`]).
-pub const TEXTS: [&str; 34] = [
+use super::{
+    loras,
+    request::{KEEP_GOING, REPEAT},
+};
+
+/// Fields with text, by parameter key; the first three are the page's own (see [`PAGE_KEYS`]).
+pub const TEXTS: [&str; 37] = [
     "description",
+    REPEAT,
     "simple_language",
     "caption",
     "lyrics",
@@ -45,11 +51,14 @@ pub const TEXTS: [&str; 34] = [
     "repaint_strength",
     "cover_noise_strength",
     "complete_track_classes",
+    "target_lufs",
+    loras::KEY,
 ];
 
 /// Fields that are on or off.
-pub const SWITCHES: [&str; 10] = [
+pub const SWITCHES: [&str; 11] = [
     "simple_instrumental",
+    KEEP_GOING,
     "instrumental",
     "use_adg",
     "normalize",
@@ -78,9 +87,12 @@ pub const RADIOS: [&str; 5] = [
     "track_name",
 ];
 
-/// Fields of the page that are no parameters: how much is written, and what Simple asks for.
-pub const PAGE_KEYS: [&str; 4] = [
+/// Fields of the page that are no parameters: how much is written, how often it is
+/// made, and what Simple asks for.
+pub const PAGE_KEYS: [&str; 6] = [
     "mode",
+    KEEP_GOING,
+    REPEAT,
     "description",
     "simple_instrumental",
     "simple_language",
@@ -122,6 +134,9 @@ pub(super) fn wire(key: &str, text: String) -> Value {
     }
     if key == "lm_negative_prompt" && text.trim().is_empty() {
         return Value::from(NO_INPUT);
+    }
+    if key == loras::KEY {
+        return loras::wire(&text);
     }
     Value::String(text)
 }
@@ -183,6 +198,7 @@ pub fn seconds(text: &str) -> Option<f64> {
 /// The text a control shows for a value of the wire.
 pub(super) fn shown(fields: &Value, key: &str) -> String {
     match (&fields[key], key) {
+        (value, loras::KEY) => loras::shown(value),
         (Value::String(text), "vocal_language") => Language::parse(text)
             .map_or_else(|_| text.clone(), |language| language.code().to_owned()),
         (Value::String(text), "lm_negative_prompt") if text == NO_INPUT => String::new(),
@@ -271,6 +287,10 @@ pub fn params_from_fields(mut form: HashMap<String, String>) -> Value {
         let all: Vec<&str> = list(&named).chain(ticked).collect();
         object.insert(TRACKS_KEY.to_owned(), Value::from(all.join(", ")));
     }
+    if let Some(ticked) = loras::by_hand(&mut form) {
+        form.insert(loras::KEY.to_owned(), ticked);
+    }
+    form.retain(|key, _| !key.starts_with("lora-"));
     // The encoding of server functions may add a pair without a name.
     for (key, text) in form
         .into_iter()
@@ -352,6 +372,7 @@ mod tests {
             keyscale: acestep_domain::metadata::KeyScale::parse("F# minor").ok(),
             timesteps: Some(vec![1.0, 0.5]),
             normalize: false,
+            target_lufs: Some(-14.5),
             instrumental: true,
             task_type: TaskType::Repaint,
             src_audio: Some("0190".into()),
@@ -361,6 +382,7 @@ mod tests {
             repaint_mode: RepaintMode::Aggressive,
             track_name: Some("drums".into()),
             complete_track_classes: vec!["bass".into(), "fx".into()],
+            loras: Some(vec![acestep_domain::lora::LoraUse::new("tape", 0.5)]),
             ..GenerationParams::default()
         };
         let fields = fields_from_params(&params);

@@ -23,6 +23,8 @@ pub enum FilledBy {
     Codes,
     /// A song's settings were taken up.
     Song,
+    /// Settings inside a file were taken up.
+    File,
     /// Something is begun with a song.
     Action(SongAction),
 }

@@ -16,7 +16,7 @@ use super::{
     },
     fill::{Filled, FilledBy},
     recordings::Recordings,
-    request::{Wish, parameters},
+    request::{REPEAT, USUAL_REPEATS, Wish, parameters},
 };
 
 /// The form's signals. Cheap to copy.
@@ -41,6 +41,7 @@ impl Form {
         let mut fields = store.defaults.with_untracked(fields_from_params);
         fields["mode"] = Value::from(CUSTOM);
         fields["simple_language"] = Value::from("unknown");
+        fields[REPEAT] = Value::from(USUAL_REPEATS);
         if let (Some(fields), Some(Value::Object(draft))) = (fields.as_object_mut(), draft) {
             for (key, value) in draft {
                 fields.insert(key.clone(), value.clone());

@@ -9,12 +9,19 @@ use acestep_domain::{job::JobKind, task::TaskType};
 use serde_json::{Map, Value};
 
 use super::{
-    fields::{PAGE_KEYS, params_from_fields},
+    fields::{PAGE_KEYS, on, params_from_fields},
     task::{has_part, is_simple, task_of},
 };
 
 /// Name of the composer's buttons in the form.
 pub const WISH: &str = "wish";
+
+/// Switch of the form: runs follow the one that is asked for.
+pub const KEEP_GOING: &str = "keep_going";
+/// How many, in the form and in the request.
+pub const REPEAT: &str = "repeat";
+/// Runs that follow when nobody says how many.
+pub const USUAL_REPEATS: u32 = 10;
 
 /// What a button of the composer asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +126,10 @@ pub fn draft_and_request(mut posted: HashMap<String, String>) -> (Value, Value) 
     if wish.kind() == JobKind::Sample {
         request["then_generate"] = Value::from(wish == Wish::WriteAndGenerate);
     }
+    let makes_songs = matches!(wish, Wish::Generate | Wish::WriteAndGenerate);
+    if makes_songs && on(&form, KEEP_GOING) {
+        request[REPEAT] = form[REPEAT].clone();
+    }
     (form, request)
 }
 
@@ -213,6 +224,28 @@ mod tests {
             (&new["kind"], new.get("src_audio")),
             (&json!("sample"), None)
         );
+    }
+
+    #[test]
+    fn runs_follow_only_while_the_switch_is_on_and_songs_are_made() {
+        for (mode, wish, on, repeat) in [
+            ("custom", "generate", "true", json!("3")),
+            ("simple", "write_and_generate", "true", json!("3")),
+            ("custom", "generate", "false", Value::Null),
+            ("custom", "format", "true", Value::Null),
+            ("simple", "write", "true", Value::Null),
+        ] {
+            let (draft, request) = posted(&[
+                ("mode", mode),
+                (WISH, wish),
+                ("switches", KEEP_GOING),
+                (KEEP_GOING, on),
+                (REPEAT, "3"),
+            ]);
+            assert_eq!(request[REPEAT], repeat, "{mode} {wish} {on}");
+            assert_eq!(request.get(KEEP_GOING), None);
+            assert_eq!(draft[REPEAT], "3");
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub fn defaults(family: Family, tier: GpuTier) -> GenerationParams {
         infer_method: InferMethod::Ode,
         timesteps: None,
         normalize: true,
+        target_lufs: None,
         audio_format: AudioFormat::Mp3,
         auto_lrc: false,
         auto_score: false,

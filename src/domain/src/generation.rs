@@ -94,6 +94,9 @@ pub struct GenerationParams {
     pub timesteps: Option<Vec<f64>>,
     /// Raises the finished song to -1 dBFS; off only prevents clipping.
     pub normalize: bool,
+    /// Loudness in LUFS (EBU R 128) that the finished song is brought to, in place of `normalize`, as
+    /// far as its true peak stays at or below -1 dBTP; `None` = by its peak alone.
+    pub target_lufs: Option<f64>,
     /// File format.
     pub audio_format: AudioFormat,
     /// Each finished song's lyrics are timed.

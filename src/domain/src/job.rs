@@ -10,6 +10,9 @@ use crate::{
 /// Opaque and global (UUID v7 text); made by studio.
 pub type JobId = String;
 
+/// Most runs that may follow one with its settings: a forgotten studio stops by itself.
+pub const MAX_REPEATS: u32 = 99;
+
 /// What a job makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -171,9 +174,13 @@ pub struct Job {
     /// Of a sample: songs are made of it at once.
     #[serde(default)]
     pub then_generate: bool,
-    /// The job that makes them, once it is queued.
+    /// The job that makes them, or that follows with the same settings, once it is queued.
     #[serde(default)]
     pub next_job_id: Option<JobId>,
+    /// Runs that follow this one, each with its settings and new seeds. The next is queued when this
+    /// one is done, behind all that waits then; a run that fails or is cancelled has none.
+    #[serde(default)]
+    pub repeat: u32,
     /// Songs finished so far, by place in the batch.
     pub song_ids: Vec<String>,
     /// Why it failed.

@@ -146,8 +146,11 @@ pub struct Report {
     /// The longest stretch below -60 dBFS.
     #[serde(default)]
     pub longest_silence_secs: f32,
-    /// Gain applied to the network's output.
+    /// Gain applied to the network's output; without it the song is raw.
     pub gain: f32,
+    /// Integrated loudness before the gain, in LUFS; none where there is none of the file.
+    #[serde(default)]
+    pub raw_loudness_lufs: Option<f32>,
     /// Seconds the language model wrote (the whole batch).
     #[serde(default)]
     pub language_model_secs: f32,
@@ -168,6 +171,21 @@ pub struct MemoryReport {
     /// does not say.
     pub measured_host_bytes: Option<u64>,
 }
+
+/// Settings that a file holds: a song of ours, or parameters as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoundSettings {
+    /// The song's title, where the file says one.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// The parameters; what the file does not say has its default.
+    pub params: GenerationParams,
+    /// What was ignored or not understood.
+    pub notes: Vec<Note>,
+}
+
+/// Largest sum of all files that were sent in and are kept.
+pub const MAX_UPLOADS_BYTES: u64 = 8 << 30;
 
 /// Largest file that may be sent in: ten minutes of stereo floats at 96 kHz.
 pub const MAX_UPLOAD_BYTES: u64 = 512 << 20;

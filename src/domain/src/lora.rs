@@ -85,7 +85,7 @@ pub struct LoraEntry {
 }
 
 /// The adapters of the folder, by name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoraList {
     /// Each of them.
     pub loras: Vec<LoraEntry>,

@@ -200,6 +200,15 @@ pub const SPECS: &[ParamSpec] = &[
     ),
     number("timesteps", Kind::List, Group::Sampler, (0.0, 1.0), 0.0).auto(),
     spec("normalize", Kind::Switch, Group::Output),
+    number(
+        "target_lufs",
+        Kind::Number,
+        Group::Output,
+        (-40.0, -5.0),
+        0.1,
+    )
+    .unit("LUFS")
+    .auto(),
     spec(
         "audio_format",
         Kind::Choice(&[

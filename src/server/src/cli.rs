@@ -10,6 +10,7 @@ mod lm;
 mod machine;
 pub(crate) mod output;
 mod plan;
+mod raw;
 mod serve;
 mod service;
 mod understand;
@@ -48,6 +49,8 @@ enum Command {
     Generate(Box<generate::GenerateArgs>),
     /// Tell what a request would use on this machine; reads no weights
     Plan(Box<plan::PlanArgs>),
+    /// Take the gain off a song: what the network made, before any level was set
+    Raw(raw::RawArgs),
     /// Tell what is in a folder of checkpoints or adapters and what is wrong with it
     Inspect(inspect::InspectArgs),
     /// Let the language model plan a song: caption, tempo, key, length, lyrics
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args, &environment),
         Some(Command::Generate(args)) => generate::run(&args, &environment),
         Some(Command::Plan(args)) => plan::run(&args, &environment),
+        Some(Command::Raw(args)) => raw::run(&args),
         Some(Command::Inspect(args)) => inspect::run(&args),
         Some(Command::PlanSong(args)) => lm::plan_song(&args, &environment),
         Some(Command::Understand(args)) => understand::run(&args, &environment),

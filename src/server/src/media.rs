@@ -98,6 +98,27 @@ pub async fn lyrics(
     Ok((answer, text).into_response())
 }
 
+/// `GET /api/v1/songs/{id}/raw`: the song without the gain that its report states, as a wav file of
+/// 32-bit floats for saving.
+pub async fn raw(State(studio): State<Studio>, Path(id): Path<String>) -> Result<Response> {
+    let song = studio.song(&id)?;
+    let name = file_name(&song, AudioFormat::Wav32.extension()).replace(".wav", " (raw).wav");
+    let bytes = tokio::task::spawn_blocking(move || studio.raw_song(&id))
+        .await
+        .map_err(|_| {
+            UserError::new(
+                "internal",
+                "The program hit a defect while reading the song.",
+                "Try again; if it happens again, please report it with the program's log.",
+            )
+        })??;
+    let mut answer = Response::new(Body::from(bytes));
+    let headers = answer.headers_mut();
+    set(headers, CONTENT_TYPE, AudioFormat::Wav32.media_type());
+    set(headers, CONTENT_DISPOSITION, &disposition(true, &name));
+    Ok(answer)
+}
+
 /// `GET` and `HEAD /api/v1/uploads/{id}/audio`: the file as it was sent.
 pub async fn upload_audio(
     State(studio): State<Studio>,

@@ -29,7 +29,7 @@ use crate::{
 pub const SERVER: &str = concat!("acestep/", env!("CARGO_PKG_VERSION"));
 
 /// Where files are sent.
-const UPLOADS: &str = "/api/v1/uploads";
+const FILES: [&str; 2] = ["/api/v1/uploads", "/api/v1/settings"];
 
 /// Every route of the program.
 pub fn router(state: AppState) -> Router {
@@ -54,7 +54,7 @@ pub fn router(state: AppState) -> Router {
 
 /// No body is read beyond what any route takes; the page's own calls read theirs without a limit.
 async fn bound_body(request: Request, next: Next) -> Response {
-    let takes_a_file = request.uri().path() == UPLOADS;
+    let takes_a_file = FILES.contains(&request.uri().path());
     let limit = if takes_a_file {
         uploads::MAX_BODY_BYTES
     } else {
@@ -102,7 +102,10 @@ fn api_v1() -> Router<AppState> {
         .route("/loras/scale", post(loras::scale))
         .route("/events", get(events::of_studio))
         .route("/jobs", get(jobs::list).post(jobs::submit))
-        .route("/jobs/{id}", get(jobs::find).delete(jobs::cancel))
+        .route(
+            "/jobs/{id}",
+            get(jobs::find).patch(jobs::change).delete(jobs::cancel),
+        )
         .route("/jobs/{id}/rerun", post(jobs::rerun))
         .route("/jobs/{id}/events", get(events::of_job))
         .route("/plan", post(jobs::plan))
@@ -112,12 +115,17 @@ fn api_v1() -> Router<AppState> {
             patch(songs::update).get(songs::find).delete(songs::delete),
         )
         .route("/songs/{id}/audio", get(media::audio))
+        .route("/songs/{id}/raw", get(media::raw))
         // The limit of a file is `bound_body`'s.
         .route(
             "/uploads",
             get(uploads::list)
                 .post(uploads::receive)
                 .layer(DefaultBodyLimit::disable()),
+        )
+        .route(
+            "/settings",
+            post(uploads::settings).layer(DefaultBodyLimit::disable()),
         )
         .route("/uploads/{id}", get(uploads::find).delete(uploads::delete))
         .route("/uploads/{id}/audio", get(media::upload_audio))

@@ -9,6 +9,8 @@ mod app;
 mod lyrics;
 #[path = "support/sung.rs"]
 mod sung;
+#[path = "http/takes.rs"]
+mod takes;
 #[path = "http/uploads.rs"]
 mod uploads;
 

@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::{Error, Result};
 
-const COLUMNS: &str = "id, state, created_at, params, seeds, notes, error, last_seq, kind, plan, audio_codes, source_song_id, then_generate, next_job_id";
+const COLUMNS: &str = "id, state, created_at, params, seeds, notes, error, last_seq, kind, plan, audio_codes, source_song_id, then_generate, next_job_id, repeat";
 
 /// A job to be stored.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(crate) struct NewJob<'a> {
     pub(crate) kind: JobKind,
     pub(crate) source_song_id: Option<&'a str>,
     pub(crate) then_generate: bool,
+    pub(crate) repeat: u32,
     pub(crate) created_at: &'a str,
     pub(crate) params: &'a GenerationParams,
     pub(crate) seeds: &'a [u32],
@@ -37,8 +38,9 @@ pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
 pub(crate) fn insert(db: &Connection, job: &NewJob<'_>) -> Result<()> {
     db.prepare_cached(
         "INSERT INTO jobs
-             (id, state, created_at, params, seeds, notes, kind, source_song_id, then_generate)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             (id, state, created_at, params, seeds, notes, kind, source_song_id, then_generate,
+              repeat)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         job.id,
@@ -50,6 +52,7 @@ pub(crate) fn insert(db: &Connection, job: &NewJob<'_>) -> Result<()> {
         job.kind.as_str(),
         job.source_song_id,
         job.then_generate,
+        job.repeat,
     ])?;
     Ok(())
 }
@@ -107,6 +110,39 @@ pub(crate) fn set_next(db: &Connection, id: &str, next: &str) -> Result<()> {
     db.prepare_cached("UPDATE jobs SET next_job_id = ?2 WHERE id = ?1")?
         .execute([id, next])?;
     Ok(())
+}
+
+/// Changes how many runs follow the job; refused when it is over.
+pub(crate) fn set_repeat(db: &Connection, id: &str, repeat: u32) -> Result<()> {
+    let now = state(db, id)?;
+    if now.is_final() {
+        return Err(Error::Conflict {
+            what: format!("The job is {} already.", now.as_str()),
+            hint: "Change the one that follows it.",
+        });
+    }
+    if repeat > 0 {
+        end_repeats(db)?;
+    }
+    db.prepare_cached("UPDATE jobs SET repeat = ?2 WHERE id = ?1")?
+        .execute(params![id, repeat])?;
+    Ok(())
+}
+
+/// No run follows any job: one keeps going at a time, so that one stop ends it.
+pub(crate) fn end_repeats(db: &Connection) -> Result<()> {
+    db.prepare_cached("UPDATE jobs SET repeat = 0 WHERE state IN ('queued', 'running')")?
+        .execute([])?;
+    Ok(())
+}
+
+/// How many runs follow the job.
+pub(crate) fn repeat(db: &Connection, id: &str) -> Result<u32> {
+    let repeat = db
+        .prepare_cached("SELECT repeat FROM jobs WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?;
+    repeat.ok_or_else(|| Error::no_job(id))
 }
 
 /// Replaces what is settled anew when the job's turn comes.
@@ -249,6 +285,7 @@ fn read(db: &Connection, row: &Row<'_>) -> Result<Job> {
         source_song_id: row.get(11)?,
         then_generate: row.get(12)?,
         next_job_id: row.get(13)?,
+        repeat: row.get(14)?,
         id,
     })
 }

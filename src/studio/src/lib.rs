@@ -19,6 +19,7 @@ mod queue;
 mod recordings;
 mod seeds;
 mod service;
+mod settings_file;
 mod song_file;
 mod store;
 pub mod studio;

@@ -7,15 +7,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use acestep_domain::library::Song;
+use acestep_domain::{generation::AudioFormat, library::Song};
 use acestep_engine::{
-    audio::{Audio, encode::encode, tags},
+    audio::{
+        Audio,
+        decode::{self, Limit},
+        encode::encode,
+        loudness, tags,
+    },
     error::Error as EngineError,
 };
 use serde_json::{Value, json};
 
 use crate::{
     error::{Error, Result},
+    library::Kept,
     paths::{PART_PREFIX, Paths, sidecar, stem},
 };
 
@@ -89,6 +95,35 @@ pub(crate) fn stage(paths: &Paths, song: &mut Song, audio: &Audio) -> Result<Sta
     write_new(&staged.json, saved.as_bytes())?;
     flush(&staged.json)?;
     Ok(staged)
+}
+
+/// The file of a song's sound without its gain, see [`loudness::raw`].
+pub(crate) fn raw(paths: &Paths, kept: &Kept) -> Result<Vec<u8>> {
+    const FORMAT: AudioFormat = AudioFormat::Wav32;
+    let song = &kept.song;
+    let mut audio = decode::from_path(&paths.song(&kept.file_name), Limit::none())
+        .map_err(without_path)?
+        .audio;
+    loudness::raw(&mut audio, &song.report);
+    let mut saved = saved_params(song)?;
+    // Whoever takes the gain off this file as well would be wrong.
+    saved["studio"]["report"]["gain"] = json!(1.0);
+    let saved = serde_json::to_string_pretty(&saved)?;
+    let name = format!("{PART_PREFIX}raw-{}.wav", uuid::Uuid::now_v7());
+    let part = Part(paths.output_dir().join(name));
+    write_new(&part.0, &encode(&audio, FORMAT)?)?;
+    tags::embed(&part.0, FORMAT, &saved, &song.title).map_err(without_path)?;
+    fs::read(&part.0).map_err(Error::file("Reading the song"))
+}
+
+/// A file that goes when it is dropped.
+struct Part(PathBuf);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed at the next open.
+        fs::remove_file(&self.0).ok();
+    }
 }
 
 impl Staged {
@@ -168,6 +203,10 @@ fn without_path(error: EngineError) -> EngineError {
         EngineError::Audio { reason, .. } => EngineError::Audio {
             what: "Writing the song's tags failed".to_owned(),
             reason,
+        },
+        EngineError::Sound { fault, .. } => EngineError::Sound {
+            what: "The song's file".to_owned(),
+            fault,
         },
         other => other,
     }

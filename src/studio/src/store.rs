@@ -17,6 +17,7 @@ fn migrations() -> Migrations<'static> {
         M::up(include_str!("migrations/001_library.sql")),
         M::up(include_str!("migrations/002_writing.sql")),
         M::up(include_str!("migrations/003_uploads.sql")),
+        M::up(include_str!("migrations/004_repeat.sql")),
     ])
 }
 

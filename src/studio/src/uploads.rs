@@ -7,12 +7,17 @@ use std::{
     fs::{self, File},
     io::{Read, Write},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use acestep_domain::{
-    UserError,
-    library::{MAX_UPLOAD_BYTES, UPLOAD_KEPT_DAYS, Upload, UploadList},
+    GenerationParams, UserError,
+    library::{
+        FoundSettings, MAX_UPLOAD_BYTES, MAX_UPLOADS_BYTES, UPLOAD_KEPT_DAYS, Upload, UploadList,
+    },
 };
 use acestep_engine::audio::decode::{self, Fault, Limit};
 use jiff::{SignedDuration, Timestamp};
@@ -22,6 +27,7 @@ use crate::{
     error::{Error, Result},
     jobs::{from_json, to_json},
     paths::{PART_PREFIX, Paths},
+    settings_file::settings_in,
     song_file::PEAKS,
     store::Store,
 };
@@ -34,6 +40,10 @@ const LONGEST_NAME: usize = 200;
 pub(crate) struct Uploads {
     store: Arc<Store>,
     paths: Paths,
+    /// Largest sum of all of them.
+    most_bytes: u64,
+    /// Bytes of files that are on their way.
+    arriving: AtomicU64,
 }
 
 /// An upload and the name of its file.
@@ -52,6 +62,8 @@ pub struct Incoming {
     path: PathBuf,
     file: File,
     bytes: u64,
+    /// Bytes that all files on their way may have together.
+    room: u64,
     kept: bool,
 }
 
@@ -80,7 +92,12 @@ impl Uploads {
     /// Opens the folder; files that nothing is recorded of are removed, and old uploads.
     pub(crate) fn open(store: Arc<Store>, paths: Paths) -> Result<Self> {
         let folder = paths.uploads_dir();
-        let uploads = Self { store, paths };
+        let uploads = Self {
+            store,
+            paths,
+            most_bytes: MAX_UPLOADS_BYTES,
+            arriving: AtomicU64::new(0),
+        };
         uploads.expire(Timestamp::now())?;
         if !folder.is_dir() {
             return Ok(uploads);
@@ -103,6 +120,7 @@ impl Uploads {
     /// Begins to take a file in.
     pub(crate) fn begin(self: &Arc<Self>, name: &str) -> Result<Incoming> {
         self.expire(Timestamp::now())?;
+        let room = self.most_bytes.saturating_sub(self.kept_bytes()?);
         fs::create_dir_all(self.paths.uploads_dir())
             .map_err(Error::file("Creating the folder of uploads"))?;
         let id = uuid::Uuid::now_v7().to_string();
@@ -115,6 +133,7 @@ impl Uploads {
             path,
             file,
             bytes: 0,
+            room,
             kept: false,
         })
     }
@@ -144,6 +163,16 @@ impl Uploads {
                 })
                 .transpose()
         })
+    }
+
+    /// Bytes of all that is kept.
+    fn kept_bytes(&self) -> Result<u64> {
+        Ok(self
+            .list()?
+            .uploads
+            .iter()
+            .map(|upload| upload.size_bytes)
+            .sum())
     }
 
     pub(crate) fn list(&self) -> Result<UploadList> {
@@ -226,13 +255,36 @@ impl Incoming {
     /// # Errors
     /// When the file is over the limit or the disk refuses.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.bytes += bytes.len() as u64;
+        let more = bytes.len() as u64;
+        self.bytes += more;
+        let arriving = self.uploads.arriving.fetch_add(more, Ordering::Relaxed) + more;
         if self.bytes > MAX_UPLOAD_BYTES {
             return Err(too_large().into());
+        }
+        if arriving > self.room {
+            return Err(refused(
+                "uploads_full",
+                format!(
+                    "With this file the uploads would be larger than {} MB together.",
+                    self.uploads.most_bytes >> 20
+                ),
+                "Remove some by DELETE /api/v1/uploads/{id}, or wait: each is removed after seven days.",
+            ));
         }
         self.file
             .write_all(bytes)
             .map_err(Error::file("Writing the upload"))
+    }
+
+    /// Looks for settings in the file, over `base`; the file is not kept.
+    ///
+    /// # Errors
+    /// When there are none in it.
+    pub(crate) fn settings(mut self, base: GenerationParams) -> Result<FoundSettings> {
+        self.file
+            .flush()
+            .map_err(Error::file("Writing the upload"))?;
+        settings_in(&self.path, &self.name, base)
     }
 
     /// Looks at the whole file and keeps it. Takes as long as decoding does.
@@ -294,6 +346,9 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
+        self.uploads
+            .arriving
+            .fetch_sub(self.bytes, Ordering::Relaxed);
         if !self.kept {
             // What cannot be removed now is removed at the next open.
             fs::remove_file(&self.path).ok();
@@ -346,6 +401,27 @@ pub(crate) fn named(fault: Fault, name: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_together_have_a_limit_and_what_is_refused_makes_room_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::new(folder.path().to_owned());
+        let store = Arc::new(Store::open(&paths.library()).unwrap());
+        let mut uploads = Uploads::open(store, paths).unwrap();
+        uploads.most_bytes = 1000;
+        let uploads = Arc::new(uploads);
+        let mut first = uploads.begin("a.wav").unwrap();
+        first.write(&[0; 600]).unwrap();
+        let mut second = uploads.begin("b.wav").unwrap();
+        let told = UserError::from(second.write(&[0; 600]).unwrap_err());
+        assert_eq!(
+            (told.code.as_str(), told.field.as_deref()),
+            ("uploads_full", Some("file"))
+        );
+        drop((first, second));
+        uploads.begin("c.wav").unwrap().write(&[0; 1000]).unwrap();
+        assert_eq!(uploads.arriving.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn names_keep_their_letters_and_lose_their_folders() {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use acestep_domain::{
-    Note,
+    Note, UserError,
     event::EventKind,
     job::{Job, JobKind, JobState},
 };
@@ -74,22 +74,28 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 
 fn run_job(shared: &Shared, backend: &mut dyn Backend, ticket: &Ticket) {
     let in_force = shared.service.in_force();
+    let mut started = None;
     let outcome = start(shared, ticket).and_then(|job| {
+        let job = started.insert(job);
         let plan = shared.service.plan(job.kind, &job.params);
         if let Some(plan) = &plan {
             admit(plan)?;
         }
         restart_peak();
         let made = if job.kind == JobKind::Generate {
-            make::songs(shared, backend, &job, plan.as_ref(), &ticket.cancel)
+            make::songs(shared, backend, job, plan.as_ref(), &ticket.cancel)
         } else if job.kind.is_kept_with_song() {
-            listen::about_song(shared, backend, &job, &ticket.cancel)
+            listen::about_song(shared, backend, job, &ticket.cancel)
         } else {
-            write::text(shared, backend, &job, &ticket.cancel)
+            write::text(shared, backend, job, &ticket.cancel)
         };
-        made.map_err(|error| sized(error, &job))
+        made.map_err(|error| sized(error, job))
     });
     let panicked = matches!(outcome, Err(Error::Panicked { .. }));
+    let outcome = outcome.map(|mut notes| {
+        notes.extend(started.as_ref().and_then(|done| follow(shared, done)));
+        notes
+    });
     if let Err(error) = finish(shared, &ticket.job_id, &ticket.cancel, outcome) {
         error!(
             error = &error as &dyn std::error::Error,
@@ -98,6 +104,23 @@ fn run_job(shared: &Shared, backend: &mut dyn Backend, ticket: &Ticket) {
     }
     if panicked && let Some(wanted) = in_force {
         load::rebuild(shared, backend, &wanted);
+    }
+}
+
+/// Queues the run that follows one that is done; says why there is none where one was asked for.
+fn follow(shared: &Shared, done: &Job) -> Option<Note> {
+    match shared.follow_up(done) {
+        Ok(_) | Err(Error::Stopped) => None,
+        Err(error) => {
+            let told = UserError::from(error);
+            Some(Note::general(
+                "repeat_stopped",
+                format!(
+                    "Keep going: no run follows this one. {} {}",
+                    told.message, told.hint
+                ),
+            ))
+        }
     }
 }
 

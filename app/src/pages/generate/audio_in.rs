@@ -86,6 +86,7 @@ fn References() -> impl IntoView {
             class="field fold__wide source"
             role="group"
             aria-labelledby="reference-label"
+            data-place="reference-choose"
             data-over=move || uploading.over.get().then_some("")
             on:dragover=move |event| uploading.drag_over(&event)
             on:dragleave=move |_| uploading.over.set(false)

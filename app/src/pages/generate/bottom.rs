@@ -3,7 +3,7 @@
 use acestep_domain::service::ServiceState;
 use leptos::prelude::*;
 
-use super::{FORM, words};
+use super::{FORM, plan::when::blocked, words};
 use crate::{
     i18n::{t, t_string, use_i18n},
     pages::service,
@@ -56,6 +56,7 @@ pub fn BottomBar() -> impl IntoView {
     let store = StudioStore::expect();
     let form = Form::expect();
     let fraction = Memo::new(move |_| words::fraction(store));
+    let blocked = blocked();
     // While the panel is open, its main action is the page's.
     let starts = Memo::new(move |_| {
         store.status.with(|status| {
@@ -67,6 +68,9 @@ pub fn BottomBar() -> impl IntoView {
         <section class="bottom-bar" aria-label=move || t_string!(i18n, generate.now)>
             <div class="bottom-bar__job">
                 <strong>{words::job_line(i18n, store)}</strong>
+                <span class="bottom-bar__why" id="bar-why">
+                    {move || blocked.get().filter(|_| !starts.get()).map(|blocked| blocked.why)}
+                </span>
                 {move || {
                     fraction
                         .get()
@@ -91,9 +95,8 @@ pub fn BottomBar() -> impl IntoView {
                             class="button button--primary button--large"
                             type="submit"
                             form=FORM
-                            disabled=move || {
-                                !store.is_ready() || (form.is_simple() && !store.has_lm())
-                            }
+                            aria-describedby="bar-why"
+                            disabled=move || blocked.with(Option::is_some)
                         >
                             {move || {
                                 if form.is_simple() {

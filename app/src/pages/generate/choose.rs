@@ -377,6 +377,7 @@ fn FoundSongs(
                         on:click=move |_| {
                             close(dialog);
                             uploading.take(recording.clone());
+                            focus_place(dialog);
                         }
                     >
                         <bdi class="choose__name">{name}</bdi>
@@ -389,6 +390,28 @@ fn FoundSongs(
             .collect_view()
             .into_any(),
     }
+}
+
+/// Puts the focus on the place's own button: the one that had it may be gone with what stood there.
+/// `dialog` is the place's list of songs.
+pub fn focus_place(dialog: &'static str) {
+    #[cfg(feature = "hydrate")]
+    {
+        use leptos::wasm_bindgen::JsCast as _;
+        // The page is drawn anew first.
+        request_animation_frame(move || {
+            let find = |selector: &str| document().query_selector(selector).ok().flatten();
+            let place = find(&format!("button[popovertarget=\"{dialog}\"]"))
+                .or_else(|| find(&format!("[data-place=\"{dialog}\"] button")))
+                .and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok());
+            if let Some(place) = place {
+                // What cannot take it leaves it where it is.
+                let _ = place.focus();
+            }
+        });
+    }
+    #[cfg(not(feature = "hydrate"))]
+    let _ = dialog;
 }
 
 fn close(dialog: &str) {

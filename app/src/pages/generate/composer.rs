@@ -4,6 +4,7 @@ use leptos::{form::ActionForm, prelude::*};
 
 use super::{
     FORM,
+    dropped::DroppedNotice,
     filled::FilledNote,
     find_out,
     folds::Folds,
@@ -79,6 +80,7 @@ pub fn Composer(
                 class="composer__body"
                 data-explain=move || if explain.get() { "on" } else { "off" }
             >
+                <DroppedNotice />
                 <FilledNote />
                 <Instruction />
                 <SourceParts />

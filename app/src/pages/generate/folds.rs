@@ -7,13 +7,19 @@ use acestep_domain::{
 use leptos::prelude::*;
 
 use super::{
-    audio_in::AudioInFold, find_out::FindOutFields, language_model::LanguageModelFold,
-    numbers::notes_for, sampler::Sampler,
+    audio_in::AudioInFold,
+    find_out::FindOutFields,
+    language_model::LanguageModelFold,
+    loras::LoraFold,
+    numbers::{error_for, notes_for},
+    sampler::Sampler,
+    words,
 };
 use crate::{
     components::{
         field::Field,
         fold::Fold,
+        icon::Icon,
         note::Notes,
         select::{Choice, Select},
         switch::Switch,
@@ -23,7 +29,7 @@ use crate::{
     word,
 };
 
-/// Music, Audio in, Language model, Sampler, Output.
+/// Music, Audio in, Language model, Sampler, LoRA, Output.
 #[component]
 pub fn Folds() -> impl IntoView {
     let form = Form::expect();
@@ -43,6 +49,7 @@ pub fn Folds() -> impl IntoView {
                 <LanguageModelFold />
             </Show>
             <SamplerFold />
+            <LoraFold />
             <Output />
         </div>
     }
@@ -141,7 +148,8 @@ fn Output() -> impl IntoView {
     let i18n = use_i18n();
     let form = Form::expect();
     let (format, normalize) = (form.text("audio_format"), form.switch("normalize"));
-    let words = move |format: AudioFormat| match format {
+    let target = form.text("target_lufs");
+    let names = move |format: AudioFormat| match format {
         AudioFormat::Mp3 => t_string!(i18n, generate.format.mp3),
         AudioFormat::Flac => t_string!(i18n, generate.format.flac),
         AudioFormat::Wav => t_string!(i18n, generate.format.wav),
@@ -150,17 +158,34 @@ fn Output() -> impl IntoView {
     };
     let formats = Signal::derive(move || {
         AudioFormat::ALL
-            .map(|own| (own.as_str().to_owned(), words(own).to_string()))
+            .map(|own| (own.as_str().to_owned(), names(own).to_string()))
             .to_vec()
+    });
+    let targets = Signal::derive(move || {
+        let listed = [
+            ("", t_string!(i18n, takes.loudness_off)),
+            ("-9", t_string!(i18n, takes.lufs.loud)),
+            ("-14", t_string!(i18n, takes.lufs.streaming)),
+            ("-16", t_string!(i18n, takes.lufs.speech)),
+            ("-23", t_string!(i18n, takes.lufs.broadcast)),
+        ]
+        .map(|(value, words)| (value.to_owned(), words.to_owned()));
+        // A loudness from a file or a song may be any.
+        let own = target.get();
+        let is_listed = listed.iter().any(|(value, _)| *value == own);
+        let own = (!is_listed).then(|| (own.clone(), format!("{own} LUFS")));
+        listed.into_iter().chain(own).collect::<Vec<Choice>>()
     });
     let now = Signal::derive(move || {
         let file = AudioFormat::from_name(&format.get())
-            .map(words)
+            .map(names)
             .unwrap_or_default();
-        let level = if normalize.get() {
-            t_string!(i18n, generate.level_raised)
+        let level = if let Ok(lufs) = target.with(|target| target.trim().parse::<f64>()) {
+            t_string!(i18n, takes.level_lufs, lufs = words::minus(lufs))
+        } else if normalize.get() {
+            t_string!(i18n, generate.level_raised).to_owned()
         } else {
-            t_string!(i18n, generate.level_kept)
+            t_string!(i18n, generate.level_kept).to_owned()
         };
         t_string!(i18n, generate.output_now, file = file, level = level)
     });
@@ -174,6 +199,15 @@ fn Output() -> impl IntoView {
             >
                 <Select id="audio_format" value=format choices=formats />
             </Field>
+            <Field
+                id="target_lufs"
+                label=word!(i18n, params.target_lufs.label)
+                help=word!(i18n, params.target_lufs.help)
+                notes=notes_for("target_lufs")
+                error=error_for("target_lufs")
+            >
+                <Select id="target_lufs" value=target choices=targets />
+            </Field>
             <div class="field">
                 <Switch
                     id="normalize"
@@ -181,6 +215,12 @@ fn Output() -> impl IntoView {
                     label=word!(i18n, params.normalize.label)
                     with_state=true
                 />
+                <Show when=move || target.with(|target| !target.trim().is_empty())>
+                    <p class="field__reason">
+                        <Icon name="info" />
+                        <span>{t!(i18n, takes.by_loudness)}</span>
+                    </p>
+                </Show>
                 <Notes notes=notes_for("normalize") />
                 <p class="field__help">{t!(i18n, params.normalize.help)}</p>
             </div>

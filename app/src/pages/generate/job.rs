@@ -8,6 +8,7 @@ use acestep_domain::{
 use leptos::{form::ActionForm, prelude::*};
 
 use super::{
+    keep_going::KeepsGoing,
     take::Take,
     words,
     writing::{self, WritingNow},
@@ -138,6 +139,7 @@ pub fn RunningJob(
                 </ActionForm>
             </header>
             <Stages stages />
+            <KeepsGoing job />
             <WritingNow progress />
             {move || {
                 wrote

@@ -4,10 +4,10 @@
 mod estimate;
 mod lm;
 mod task;
+pub mod when;
 
 use acestep_domain::{
     generation::{GenerationParams, clamp::minutes},
-    service::ServiceState,
     task::TaskType,
 };
 use leptos::prelude::*;
@@ -16,20 +16,17 @@ use self::{
     estimate::{estimate, time_parts},
     lm::{length, lm_text, words_open},
     task::TaskLine,
+    when::{When, blocked},
 };
-use super::{
-    numbers::{KEYS as NUMBERS, notes_for},
-    words,
-};
+use super::{keep_going::KeepGoingRow, numbers::notes_for, words};
 use crate::{
     components::icon::Icon,
     i18n::{t, t_string, use_i18n},
-    routes,
     state::{
         StudioStore,
-        fields::{RADIOS, SWITCHES, TEXTS, TRACKS_KEY},
+        fields::{RADIOS, SWITCHES, TEXTS},
         form::Form,
-        lm::Lm,
+        loras::in_words,
         request::{WISH, Wish},
     },
 };
@@ -42,12 +39,10 @@ pub fn PlanBox(
     pending: Signal<bool>,
 ) -> impl IntoView {
     let i18n = use_i18n();
-    let store = StudioStore::expect();
     let form = Form::expect();
     let params = Memo::new(move |_| form.checked.with(|checked| checked.params.clone()));
-    let broken = Memo::new(move |_| form.checked.with(|checked| !checked.errors.is_empty()));
-    let ready = Memo::new(move |_| store.is_ready());
-    let with_lm = Memo::new(move |_| store.has_lm());
+    let blocked = blocked();
+    let off = move || blocked.with(Option::is_some) || pending.get();
     view! {
         <section class="plan" aria-label=move || t_string!(i18n, generate.plan)>
             <dl class="plan__text">
@@ -62,7 +57,7 @@ pub fn PlanBox(
                         name=WISH
                         value=Wish::Generate.as_str()
                         aria-describedby="plan-when"
-                        disabled=move || !ready.get() || broken.get() || pending.get()
+                        disabled=off
                     >
                         {move || {
                             go(i18n, form.task(), words::takes(i18n, params.get().batch_size))
@@ -77,15 +72,13 @@ pub fn PlanBox(
                         name=WISH
                         value=Wish::WriteAndGenerate.as_str()
                         aria-describedby="plan-when"
-                        disabled=move || {
-                            !ready.get() || !with_lm.get() || broken.get() || pending.get()
-                        }
+                        disabled=off
                     >
                         {t!(i18n, lm.write_and_generate)}
                     </button>
                 </div>
                 <p class="plan__when" id="plan-when">
-                    <When ready broken />
+                    <When blocked />
                 </p>
             </div>
             <Refusal />
@@ -188,6 +181,19 @@ fn PlanRows(params: Memo<GenerationParams>) -> impl IntoView {
                     }
                 })
         }}
+        {move || {
+            in_words(&form.loras_used(store))
+                .map(|words| {
+                    view! {
+                        <div class="plan__row">
+                            <dt>{t!(i18n, loras.title)}</dt>
+                            <dd>
+                                <bdi>{words}</bdi>
+                            </dd>
+                        </div>
+                    }
+                })
+        }}
         <div class="plan__row">
             <dt>{t!(i18n, generate.time_label)}</dt>
             <dd>
@@ -204,81 +210,9 @@ fn PlanRows(params: Memo<GenerationParams>) -> impl IntoView {
                 }}
             </dd>
         </div>
+        <KeepGoingRow />
     }
     .into_any()
-}
-
-/// Where the run will stand, or why it cannot start and what would help.
-#[component]
-fn When(ready: Memo<bool>, broken: Memo<bool>) -> impl IntoView {
-    let i18n = use_i18n();
-    let store = StudioStore::expect();
-    let loading = Memo::new(move |_| {
-        store
-            .status
-            .with(|status| status.state == ServiceState::Loading)
-    });
-    let form = Form::expect();
-    let simple = Memo::new(move |_| form.is_simple());
-    let lm = Memo::new(move |_| store.lm());
-    let with_lm = Memo::new(move |_| lm.get() == Lm::Ready);
-    // The numbers stand in both modes.
-    let seen_broken = Memo::new(move |_| {
-        form.checked
-            .with(|checked| NUMBERS.iter().any(|key| checked.error_for(key).is_some()))
-    });
-    let missing = Memo::new(move |_| {
-        form.checked.with(|checked| {
-            let is_wrong = |key: &str| checked.error_for(key).is_some();
-            let no_source = form.text("src_audio").with(String::is_empty);
-            if is_wrong("task_type") {
-                Some(t_string!(i18n, tasks.first.other_task))
-            } else if no_source && is_wrong("src_audio") {
-                Some(t_string!(i18n, tasks.first.source))
-            } else if is_wrong("track_name") || is_wrong(TRACKS_KEY) {
-                Some(t_string!(i18n, tasks.first.track))
-            } else {
-                None
-            }
-        })
-    });
-    let ahead = Memo::new(move |_| store.queue().len() + usize::from(store.running().is_some()));
-    move || {
-        if !ready.get() && loading.get() {
-            return t_string!(i18n, generate.wait_loading)
-                .to_string()
-                .into_any();
-        }
-        if !ready.get() {
-            return view! {
-                <a href=routes::SERVICE>{t!(i18n, generate.start_first)}</a>
-            }
-            .into_any();
-        }
-        if simple.get() && !with_lm.get() {
-            let text = match lm.get() {
-                Lm::Loading => t_string!(i18n, generate.wait_loading),
-                Lm::Fixed => t_string!(i18n, lm.need.fixed),
-                _ => t_string!(i18n, lm.need.off),
-            };
-            return text.to_string().into_any();
-        }
-        if let Some(text) = missing.get() {
-            return text.to_owned().into_any();
-        }
-        if broken.get() {
-            let text = if simple.get() && !seen_broken.get() {
-                t_string!(i18n, lm.fix_custom)
-            } else {
-                t_string!(i18n, generate.fix_first)
-            };
-            return text.to_string().into_any();
-        }
-        match ahead.get() {
-            0 => t_string!(i18n, generate.starts_now).to_string().into_any(),
-            n => t_string!(i18n, generate.joins_queue, n = n).into_any(),
-        }
-    }
 }
 
 /// A control of the form says what is wrong with `field`.

@@ -260,6 +260,12 @@ fn Queue(cancel: ServerAction<Cancel>) -> impl IntoView {
                                         str::to_owned,
                                     )
                             }}
+                            {(job.repeat > 0)
+                                .then(|| {
+                                    view! {
+                                        {move || t_string!(i18n, takes.badge, n = job.repeat)}
+                                    }
+                                })}
                         </span>
                         <span class="queue__tools">
                             <ActionForm action=cancel>

@@ -4,7 +4,7 @@ use acestep_domain::{generation::clamp::minutes, task::TaskType};
 use leptos::prelude::*;
 
 use super::{
-    choose::{Choose, UploadLine, Uploading},
+    choose::{Choose, UploadLine, Uploading, focus_place},
     numbers::{error_for, notes_for},
     part::Part,
     sampler::Number,
@@ -89,7 +89,10 @@ fn Source(task: Memo<TaskType>) -> impl IntoView {
                         <button
                             type="button"
                             class="button button--quiet button--small"
-                            on:click=move |_| id.set(String::new())
+                            on:click=move |_| {
+                                id.set(String::new());
+                                focus_place("source-choose");
+                            }
                         >
                             <Icon name="x" />
                             {t!(i18n, tasks.remove)}

@@ -28,7 +28,7 @@ use crate::{
     },
     i18n::{t, t_string, use_i18n},
     player::{Player, audio_url},
-    state::{StudioStore, song_action::SongAction},
+    state::{StudioStore, loras::in_words, song_action::SongAction},
 };
 
 /// Play or Pause of one song.
@@ -265,6 +265,17 @@ fn Report(song: Song) -> impl IntoView {
                                 >
                                     {t!(i18n, common.copy)}
                                 </button>
+                            </dd>
+                        </div>
+                    }
+                })}
+            {in_words(&song.provenance.loras)
+                .map(|words| {
+                    view! {
+                        <div class="report__item">
+                            <dt>{t!(i18n, loras.title)}</dt>
+                            <dd>
+                                <bdi>{words}</bdi>
                             </dd>
                         </div>
                     }

@@ -1,6 +1,6 @@
 //! The settings of a song: what was asked where it differs, and what was used.
 
-mod lines;
+pub mod lines;
 
 use acestep_domain::{Note, generation::GenerationParams, library::Song};
 use leptos::prelude::*;

@@ -405,6 +405,9 @@ fn clamp_ranges(params: &mut GenerationParams, notes: &mut Vec<Note>) {
     );
     number("shift", "Shift", &mut params.shift);
     number("score_scale", "Score sensitivity", &mut params.score_scale);
+    if let Some(target) = &mut params.target_lufs {
+        number("target_lufs", "Loudness", target);
+    }
     number("repainting_start", "Start", &mut params.repainting_start);
     number(
         "audio_cover_strength",

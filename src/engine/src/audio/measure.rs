@@ -33,7 +33,7 @@ impl Audio {
     /// Integrated loudness, and the largest level between samples. There is no loudness where all
     /// is silent or shorter than one gating block of 400 ms; a rate or channel count outside
     /// BS.1770 gives none, and `sample_peak`.
-    fn loudness(&self, sample_peak: f32) -> (Option<f32>, f32) {
+    pub(super) fn loudness(&self, sample_peak: f32) -> (Option<f32>, f32) {
         let measured = || -> Result<(f64, f64), ebur128::Error> {
             let channels = u32::try_from(self.channels.len()).unwrap_or(u32::MAX);
             let mut meter = EbuR128::new(channels, self.sample_rate_hz, Mode::I | Mode::TRUE_PEAK)?;

@@ -1,18 +1,19 @@
 //! A song's parameters inside its file: title and the whole parameter JSON, so that a file found
 //! years later can be made again. ID3v2 in mp3 and wav, Vorbis comments in flac.
 
-use std::{fs::OpenOptions, path::Path};
+use std::{fs::File, path::Path};
 
 use acestep_domain::generation::AudioFormat;
 use lofty::{
     TextEncoding,
     config::{ParseOptions, WriteOptions},
-    file::AudioFile,
+    file::{AudioFile, FileType},
     flac::FlacFile,
     id3::v2::{ExtendedTextFrame, Frame, Id3v2Tag},
     iff::wav::{RiffInfoList, WavFile},
     mpeg::MpegFile,
-    ogg::tag::VorbisComments,
+    ogg::{OpusFile, VorbisFile, tag::VorbisComments},
+    probe::Probe,
     tag::{Accessor, TagExt},
 };
 
@@ -72,15 +73,53 @@ fn id3(params_json: &str, title: &str) -> Id3v2Tag {
     tag
 }
 
+/// What a file says about itself, whatever it is called: a song of ours, or what another program made
+/// of one and kept its tags (ogg). `None` where it is no such file.
+///
+/// # Errors
+/// The file cannot be read, or its tags are damaged.
+pub fn find(path: &Path) -> Result<Option<Tags>> {
+    let kind = Probe::open(path)
+        .map_err(|error| failed(path, error))?
+        .guess_file_type()
+        .map_err(|error| failed(path, error))?
+        .file_type();
+    let tags = match kind {
+        Some(FileType::Flac) => read(path, AudioFormat::Flac)?,
+        Some(FileType::Mpeg) => read(path, AudioFormat::Mp3)?,
+        Some(FileType::Wav) => read(path, AudioFormat::Wav)?,
+        Some(FileType::Vorbis) => {
+            let file = VorbisFile::read_from(&mut open(path)?, ParseOptions::new())
+                .map_err(|error| failed(path, error))?;
+            from_comments(file.vorbis_comments())
+        }
+        Some(FileType::Opus) => {
+            let file = OpusFile::read_from(&mut open(path)?, ParseOptions::new())
+                .map_err(|error| failed(path, error))?;
+            from_comments(file.vorbis_comments())
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(tags))
+}
+
+fn open(path: &Path) -> Result<File> {
+    File::open(path).map_err(|error| failed(path, error))
+}
+
+fn from_comments(tag: &VorbisComments) -> Tags {
+    Tags {
+        title: tag.title().map(|title| title.to_string()),
+        params_json: tag.get(PARAMS_KEY).map(str::to_owned),
+    }
+}
+
 /// Reads what [`embed`] wrote.
 ///
 /// # Errors
 /// The file cannot be read or is not of `format`.
 pub fn read(path: &Path, format: AudioFormat) -> Result<Tags> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .open(path)
-        .map_err(|error| failed(path, error))?;
+    let mut file = open(path)?;
     let options = ParseOptions::new();
     let from_id3 = |tag: Option<&Id3v2Tag>| {
         tag.map_or_else(Tags::default, |tag| Tags {
@@ -91,10 +130,7 @@ pub fn read(path: &Path, format: AudioFormat) -> Result<Tags> {
     let tags = match format {
         AudioFormat::Flac => FlacFile::read_from(&mut file, options).map(|file| {
             file.vorbis_comments()
-                .map_or_else(Tags::default, |tag| Tags {
-                    title: tag.title().map(|title| title.to_string()),
-                    params_json: tag.get(PARAMS_KEY).map(str::to_owned),
-                })
+                .map_or_else(Tags::default, from_comments)
         }),
         AudioFormat::Mp3 => {
             MpegFile::read_from(&mut file, options).map(|file| from_id3(file.id3v2()))
@@ -135,6 +171,10 @@ mod tests {
                 Some(json.as_str()),
                 "{format:?}"
             );
+            // Whatever the file is called.
+            let renamed = folder.path().join("holiday.txt");
+            std::fs::copy(&path, &renamed).unwrap();
+            assert_eq!(find(&renamed).unwrap(), Some(tags), "{format:?}");
             assert_eq!(
                 decode::from_path(&path, Limit::none()).unwrap(),
                 before,
@@ -151,6 +191,9 @@ mod tests {
             std::fs::write(&path, encode(&tones(48_000, 4800), format).unwrap()).unwrap();
             assert_eq!(read(&path, format).unwrap(), Tags::default(), "{format:?}");
         }
+        let path = folder.path().join("song.mp3");
+        std::fs::write(&path, "no sound at all").unwrap();
+        assert_eq!(find(&path).unwrap(), None);
     }
 
     #[test]

@@ -12,7 +12,10 @@ use super::{
     vae_tiles::decode_tiled,
 };
 use crate::{
-    audio::{Audio, loudness},
+    audio::{
+        Audio,
+        loudness::{self, Level, Loudness},
+    },
     error::{Error, Result},
     models::oobleck::Oobleck,
     observer::Observer,
@@ -28,6 +31,8 @@ pub(super) struct Decoding<'a> {
     pub(super) kept: Option<(&'a Kept, Vec<Vec<f32>>)>,
     /// Samples that stood above full scale and were not turned down, over all takes.
     pub(super) clipped: usize,
+    /// What became of a loudness that was asked for, of each take.
+    pub(super) loudness: Vec<Loudness>,
 }
 
 fn stage() -> impl FnOnce(candle_core::Error) -> Error {
@@ -82,13 +87,21 @@ impl Decoding<'_> {
             self.clipped += loudness::keep(&mut audio)?;
             1.0
         } else {
-            loudness::level(&mut audio, self.request.params.normalize)?
+            let params = &self.request.params;
+            let asked = Level {
+                normalize: params.normalize,
+                target_lufs: params.target_lufs,
+            };
+            let done = loudness::level(&mut audio, asked)?;
+            self.loudness.push(done.loudness);
+            done.gain
         };
-        let report = Report {
+        let mut report = Report {
             gain,
             decode_secs: started.elapsed().as_secs_f32(),
             ..audio.report()
         };
+        report.raw_loudness_lufs = loudness::raw_lufs(&report);
         let kept_latents = self
             .request
             .keep_latents
@@ -112,16 +125,45 @@ impl Decoding<'_> {
             .is_some_and(|(kept, _)| kept.region.start > 0 || kept.region.end < kept_frames)
     }
 
+    /// What stood in the way of a loudness, said once for all takes.
+    fn loudness_note(&self) -> Option<Note> {
+        let target = self.request.params.target_lufs?;
+        let note = |code, text: String| Some(Note::new(code, "target_lufs", text));
+        if self.loudness.contains(&Loudness::Unmeasured) {
+            return note(
+                "loudness_unmeasured",
+                "Loudness: a song needs 400 ms of sound for it to be measured; its peak decided the level."
+                    .to_owned(),
+            );
+        }
+        let reached = self
+            .loudness
+            .iter()
+            .filter_map(|loudness| match loudness {
+                Loudness::Limited(reached) => Some(*reached),
+                _ => None,
+            })
+            .reduce(f32::min)?;
+        note(
+            "loudness_limited",
+            format!(
+                "Loudness: asked {target} LUFS, the quietest take has {reached:.1}: more would lift its true peak above -1 dB."
+            ),
+        )
+    }
+
     /// What differs from what was asked.
     pub(super) fn notes(&self) -> Vec<Note> {
         let mut notes = Vec::new();
         if self.request.raw_level || !self.keeps_level() {
+            notes.extend(self.loudness_note());
             return notes;
         }
-        if self.request.params.normalize {
+        let target = self.request.params.target_lufs.is_some();
+        if self.request.params.normalize || target {
             notes.push(Note::new(
                 "normalize_ignored",
-                "normalize",
+                if target { "target_lufs" } else { "normalize" },
                 "Level: left as it is, so that what is kept of the source stays as loud as it was.",
             ));
         }

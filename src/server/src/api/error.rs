@@ -34,8 +34,8 @@ impl ApiError {
 fn status_of(code: &str) -> StatusCode {
     match code {
         "invalid_json" | "invalid_value" | "invalid_audio" | "unsupported" | "checkpoint"
-        | "lora" => StatusCode::BAD_REQUEST,
-        "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+        | "lora" | "no_settings" => StatusCode::BAD_REQUEST,
+        "too_large" | "uploads_full" => StatusCode::PAYLOAD_TOO_LARGE,
         "not_found" | "not_timed" => StatusCode::NOT_FOUND,
         "conflict" | "cancelled" | "lm_over_tier" => StatusCode::CONFLICT,
         "busy" => StatusCode::TOO_MANY_REQUESTS,
@@ -175,6 +175,8 @@ mod tests {
             ("invalid_value", 400),
             ("invalid_audio", 400),
             ("too_large", 413),
+            ("uploads_full", 413),
+            ("no_settings", 400),
             ("unsupported", 400),
             ("checkpoint", 400),
             ("lora", 400),

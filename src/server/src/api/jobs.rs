@@ -1,6 +1,6 @@
 //! Jobs: submit, look, cancel, run again.
 
-use acestep_domain::{job::Job, memory::MemoryPlan};
+use acestep_domain::{UserError, job::Job, memory::MemoryPlan};
 use acestep_studio::Studio;
 use axum::{
     Json,
@@ -9,6 +9,7 @@ use axum::{
     response::IntoResponse,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     error::Result,
@@ -66,6 +67,30 @@ pub async fn list(State(studio): State<Studio>, Query(page): Query<Page>) -> Res
 /// `GET /api/v1/jobs/{id}`.
 pub async fn find(State(studio): State<Studio>, Path(id): Path<String>) -> Result<Json<Job>> {
     Ok(Json(studio.job(&id)?))
+}
+
+/// `PATCH /api/v1/jobs/{id}`: `{"repeat": …}`, how many runs follow it; 0 stops after it.
+pub async fn change(
+    State(studio): State<Studio>,
+    Path(id): Path<String>,
+    body: JsonBody,
+) -> Result<Json<Job>> {
+    let body = body.required()?;
+    let hint = "Send {\"repeat\": 0} to stop after this run.";
+    let Value::Object(change) = &body else {
+        let message = "The change is not a JSON object.";
+        return Err(UserError::new("invalid_json", message, hint).into());
+    };
+    if let Some(other) = change.keys().find(|key| *key != "repeat") {
+        let message = format!("{other:?} of a job cannot be changed.");
+        return Err(UserError::invalid(other, message, hint).into());
+    }
+    let repeat = change
+        .get("repeat")
+        .and_then(Value::as_u64)
+        .and_then(|number| u32::try_from(number).ok())
+        .ok_or_else(|| UserError::invalid("repeat", "repeat is not a number of runs.", hint))?;
+    Ok(Json(studio.set_repeat(&id, repeat)?))
 }
 
 /// `DELETE /api/v1/jobs/{id}`: cancels it.

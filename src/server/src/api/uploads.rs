@@ -6,7 +6,7 @@
 
 use acestep_domain::{
     UserError,
-    library::{MAX_UPLOAD_BYTES, Upload, UploadList},
+    library::{FoundSettings, MAX_UPLOAD_BYTES, Upload, UploadList},
 };
 use acestep_studio::{Incoming, Studio, uploads::too_large};
 use axum::{
@@ -44,25 +44,45 @@ pub async fn receive(
     Query(named): Query<Named>,
     request: Request,
 ) -> Result<impl IntoResponse> {
-    let headers = request.headers();
-    let name = named.name.or_else(|| name_from_header(headers));
-    let incoming = if is_form(headers) {
-        from_form(&studio, name, request).await?
-    } else {
-        from_body(&studio, name, request).await?
-    };
+    let incoming = incoming(&studio, named, request).await?;
     // Decoding takes seconds of a processor; the other requests go on meanwhile.
     let upload = tokio::task::spawn_blocking(move || incoming.finish())
         .await
-        .map_err(|_| {
-            UserError::new(
-                "internal",
-                "The program hit a defect while reading the file.",
-                "Try another file; if it happens again, please report it with the program's log.",
-            )
-        })??;
+        .map_err(|_| defect())??;
     let place = format!("/api/v1/uploads/{}", upload.id);
     Ok((StatusCode::CREATED, [(LOCATION, place)], Json(upload)))
+}
+
+/// `POST /api/v1/settings`: one file, which is looked at and not kept; answers with the settings in it.
+pub async fn settings(
+    State(studio): State<Studio>,
+    Query(named): Query<Named>,
+    request: Request,
+) -> Result<Json<FoundSettings>> {
+    let incoming = incoming(&studio, named, request).await?;
+    let found = tokio::task::spawn_blocking(move || studio.settings_in(incoming))
+        .await
+        .map_err(|_| defect())??;
+    Ok(Json(found))
+}
+
+/// The file of a request, on the disk.
+async fn incoming(studio: &Studio, named: Named, request: Request) -> Result<Incoming> {
+    let headers = request.headers();
+    let name = named.name.or_else(|| name_from_header(headers));
+    if is_form(headers) {
+        from_form(studio, name, request).await
+    } else {
+        from_body(studio, name, request).await
+    }
+}
+
+fn defect() -> UserError {
+    UserError::new(
+        "internal",
+        "The program hit a defect while reading the file.",
+        "Try another file; if it happens again, please report it with the program's log.",
+    )
 }
 
 /// `GET /api/v1/uploads`, newest first.

@@ -208,3 +208,49 @@ fn what_a_task_cannot_use_ends_with_code_two_and_its_key() {
         assert!(!error["hint"].as_str().unwrap().is_empty());
     }
 }
+
+#[test]
+fn a_song_gives_back_what_the_network_made_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let params = json!({ "caption": "lofi piano", "duration": 2, "seed": 7, "target_lufs": -30 });
+    let made = made(&folder, &["--output", "quiet.wav"], &params);
+    let gain = made["outputs"][0]["gain"].as_f64().unwrap();
+    assert!(gain > 0.0 && made["outputs"][0]["raw_loudness_lufs"].is_number());
+    std::fs::rename(
+        folder.path().join("quiet.wav"),
+        folder.path().join("renamed.bin"),
+    )
+    .unwrap();
+    let words = ["raw", "renamed.bin", "--output", "raw.wav", "--json"];
+    let told = json_of(&run(folder.path(), &words, ""));
+    assert!((told["gain"].as_f64().unwrap() - gain).abs() < 1e-6);
+    let quiet = hound::WavReader::open(folder.path().join("renamed.bin"))
+        .unwrap()
+        .into_samples::<i16>()
+        .map(|sample| f32::from(sample.unwrap()) / 32_768.0)
+        .collect::<Vec<_>>();
+    let raw = hound::WavReader::open(folder.path().join("raw.wav"))
+        .unwrap()
+        .into_samples::<f32>()
+        .map(Result::unwrap)
+        .collect::<Vec<_>>();
+    assert_eq!(quiet.len(), raw.len());
+    for (quiet, raw) in quiet.iter().zip(&raw) {
+        assert!((quiet / gain as f32 - raw).abs() < 1e-5);
+    }
+    // Twice is once, and a stranger's file is refused.
+    let words = ["raw", "raw.wav", "--output", "again.wav", "--json"];
+    assert_eq!(json_of(&run(folder.path(), &words, ""))["gain"], 1.0);
+    std::fs::write(folder.path().join("notes.txt"), "no song").unwrap();
+    let refused = run(
+        folder.path(),
+        &["raw", "notes.txt", "--output", "x.wav"],
+        "",
+    );
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        stderr(&refused).contains("notes.txt"),
+        "{}",
+        stderr(&refused)
+    );
+}

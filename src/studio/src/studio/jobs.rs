@@ -4,7 +4,7 @@ use acestep_domain::{
     GenerationParams, Note, UserError,
     event::EventKind,
     generation::{clamp::Clamped, inputs::idle_thinking, read::params_from_json},
-    job::{Job, JobKind, JobState},
+    job::{Job, JobKind, JobState, MAX_REPEATS},
     memory::MemoryPlan,
 };
 use serde_json::Value;
@@ -23,8 +23,8 @@ use crate::{
 impl Studio {
     /// Reads `request` over the defaults, brings it inside the limits, settles the seeds, stores the job
     /// and queues it. Beside the parameters it may hold `kind` (see [`JobKind`]; songs when absent),
-    /// `song_id` (what is listened to; `src_audio` does as well) and `then_generate` (a sample goes on
-    /// to songs). What the parameters of a task on a recording hold is told in
+    /// `song_id` (what is listened to; `src_audio` does as well), `then_generate` (a sample goes on
+    /// to songs) and `repeat` (so many runs follow, see [`Job::repeat`]). What the parameters of a task on a recording hold is told in
     /// [`acestep_domain::generation::inputs`].
     ///
     /// # Errors
@@ -37,6 +37,7 @@ impl Studio {
             kind,
             mut source_song_id,
             then_generate,
+            repeat,
             params,
         } = Errand::read(request)?;
         if kind.needs_lm() {
@@ -91,6 +92,7 @@ impl Studio {
             notes,
             source_song_id,
             then_generate,
+            repeat,
         })
     }
 
@@ -156,6 +158,7 @@ impl Studio {
             notes,
             source_song_id: old.source_song_id,
             then_generate: old.then_generate,
+            repeat: old.repeat,
         })
     }
 
@@ -205,6 +208,27 @@ impl Studio {
         shared.job(id)
     }
 
+    /// Changes how many runs follow a job that waits or runs; 0 stops after it. Of one that is done it
+    /// is the run that followed which is meant: a stop may come a moment late.
+    ///
+    /// # Errors
+    /// When there is none of that id, it makes no songs, it is over, or the number is out of range.
+    pub fn set_repeat(&self, id: &str, repeat: u32) -> Result<Job> {
+        let shared = self.shared();
+        let mut job = shared.job(id)?;
+        while job.state == JobState::Done
+            && let Some(next) = &job.next_job_id
+        {
+            job = shared.job(next)?;
+        }
+        admit_repeat(repeat, job.kind, job.then_generate)?;
+        shared
+            .store
+            .write(|db| jobs::set_repeat(db, &job.id, repeat))?;
+        shared.touch();
+        shared.job(&job.id)
+    }
+
     /// The job's events after number `after`, then live.
     ///
     /// # Errors
@@ -222,9 +246,36 @@ pub(crate) struct Asked {
     pub(crate) notes: Vec<Note>,
     pub(crate) source_song_id: Option<String>,
     pub(crate) then_generate: bool,
+    pub(crate) repeat: u32,
 }
 
 impl Shared {
+    /// Queues the run that follows `done`: its settings as they were asked, new seeds, one less to
+    /// come. Nothing when none follows. It is queued only now, so there is never more than one ahead.
+    pub(crate) fn follow_up(&self, done: &Job) -> Result<Option<Job>> {
+        // It may have been changed while the job ran.
+        let repeat = self.store.read(|db| jobs::repeat(db, &done.id))?;
+        if repeat == 0 || done.kind != JobKind::Generate {
+            return Ok(None);
+        }
+        let mut params = done.params.clone();
+        params.seeds.clear();
+        let clamped = self.settle(done.kind, params)?;
+        let seeds = seeds::settle(&[], clamped.params.batch_size)?;
+        let next = self.queue_job(Asked {
+            kind: done.kind,
+            params: clamped.params,
+            seeds,
+            notes: clamped.notes,
+            source_song_id: None,
+            then_generate: false,
+            repeat: repeat - 1,
+        })?;
+        self.store
+            .write(|db| jobs::set_next(db, &done.id, &next.id))?;
+        Ok(Some(next))
+    }
+
     /// Stores and queues a job.
     pub(crate) fn queue_job(&self, asked: Asked) -> Result<Job> {
         let id = uuid::Uuid::now_v7().to_string();
@@ -236,6 +287,7 @@ impl Shared {
             notes,
             source_song_id,
             then_generate,
+            repeat,
         } = asked;
         params.seeds.clone_from(&seeds);
         if kind == JobKind::Generate {
@@ -253,6 +305,7 @@ impl Shared {
             kind,
             source_song_id: source_song_id.as_deref(),
             then_generate,
+            repeat,
             created_at: &created_at,
             params: &params,
             seeds: &seeds,
@@ -260,6 +313,9 @@ impl Shared {
         };
         self.queue.submit(ticket, || {
             self.events.record(&id, |db| {
+                if repeat > 0 {
+                    jobs::end_repeats(db)?;
+                }
                 jobs::insert(db, &job)?;
                 let state = JobState::Queued;
                 let mut kinds = vec![EventKind::State { state }];
@@ -277,6 +333,7 @@ struct Errand {
     kind: JobKind,
     source_song_id: Option<String>,
     then_generate: bool,
+    repeat: u32,
     params: Value,
 }
 
@@ -287,6 +344,7 @@ impl Errand {
             kind: JobKind::Generate,
             source_song_id: None,
             then_generate: false,
+            repeat: 0,
             params: request.clone(),
         };
         let Value::Object(object) = &mut errand.params else {
@@ -331,8 +389,45 @@ impl Errand {
                 }
             };
         }
+        if let Some(count) = given(object.remove("repeat")) {
+            let number = match &count {
+                Value::String(text) => text.trim().parse().ok(),
+                other => other.as_u64(),
+            };
+            errand.repeat = number
+                .and_then(|number| u32::try_from(number).ok())
+                .ok_or_else(|| repeat_refused(&count))?;
+            admit_repeat(errand.repeat, errand.kind, errand.then_generate)?;
+        }
         Ok(errand)
     }
+}
+
+fn repeat_refused(given: &dyn std::fmt::Display) -> UserError {
+    UserError::invalid(
+        "repeat",
+        format!("repeat: {given} is not a number of runs."),
+        format!("Give a whole number from 0 to {MAX_REPEATS}."),
+    )
+}
+
+/// Only songs are made again.
+fn admit_repeat(repeat: u32, kind: JobKind, then_generate: bool) -> Result<()> {
+    if repeat > MAX_REPEATS {
+        return Err(repeat_refused(&repeat).into());
+    }
+    if repeat > 0 && kind != JobKind::Generate && !then_generate {
+        return Err(UserError::invalid(
+            "repeat",
+            format!(
+                "repeat: a job of the kind {} is not made again.",
+                kind.as_str()
+            ),
+            "Leave it out, or ask for songs.",
+        )
+        .into());
+    }
+    Ok(())
 }
 
 /// Whether the caller wrote `thinking` himself: it is on by default.

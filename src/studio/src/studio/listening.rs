@@ -86,6 +86,7 @@ impl Shared {
             notes,
             source_song_id: Some(id),
             then_generate: false,
+            repeat: 0,
         })
     }
 

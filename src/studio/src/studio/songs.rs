@@ -41,6 +41,18 @@ impl Studio {
         Ok(shared.paths.song(&kept.file_name))
     }
 
+    /// The song as the network made it, without the gain of its report: a wav file of 32-bit floats
+    /// with the song's tags, since it may stand above full scale. Exact to the steps of the song's
+    /// own format; of an mp3 as near as its decoder comes.
+    ///
+    /// # Errors
+    /// When there is none of that id, its file is gone or cannot be read.
+    pub fn raw_song(&self, id: &str) -> Result<Vec<u8>> {
+        let shared = self.shared();
+        let kept = shared.library.present(id)?;
+        song_file::raw(&shared.paths, &kept)
+    }
+
     /// Renames or marks a song. Its file keeps its name.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod language_model;
 mod listening;
 mod memory;
 mod recordings;
+mod repeat;
 mod restart;
 mod service;
 mod songs;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use acestep_domain::library::{Upload, UploadList};
+use acestep_domain::library::{FoundSettings, Upload, UploadList};
 
 use super::Studio;
 use crate::{error::Result, uploads::Incoming};
@@ -14,6 +14,16 @@ impl Studio {
     /// When the disk refuses.
     pub fn receive(&self, name: &str) -> Result<Incoming> {
         self.shared().uploads.begin(name)
+    }
+
+    /// Looks for settings in a file that was sent in: a song that was made here, whatever it is called
+    /// now, or parameters as JSON. What it does not say has the default of the loaded model; the file is
+    /// not kept.
+    ///
+    /// # Errors
+    /// When there are none in it (`no_settings`), or they cannot be read.
+    pub fn settings_in(&self, incoming: Incoming) -> Result<FoundSettings> {
+        incoming.settings(self.defaults())
     }
 
     /// Uploads, newest first.

@@ -105,6 +105,7 @@ fn go_on(shared: &Shared, job: &Job, plan: &SongPlan) -> Result<String> {
         notes: clamped.notes,
         source_song_id: None,
         then_generate: false,
+        repeat: shared.store.read(|db| jobs::repeat(db, &job.id))?,
     })?;
     Ok(next.id)
 }

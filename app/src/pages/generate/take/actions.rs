@@ -3,15 +3,19 @@
 use acestep_domain::library::Song;
 use leptos::{form::ActionForm, prelude::*};
 
-use super::{begin::BeginItems, listen::ListenItems, recreate::RecreateItem};
+use super::{
+    begin::{BeginItems, show_composer},
+    listen::ListenItems,
+    recreate::RecreateItem,
+};
 use crate::{
     api::{
         form::Restore,
         songs::{DeleteSong, UpdateSong},
     },
-    components::{dialog::Dialog, icon::Icon},
+    components::{dialog::Dialog, figures, icon::Icon},
     i18n::{t, t_string, use_i18n},
-    pages::generate::{runs::after, words},
+    pages::{compare::address, generate::runs::after},
     player::{Player, audio_url},
     state::{StudioStore, form::Form, song_action::SongAction},
     word,
@@ -85,6 +89,7 @@ pub fn RestoreButton(
     Effect::new(move |_| {
         if let Some(Ok(params)) = restore.value().get() {
             form.restore(&params);
+            show_composer();
         }
     });
     view! {
@@ -109,7 +114,7 @@ pub fn More(
 ) -> impl IntoView {
     let i18n = use_i18n();
     let url = audio_url(&song.id);
-    let (file, size) = (file_name(&song), words::size(song.size_bytes));
+    let (file, size) = (file_name(&song), figures::size(song.size_bytes));
     let popover = format!("delete-{}", song.id);
     let target = popover.clone();
     let name = song.title.clone();
@@ -141,6 +146,10 @@ pub fn More(
                 <BeginItems song=song.clone() actions=[SongAction::Extract] in_menu=true />
                 <RestoreButton song=song.clone() class="menu__item" />
                 <RecreateItem song=song.clone() />
+                <a class="menu__item" href=address(&song.id, "")>
+                    {t!(i18n, compare.with)}
+                    <span class="menu__hint">"B"</span>
+                </a>
                 <div class="menu__rule"></div>
                 <a
                     class="menu__item"
@@ -150,6 +159,7 @@ pub fn More(
                     {t!(i18n, generate.parameters)}
                     <span class="menu__hint">"JSON"</span>
                 </a>
+                <RawItem song=song.clone() />
                 <div class="menu__rule"></div>
                 <ListenItems song=song.clone() />
                 <div class="menu__rule"></div>
@@ -159,6 +169,20 @@ pub fn More(
             </div>
         </details>
         <Delete song id=popover />
+    }
+    .into_any()
+}
+
+/// The song without the gain that was put on it.
+#[component]
+pub fn RawItem(song: Song) -> impl IntoView {
+    let i18n = use_i18n();
+    view! {
+        <a class="menu__item" href=format!("/api/v1/songs/{}/raw", song.id) download="" rel="external">
+            {t!(i18n, takes.raw)}
+            <span class="menu__hint">"WAV"</span>
+        </a>
+        <p class="menu__why">{t!(i18n, takes.raw_hint)}</p>
     }
     .into_any()
 }

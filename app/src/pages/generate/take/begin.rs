@@ -140,7 +140,7 @@ fn BeginItem(song: Song, action: SongAction, in_menu: bool) -> impl IntoView {
 }
 
 /// Brings the form into view, also on a phone that shows the takes.
-fn show_composer() {
+pub fn show_composer() {
     #[cfg(feature = "hydrate")]
     {
         use leptos::wasm_bindgen::JsCast as _;

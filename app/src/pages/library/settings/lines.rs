@@ -9,10 +9,13 @@ use acestep_domain::{
     metadata::Language,
 };
 
-use crate::i18n::{Locale, td_string};
+use crate::{
+    i18n::{Locale, td_string},
+    state::loras::in_words,
+};
 
 /// A line of the table.
-pub(super) struct Line {
+pub struct Line {
     /// What it is.
     pub name: &'static str,
     /// As used.
@@ -22,7 +25,7 @@ pub(super) struct Line {
 }
 
 /// All lines of a song.
-pub(super) fn lines(song: &Song, locale: Locale) -> Vec<Line> {
+pub fn lines(song: &Song, locale: Locale) -> Vec<Line> {
     let params = &song.params;
     let line = |name, used, keys| Line { name, used, keys };
     let method = match params.infer_method {
@@ -85,6 +88,13 @@ pub(super) fn lines(song: &Song, locale: Locale) -> Vec<Line> {
         ),
         line(td_string!(locale, library.row_time_spent), spent, &[]),
     ]);
+    if let Some(words) = in_words(&provenance.loras) {
+        let place = all.len() - 1;
+        all.insert(
+            place,
+            line(td_string!(locale, loras.title), words, &["loras"]),
+        );
+    }
     all
 }
 

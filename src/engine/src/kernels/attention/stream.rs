@@ -190,7 +190,7 @@ fn attend_block(
 }
 
 /// First key that each query of a block sees, and the first after those.
-struct Seen {
+pub(super) struct Seen {
     first: [u32; QUERIES],
     end: [u32; QUERIES],
 }
