@@ -38,6 +38,8 @@ pub struct Models {
     pub(super) lm: Option<Lm>,
     /// Codes can drive it.
     pub(super) audio_codes: bool,
+    /// Where modules are GGUF files: those are weighed as they are.
+    files: Option<Checkpoint>,
     scales: Scales,
 }
 
@@ -98,6 +100,7 @@ impl Models {
             vae: checkpoint.vae.clone(),
             lm: None,
             audio_codes: checkpoint.dit.audio_codes_trained,
+            files: Some(checkpoint.clone()),
             scales: Scales::default(),
         })
     }
@@ -123,6 +126,7 @@ impl Models {
             vae: released::vae(),
             lm: None,
             audio_codes: true,
+            files: None,
             scales: Scales::default(),
         }
     }
@@ -213,13 +217,21 @@ pub(super) struct Weight {
 }
 
 impl Weight {
+    /// Of a network that would be loaded from nothing.
     fn of<T>(
         (dtype, formats): (DType, Formats),
         network: impl FnOnce(&Weights) -> candle_core::Result<T>,
     ) -> Self {
-        let weights = Weights::survey(dtype, formats);
+        Self::taken(&Weights::survey(dtype, formats), network)
+    }
+
+    /// Of a network that is loaded from `weights`, whose data is not read.
+    fn taken<T>(
+        weights: &Weights,
+        network: impl FnOnce(&Weights) -> candle_core::Result<T>,
+    ) -> Self {
         // A network that cannot be had from zeros would fail at load, and say why.
-        drop(network(&weights));
+        drop(network(weights));
         let held = weights.held();
         Self {
             bytes: held.bytes,
@@ -259,18 +271,35 @@ impl Models {
             .or_insert_with(|| self.survey(how, lm))
     }
 
+    /// What a module is weighed on: the headers of its GGUF file, or nothing at all.
+    fn weights(&self, module: Module, how: Loading) -> Weights {
+        let formats = main_formats(module, how.quantization);
+        let files = self
+            .files
+            .as_ref()
+            .and_then(|checkpoint| checkpoint.gguf(module).ok().flatten());
+        let rehearsal = files.and_then(|files| Weights::rehearsal(files).ok());
+        match rehearsal {
+            // What is in blocks already stays as it is, and so does the rest of such a file.
+            Some(weights) if weights.is_packed() => weights.with_dtype(how.dtype),
+            Some(weights) => weights.with_dtype(how.dtype).with_formats(formats),
+            None => Weights::survey(how.dtype, formats),
+        }
+    }
+
     fn survey(&self, how: Loading, lm: Quantization) -> Weighed {
         let cfg = &self.dit;
-        let of_dit = (how.dtype, main_formats(Module::Dit, how.quantization));
-        let of_text = (
-            how.dtype,
-            main_formats(Module::TextEncoder, how.quantization),
-        );
+        let weights = |module| self.weights(module, how);
+        let dit = || weights(Module::Dit);
         Weighed {
-            text_encoder: Weight::of(of_text, |w| Qwen3::load(&self.text_encoder, how.backend, w)),
-            condition_encoder: Weight::of(of_dit, |w| ConditionEncoder::load(cfg, how.backend, w)),
-            dit: Weight::of(of_dit, |w| Dit::load(cfg, how.backend, &w.pp("decoder"))),
-            audio_codes: Weight::of(of_dit, |w| {
+            text_encoder: Weight::taken(&weights(Module::TextEncoder), |w| {
+                Qwen3::load(&self.text_encoder, how.backend, w)
+            }),
+            condition_encoder: Weight::taken(&dit(), |w| {
+                ConditionEncoder::load(cfg, how.backend, w)
+            }),
+            dit: Weight::taken(&dit(), |w| Dit::load(cfg, how.backend, &w.pp("decoder"))),
+            audio_codes: Weight::taken(&dit(), |w| {
                 AudioTokenizer::load(cfg, how.backend, &w.pp("tokenizer"))?;
                 AudioDetokenizer::load(cfg, how.backend, &w.pp("detokenizer"))
             }),

@@ -202,6 +202,12 @@ impl Weights {
         self.shared.index.contains_key(&self.full_name(name))
     }
 
+    /// Whether some of the checkpoint is in blocks.
+    pub(crate) fn is_packed(&self) -> bool {
+        let mut tensors = self.shared.files.iter().flat_map(WeightFile::tensors);
+        tensors.any(|(_, info)| matches!(info.stored, Stored::Packed(_)))
+    }
+
     /// Takes a tensor: checked against `shape`, cast to the load dtype, moved to the device,
     /// and written to the ledger. A quantised one is decoded.
     ///
@@ -344,7 +350,13 @@ impl Weights {
         let Some((file, info)) = held else {
             bail!("the tensor {name} is missing");
         };
-        if info.shape != shape.dims() {
+        // ggml counts no dimensions of 1 in front, and some writers of GGUF files drop them.
+        let is_same = if file.metadata().is_some() {
+            without_ones(&info.shape) == without_ones(shape.dims())
+        } else {
+            info.shape == shape.dims()
+        };
+        if !is_same {
             bail!(
                 "the tensor {name} has shape {:?}, the config asks for {:?}",
                 info.shape,
@@ -402,6 +414,12 @@ pub(super) fn below(prefix: &str, name: impl Display) -> String {
     } else {
         format!("{prefix}.{name}")
     }
+}
+
+/// A shape from its first dimension on that is not 1.
+fn without_ones(shape: &[usize]) -> &[usize] {
+    let ones = shape.iter().take_while(|size| **size == 1).count();
+    &shape[ones..]
 }
 
 /// What the networks can be loaded from.
