@@ -4,4 +4,5 @@ pub mod plan;
 pub mod probe;
 mod released;
 pub(crate) mod residency;
+pub(crate) mod room;
 mod sizes;

@@ -9,6 +9,7 @@ mod kept;
 mod loras;
 pub(crate) mod networks;
 mod prepared;
+mod room;
 mod sources;
 pub mod thinking;
 pub mod vae_tiles;

@@ -188,9 +188,12 @@ pub(super) struct Inputs {
     pub(super) caption_tokens: usize,
     pub(super) lyric_tokens: usize,
     pub(super) steps: usize,
-    pub(super) songs: usize,
-    /// Songs have contexts of their own: codes differ.
+    /// Recordings whose sound the song takes on.
+    pub(super) references: usize,
+    /// Contexts that are prepared: songs have their own where codes differ.
     pub(super) contexts: usize,
+    /// Conditions that are prepared.
+    pub(super) conditions: usize,
 }
 
 /// A network's part of the plan.
@@ -333,8 +336,13 @@ impl Models {
         how: Loading,
         inputs: Inputs,
     ) -> Size {
-        let tokens = inputs.lyric_tokens;
-        let footprint = ConditionEncoder::footprint(&self.dit, tokens, 1, how.backend, how.dtype);
+        let footprint = ConditionEncoder::footprint(
+            &self.dit,
+            inputs.lyric_tokens,
+            inputs.references.max(1),
+            how.backend,
+            how.dtype,
+        );
         weighed.condition_encoder.with(footprint)
     }
 
@@ -350,23 +358,43 @@ impl Models {
         let tokens = inputs.frames.div_ceil(cfg.patch_size);
         let context = tokens * (cfg.hidden_size + cfg.head_dim) * how.dtype.size_in_bytes();
         footprint.cache += ((inputs.contexts.max(1) - 1) * context) as u64;
+        let keys = Dit::condition_values(cfg, shapes.condition_tokens) * how.dtype.size_in_bytes();
+        footprint.cache += ((inputs.conditions.max(1) - 1) * keys) as u64;
         weighed.dit.with(footprint)
     }
 
     pub(super) fn audio_codes_size(&self, weighed: &Weighed, how: Loading, inputs: Inputs) -> Size {
         let frames = inputs.frames;
-        let footprint = AudioDetokenizer::footprint(&self.dit, frames, how.backend, how.dtype);
-        weighed.audio_codes.with(footprint)
+        let there = AudioTokenizer::footprint(&self.dit, frames, how.backend, how.dtype);
+        let back = AudioDetokenizer::footprint(&self.dit, frames, how.backend, how.dtype);
+        weighed.audio_codes.with(there + back)
     }
 
+    /// Of the autoencoder while it decodes.
     pub(super) fn vae_size(&self, how: Loading, inputs: Inputs) -> Size {
         let fused = how.dtype == DType::F32;
         let frames = inputs.tile_frames.min(inputs.frames);
-        let decoder = decoder_footprint(&self.vae, frames, how.dtype, fused);
+        self.vae_working(how, decoder_footprint(&self.vae, frames, how.dtype, fused))
+    }
+
+    /// Of the autoencoder while it encodes.
+    pub(super) fn vae_encoder_size(&self, how: Loading, inputs: Inputs) -> Size {
+        let fused = how.dtype == DType::F32;
+        let mut longest = inputs.frames;
+        if inputs.references > 0 {
+            longest = longest.max(self.dit.timbre_fix_frame);
+        }
+        let frames = inputs.tile_frames.min(longest);
+        self.vae_working(how, encoder_footprint(&self.vae, frames, how.dtype, fused))
+    }
+
+    fn vae_working(&self, how: Loading, working: Footprint) -> Size {
+        let fused = how.dtype == DType::F32;
+        let decoder = decoder_footprint(&self.vae, 1, how.dtype, fused);
         let encoder = encoder_footprint(&self.vae, 1, how.dtype, fused);
         let weights = decoder.weights + encoder.weights;
         Size {
-            footprint: Footprint { weights, ..decoder },
+            footprint: Footprint { weights, ..working },
             reading: self.vae.largest_kernel_bytes() * KERNEL_COPIES,
         }
     }

@@ -29,7 +29,10 @@ pub use formats::{Formats, Held, Role};
 pub use header::Damage;
 
 use super::Matrix;
-use crate::kernels::quantized::{Format, Packed, SharedBytes, quantize};
+use crate::{
+    kernels::quantized::{Format, Packed, SharedBytes, quantize},
+    room,
+};
 
 /// Values of a tensor that is not there which a rehearsal still invents.
 const MOST_ZEROS: usize = 1 << 26;
@@ -239,6 +242,9 @@ impl Weights {
             return Tensor::zeros((), self.dtype, &self.shared.device)?.broadcast_as(shape);
         }
         let found = found?;
+        let bytes = shape.elem_count() * self.dtype.size_in_bytes();
+        // As it is stored, as it comes out, and as a network puts it in order.
+        room::ask((found.range.len() + 2 * bytes) as u64, &self.shared.device)?;
         let tensor = match found.stored {
             Kind::Plain(stored) => {
                 let (data, device) = (found.data(), &self.shared.device);
@@ -257,7 +263,6 @@ impl Weights {
             }
         }
         .to_dtype(self.dtype)?;
-        let bytes = tensor.elem_count() * self.dtype.size_in_bytes();
         self.hold(name, bytes, None);
         Ok(tensor)
     }
@@ -277,6 +282,8 @@ impl Weights {
             Kind::Packed(format) => found.packed(format, dims)?,
             Kind::Plain(stored) => match self.formats.of(Role::of(&full), dims.1) {
                 Some(format) => {
+                    let bytes = dims.0 * format.row_bytes(dims.1).unwrap_or_default();
+                    room::ask(bytes as u64, &Device::Cpu)?;
                     let blocks = quantize(format, dims, |row, out| {
                         let width = dims.1 * stored.size_in_bytes();
                         floats(stored, &found.data()[row * width..][..width], out);

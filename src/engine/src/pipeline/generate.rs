@@ -173,6 +173,7 @@ pub(crate) fn generate(
         lengths,
         kept: None,
         clipped: 0,
+        told: Vec::new(),
     };
     if let Some((kept, source)) = kept.zip(kept_source) {
         // Without what a short source was filled up with: it would be heard at its end.

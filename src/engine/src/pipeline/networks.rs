@@ -45,7 +45,7 @@ pub(crate) struct Networks {
     /// Read when first asked for.
     audio_codes: Option<Slot<AudioCodes>>,
     /// Reads weights now and later.
-    reader: Reader,
+    pub(super) reader: Reader,
     /// Of the networks of audio codes, which are the DiT's neighbours in its file.
     dit_stays: bool,
     /// The checkpoint has networks for audio codes.
@@ -74,10 +74,10 @@ const MODULES: usize = 5;
 
 /// From where and how weights are read.
 #[derive(Clone)]
-struct Reader {
-    checkpoint: Checkpoint,
+pub(super) struct Reader {
+    pub(super) checkpoint: Checkpoint,
     placement: Placement,
-    backend: Backend,
+    pub(super) backend: Backend,
     /// After the checkpoint's size has had its say.
     quantization: Quantization,
 }
