@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = Config::new("en")?
         .add_locales(["zh", "ja", "he"])?
         .add_namespaces([
-            "common", "frame", "params", "generate", "tasks", "lm", "service", "library",
+            "common", "frame", "params", "generate", "tasks", "lm", "service", "library", "needs",
         ])?
         .parse_options(ParseOptions::new().interpolate_display(true));
     let words = TranslationsInfos::parse(config)?;

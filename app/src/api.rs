@@ -4,6 +4,7 @@
 pub mod error;
 pub mod form;
 pub mod jobs;
+pub mod needs;
 pub mod preferences;
 pub mod recordings;
 pub mod service;

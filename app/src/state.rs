@@ -17,6 +17,7 @@ pub mod fields;
 pub mod fill;
 pub mod form;
 pub mod lm;
+pub mod needs;
 pub mod recordings;
 pub mod request;
 pub mod song_action;
@@ -33,7 +34,7 @@ use acestep_domain::{
 };
 use leptos::{prelude::*, server::codee::string::JsonSerdeCodec};
 
-use self::{form::Form, recordings::Recordings};
+use self::{form::Form, needs::Needs, recordings::Recordings};
 use crate::api::{recordings::Recording, snapshot::Snapshot};
 
 /// Signals of the studio. Cheap to copy.
@@ -78,6 +79,7 @@ impl StudioStore {
         let recordings = Recordings::new(store, recordings);
         provide_context(recordings);
         provide_context(Form::new(store, recordings, draft.as_ref()));
+        Needs::provide();
         store
     }
 
@@ -91,6 +93,7 @@ impl StudioStore {
         #[cfg(feature = "hydrate")]
         events::follow(self);
         Form::expect().keep();
+        Needs::expect().follow(Form::expect());
     }
 
     /// Takes over a fresh snapshot.

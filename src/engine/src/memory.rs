@@ -1,5 +1,7 @@
-//! What memory there is, what a run needs of it, and which networks are in it when.
+//! What memory there is, what a run needs of it and which networks are in it when; what a run takes of
+//! time, which follows from the same configs.
 
+pub mod pace;
 pub mod plan;
 pub mod probe;
 mod released;

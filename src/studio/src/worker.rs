@@ -74,7 +74,7 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 fn run_job(shared: &Shared, backend: &mut dyn Backend, ticket: &Ticket) {
     let in_force = shared.service.in_force();
     let outcome = start(shared, ticket).and_then(|job| {
-        let plan = shared.service.plan(job.kind, &job.params);
+        let plan = shared.plan_of(&job).map(|plan| plan.memory);
         if let Some(plan) = &plan {
             admit(plan)?;
         }

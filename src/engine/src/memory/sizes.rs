@@ -6,12 +6,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use acestep_domain::{service::Quantization, task::Family, tier::LmSize};
+use acestep_domain::{capabilities::DeviceKind, service::Quantization, task::Family, tier::LmSize};
 use candle_core::DType;
 
 use super::released;
 use crate::{
     checkpoint::{Checkpoint, LmCheckpoint, Module, lm_formats, main_formats},
+    device::dtype_of,
     error::Result,
     footprint::Footprint,
     models::{
@@ -143,6 +144,16 @@ impl Models {
             scales: Scales::default(),
             ..self
         }
+    }
+
+    /// Name of the language model.
+    pub fn lm_name(&self) -> Option<&str> {
+        self.lm.as_ref().map(|lm| lm.name.as_str())
+    }
+
+    /// Whether the language model writes audio codes that the main model follows.
+    pub fn lm_has_codes(&self) -> bool {
+        self.audio_codes && self.lm.as_ref().is_some_and(|lm| lm.has_codes)
     }
 
     /// Without a language model.
@@ -317,6 +328,18 @@ impl Models {
                 }
             }),
         }
+    }
+
+    /// Bytes of the language model as it is loaded on a device without being quantised.
+    pub(super) fn lm_bytes(&self, device: DeviceKind) -> Option<u64> {
+        let how = Loading {
+            dtype: dtype_of(device),
+            backend: Backend::default(),
+            quantization: Quantization::None,
+        };
+        self.weigh(how, Quantization::None)
+            .lm
+            .map(|weight| weight.bytes)
     }
 
     pub(super) fn text_encoder_size(

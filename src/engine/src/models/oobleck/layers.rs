@@ -164,6 +164,20 @@ pub(super) fn peak_values(layers: &[Layer], n: usize, fused: bool) -> u64 {
     peak as u64
 }
 
+/// Multiplications and additions over `n` inputs, counted apart.
+pub(super) fn operations(layers: &[Layer], n: usize) -> f64 {
+    let mut len = n;
+    let mut sum = 0.0;
+    for layer in layers {
+        let out = layer.out_len(len);
+        // A transposed convolution does its work for each input.
+        let places = if layer.transposed { len } else { out };
+        sum += 2.0 * (layer.in_channels * layer.out_channels * layer.kernel) as f64 * places as f64;
+        len = out;
+    }
+    sum
+}
+
 /// `weight_g · weight_v / ‖weight_v‖`, the norm over all dimensions but the first, in f32 whatever
 /// the load dtype; rounded to it afterwards.
 fn fused_weight(shape: (usize, usize, usize), w: &Weights) -> Result<Tensor> {
