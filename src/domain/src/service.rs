@@ -1,10 +1,12 @@
 //! What the user asks of the service, and what it resolves to on this machine.
 
 mod loaded;
+mod model;
 
 pub use loaded::{LoadedLm, LoadedModel};
 use serde::{Deserialize, Serialize};
 
+use self::model::resolve_model;
 use crate::{
     capabilities::{Capabilities, DeviceKind, LmEntry, ModelEntry},
     error::UserError,
@@ -371,57 +373,6 @@ fn resolve_quantization(
         ),
     ));
     Quantization::None
-}
-
-fn resolve_model(
-    requested: &ServiceConfig,
-    installed: Installed<'_>,
-    notes: &mut Vec<Note>,
-) -> String {
-    if let Some(name) = requested
-        .config_path
-        .as_deref()
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-    {
-        if !installed.models.iter().any(|model| model.name == name) {
-            notes.push(Note::new(
-                "model_missing",
-                "config_path",
-                format!("Main model: {name} is not in the checkpoints folder."),
-            ));
-        }
-        return name.to_owned();
-    }
-    let usable = |name: &str| {
-        installed
-            .models
-            .iter()
-            .any(|model| model.name == name && model.problem.is_none())
-    };
-    if usable(DEFAULT_MODEL) {
-        return DEFAULT_MODEL.to_owned();
-    }
-    let taken = installed
-        .models
-        .iter()
-        .filter(|model| model.problem.is_none())
-        .min_by_key(|model| (model.built_in, model.name.as_str()))
-        .map_or(DEFAULT_MODEL, |model| model.name.as_str());
-    // A checkpoint the user put there and cannot have is no matter for silence.
-    for model in installed.models.iter().filter(|model| !model.built_in) {
-        if let Some(problem) = &model.problem {
-            notes.push(Note::new(
-                "model_damaged",
-                "config_path",
-                format!(
-                    "Main model: {} cannot be used, using {taken}. {problem}",
-                    model.name
-                ),
-            ));
-        }
-    }
-    taken.to_owned()
 }
 
 fn resolve_device(

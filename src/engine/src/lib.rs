@@ -23,5 +23,6 @@ pub mod nn;
 pub mod observer;
 pub mod pipeline;
 pub mod planner;
+pub mod room;
 pub mod tasks;
 pub mod text;

@@ -11,6 +11,7 @@ mod loras;
 pub mod measure;
 pub(crate) mod networks;
 mod prepared;
+mod room;
 pub mod score;
 mod sources;
 pub mod thinking;

@@ -77,7 +77,7 @@ fn run_job(shared: &Shared, backend: &mut dyn Backend, ticket: &Ticket) {
     let mut started = None;
     let outcome = start(shared, ticket).and_then(|job| {
         let job = started.insert(job);
-        let plan = shared.service.plan(job.kind, &job.params);
+        let plan = shared.plan_of(job).map(|plan| plan.memory);
         if let Some(plan) = &plan {
             admit(plan)?;
         }

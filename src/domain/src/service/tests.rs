@@ -219,6 +219,28 @@ fn a_damaged_checkpoint_is_named_when_another_takes_its_place() {
 }
 
 #[test]
+fn a_gguf_file_may_be_named_without_its_ending() {
+    let models = [
+        model("mine.gguf", 1),
+        model("both", 1),
+        model("both.gguf", 1),
+    ];
+    for (asked, found) in [
+        ("mine", "mine.gguf"),
+        ("mine.gguf", "mine.gguf"),
+        ("both", "both"),
+    ] {
+        let config = ServiceConfig {
+            config_path: Some(asked.into()),
+            ..ServiceConfig::default()
+        };
+        let (resolved, notes) = run(&config, 0.0, &models, &[]);
+        assert_eq!(resolved.config_path, found);
+        assert!(!notes.contains(&"model_missing".to_owned()), "{notes:?}");
+    }
+}
+
+#[test]
 fn the_built_in_lm_goes_with_the_built_in_model_and_needs_no_consent() {
     let models = [model(DEMO_MODEL, 1), model(DEFAULT_MODEL, 1)];
     let lms = [built_in_lm(), lm(LmSize::Small)];

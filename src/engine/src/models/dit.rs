@@ -276,12 +276,17 @@ impl Dit {
         2.0 * weights as f64 * s as f64 + 4.0 * (s * seen) as f64 * queries as f64
     }
 
+    /// Values that are kept of a condition of `tokens`: keys and values of every layer.
+    pub(crate) const fn condition_values(cfg: &Config, tokens: usize) -> usize {
+        2 * cfg.num_hidden_layers * tokens * cfg.num_key_value_heads * cfg.head_dim
+    }
+
     /// Memory of one item and branch.
     pub fn footprint(cfg: &Config, shapes: &Shapes, dtype: DType) -> Footprint {
         let s = shapes.frames.div_ceil(cfg.patch_size);
         let l = shapes.condition_tokens;
         let layer = cfg.decoder_layer();
-        let keys = 2 * cfg.num_hidden_layers * l * cfg.num_key_value_heads * cfg.head_dim;
+        let keys = Self::condition_values(cfg, l);
         let times = shapes.steps * (ROWS + 1) * cfg.hidden_size;
         let context = s * (cfg.hidden_size + cfg.head_dim);
         let cross_scores = shapes

@@ -6,6 +6,8 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
+use crate::room;
+
 /// Tokens by which a cache grows.
 pub const BLOCK: usize = 256;
 
@@ -32,6 +34,8 @@ impl KvCache {
         device: &Device,
     ) -> Result<Self> {
         let shape = (1, nk, Self::capacity_for(tokens), d);
+        let values = 2 * layers * nk * shape.2 * d;
+        room::ask((values * dtype.size_in_bytes()) as u64, device)?;
         let layers = (0..layers)
             .map(|_| {
                 Ok(Layer {
@@ -61,6 +65,13 @@ impl KvCache {
 
     /// A cache of its own with the same content, for a sequence with the same beginning.
     pub fn fork(&self) -> Result<Self> {
+        let kept = self.layers.iter().flat_map(|layer| [&layer.k, &layer.v]);
+        let bytes: usize = kept
+            .map(|kept| kept.elem_count() * kept.dtype().size_in_bytes())
+            .sum();
+        if let Some(layer) = self.layers.first() {
+            room::ask(bytes as u64, layer.k.device())?;
+        }
         let layers = self
             .layers
             .iter()
@@ -99,6 +110,9 @@ impl KvCache {
             let (_, nk, capacity, d) = kept.dims4()?;
             if end > capacity {
                 let shape = (1, nk, Self::capacity_for(end), d);
+                let values = nk * shape.2 * d;
+                let bytes = 2 * values * kept.dtype().size_in_bytes();
+                room::ask(bytes as u64, kept.device())?;
                 let wider = Tensor::zeros(shape, kept.dtype(), kept.device())?;
                 if self.len > 0 {
                     wider.slice_set(&kept.narrow(2, 0, self.len)?.contiguous()?, 2, 0)?;

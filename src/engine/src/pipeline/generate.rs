@@ -174,6 +174,7 @@ pub(crate) fn generate(
         kept: None,
         clipped: 0,
         loudness: Vec::new(),
+        told: Vec::new(),
     };
     if let Some((kept, source)) = kept.zip(kept_source) {
         // Without what a short source was filled up with: it would be heard at its end.

@@ -6,6 +6,7 @@ use crate::kernels::conv_transpose1d::{ConvTranspose1d, ConvTranspose1dConfig};
 use crate::kernels::conv1d::{Conv1d, Conv1dConfig};
 use crate::kernels::snake::Snake;
 use crate::nn::weights::Weights;
+use crate::room;
 
 /// Dilations of the three residual units of a block.
 pub(super) const DILATIONS: [usize; 3] = [1, 3, 9];
@@ -181,6 +182,9 @@ pub(super) fn operations(layers: &[Layer], n: usize) -> f64 {
 /// the load dtype; rounded to it afterwards.
 fn fused_weight(shape: (usize, usize, usize), w: &Weights) -> Result<Tensor> {
     let exact = w.with_dtype(DType::F32);
+    let bytes = shape.0 * shape.1 * shape.2 * size_of::<f32>();
+    // As values, as a tensor, in the order of the kernel.
+    room::ask(3 * bytes as u64, w.device())?;
     let gain = exact
         .get((shape.0, 1, 1), "weight_g")?
         .flatten_all()?
