@@ -53,7 +53,6 @@ impl Machine {
 
 /// Seconds of units of work.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[expect(clippy::struct_field_names, reason = "each is for something else")]
 pub struct UnitSecs {
     /// A plan of the language model.
     pub plan: f64,
