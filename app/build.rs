@@ -15,8 +15,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = Config::new("en")?
         .add_locales(["zh", "ja", "he"])?
         .add_namespaces([
-            "common", "frame", "params", "generate", "tasks", "lm", "service", "library", "loras",
-            "takes", "compare",
+            "common", "frame", "params", "generate", "tasks", "lm", "service", "library", "heard",
+            "loras", "takes", "compare", "needs",
         ])?
         .parse_options(ParseOptions::new().interpolate_display(true));
     let words = TranslationsInfos::parse(config)?;

@@ -24,7 +24,7 @@ export interface Note {
 /** A job as the API gives it; only what the tests look at. */
 export interface Job {
   id: string;
-  kind: 'generate' | 'format' | 'sample' | 'understand' | 'encode';
+  kind: 'generate' | 'format' | 'sample' | 'understand' | 'encode' | 'lyrics_timing' | 'score';
   state: 'queued' | 'running' | 'done' | 'failed' | 'cancelled' | 'interrupted';
   notes: Note[];
   params: Record<string, unknown>;

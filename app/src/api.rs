@@ -5,6 +5,7 @@ pub mod error;
 pub mod form;
 pub mod jobs;
 pub mod loras;
+pub mod needs;
 pub mod preferences;
 pub mod recordings;
 pub mod service;

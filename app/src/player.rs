@@ -292,6 +292,8 @@ pub(crate) mod tests {
             plan: None,
             audio_codes: String::new(),
             made_from: Vec::new(),
+            lyric_lines: Vec::new(),
+            scores: None,
             provenance: Provenance {
                 lm: None,
                 loras: Vec::new(),

@@ -18,6 +18,7 @@ pub mod fill;
 pub mod form;
 pub mod lm;
 pub mod loras;
+pub mod needs;
 pub mod recordings;
 pub mod request;
 pub mod song_action;
@@ -35,7 +36,7 @@ use acestep_domain::{
 };
 use leptos::{prelude::*, server::codee::string::JsonSerdeCodec};
 
-use self::{form::Form, loras::Adapters, recordings::Recordings};
+use self::{form::Form, loras::Adapters, needs::Needs, recordings::Recordings};
 use crate::api::{recordings::Recording, snapshot::Snapshot};
 
 /// Signals of the studio. Cheap to copy.
@@ -82,6 +83,7 @@ impl StudioStore {
         provide_context(recordings);
         provide_context(Adapters::new(loras));
         provide_context(Form::new(store, recordings, draft.as_ref()));
+        Needs::provide();
         store
     }
 
@@ -96,6 +98,7 @@ impl StudioStore {
         events::follow(self);
         Form::expect().keep();
         Adapters::expect().follow();
+        Needs::expect().follow(Form::expect());
     }
 
     /// Takes over a fresh snapshot.

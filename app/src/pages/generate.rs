@@ -7,6 +7,7 @@ pub mod composer;
 pub mod dice;
 pub mod dropped;
 pub mod filled;
+pub mod find_out;
 pub mod folds;
 pub mod job;
 pub mod keep_going;

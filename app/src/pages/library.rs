@@ -2,6 +2,7 @@
 //! which song is open stand in the address, so a reload, a link and a browser without scripts show the same.
 
 pub mod actions;
+pub mod found_out;
 pub mod language_model;
 pub mod list;
 pub mod place;

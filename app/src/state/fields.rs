@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Fields with text, by parameter key; the first three are the page's own (see [`PAGE_KEYS`]).
-pub const TEXTS: [&str; 36] = [
+pub const TEXTS: [&str; 37] = [
     "description",
     REPEAT,
     "simple_language",
@@ -35,6 +35,7 @@ pub const TEXTS: [&str; 36] = [
     "shift",
     "timesteps",
     "audio_format",
+    "score_scale",
     "lm_temperature",
     "lm_cfg_scale",
     "lm_top_k",
@@ -55,12 +56,14 @@ pub const TEXTS: [&str; 36] = [
 ];
 
 /// Fields that are on or off.
-pub const SWITCHES: [&str; 9] = [
+pub const SWITCHES: [&str; 11] = [
     "simple_instrumental",
     KEEP_GOING,
     "instrumental",
     "use_adg",
     "normalize",
+    "auto_lrc",
+    "auto_score",
     "thinking",
     "use_cot_metas",
     "use_cot_caption",

@@ -46,7 +46,7 @@ pub fn fields_from_job(job: &Job) -> Option<(FilledBy, Value)> {
         JobKind::Sample => Some((FilledBy::Sample, fields_from_plan(plan?, asked, true))),
         JobKind::Understand => Some((FilledBy::Understand, fields_from_plan(plan?, asked, true))),
         JobKind::Encode => fields_from_codes(&job.audio_codes),
-        JobKind::Generate => None,
+        JobKind::Generate | JobKind::LyricsTiming | JobKind::Score => None,
     }
 }
 

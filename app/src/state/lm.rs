@@ -73,6 +73,16 @@ impl StudioStore {
         self.status.with(|status| lm_of(status) == Lm::Ready)
     }
 
+    /// It is known where the loaded main model looks for the words.
+    pub fn times_lyrics(self) -> bool {
+        self.status.with(|status| {
+            status
+                .model
+                .as_ref()
+                .is_some_and(|model| model.times_lyrics)
+        })
+    }
+
     /// The loaded main model can follow audio codes and hear them in a song.
     pub fn takes_codes(self) -> bool {
         self.status

@@ -99,6 +99,12 @@ pub struct GenerationParams {
     pub target_lufs: Option<f64>,
     /// File format.
     pub audio_format: AudioFormat,
+    /// Each finished song's lyrics are timed.
+    pub auto_lrc: bool,
+    /// Each finished song is scored.
+    pub auto_score: bool,
+    /// What a score's differences are divided by: lower is more sensitive.
+    pub score_scale: f64,
     /// What the task works on; see [`inputs`]. At the API the id of an upload or of a song of the
     /// library, on the command line a file.
     pub src_audio: Option<String>,

@@ -28,16 +28,22 @@ pub enum JobKind {
     Understand,
     /// Audio codes of a song.
     Encode,
+    /// When the words of a song are sung.
+    LyricsTiming,
+    /// How well a song does what was asked.
+    Score,
 }
 
 impl JobKind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Generate,
         Self::Format,
         Self::Sample,
         Self::Understand,
         Self::Encode,
+        Self::LyricsTiming,
+        Self::Score,
     ];
 
     /// The name on the wire.
@@ -48,12 +54,19 @@ impl JobKind {
             Self::Sample => "sample",
             Self::Understand => "understand",
             Self::Encode => "encode",
+            Self::LyricsTiming => "lyrics_timing",
+            Self::Score => "score",
         }
     }
 
     /// Nothing can be made of this kind without a language model.
     pub const fn needs_lm(self) -> bool {
         matches!(self, Self::Format | Self::Sample | Self::Understand)
+    }
+
+    /// What it finds out is kept with a song of the library.
+    pub const fn is_kept_with_song(self) -> bool {
+        matches!(self, Self::LyricsTiming | Self::Score)
     }
 
     /// The kind of that name.

@@ -2,7 +2,7 @@
 //!
 //! No clock, file, thread or randomness; builds for wasm. Bottom to top:
 //! [`metadata`] (musical values), [`audio_codes`], [`region`], [`lora`] → [`task`], [`tier`], [`param`] → [`generation`], [`defaults`] →
-//! [`capabilities`], [`service`] → [`plan`], [`event`], [`job`], [`library`], [`examples`], [`song_plan`].
+//! [`capabilities`], [`service`] → [`plan`], [`event`], [`job`], [`library`], [`examples`], [`song_plan`], [`timed_lyrics`].
 
 pub mod audio_codes;
 pub mod capabilities;
@@ -24,6 +24,7 @@ pub mod service;
 pub mod song_plan;
 pub mod task;
 pub mod tier;
+pub mod timed_lyrics;
 
 pub use error::UserError;
 pub use generation::GenerationParams;

@@ -3,8 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    generation::GenerationParams, lora::LoraUse, memory::HostDevice, note::Note,
+    generation::GenerationParams,
+    lora::LoraUse,
+    memory::HostDevice,
+    note::Note,
     song_plan::SongPlan,
+    timed_lyrics::{LyricLine, Scores},
 };
 
 /// A song that is safe on disk.
@@ -43,6 +47,12 @@ pub struct Song {
     /// Recordings it was made from, as they were when it was made; they may be gone since.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub made_from: Vec<MadeFrom>,
+    /// Its lyrics with their times; empty until they are timed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lyric_lines: Vec<LyricLine>,
+    /// How it was scored, once it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<Scores>,
     /// Model and program that made it.
     pub provenance: Provenance,
     /// What is heard, in figures.
@@ -63,24 +73,34 @@ impl Song {
     /// given, so that nothing is left for it to write, and the only seed is this song's.
     pub fn recipe(&self) -> GenerationParams {
         let mut params = self.params.clone();
-        if let Some(plan) = &self.plan {
-            plan.fill_numbers(&mut params);
-            if params.use_cot_caption {
-                plan.fill_caption(&mut params);
-            }
-            if params.use_cot_language {
-                plan.fill_language(&mut params);
-            }
-        }
-        if !self.audio_codes.is_empty() {
-            params.audio_codes.clone_from(&self.audio_codes);
-        }
-        params.thinking = false;
-        params.use_cot_metas = false;
         params.seeds = vec![self.seed];
-        params.batch_size = 1;
-        params
+        recipe(params, self.plan.as_ref(), &self.audio_codes)
     }
+}
+
+/// `params` with what a language model wrote for a song of theirs, so that nothing is left for it to
+/// write. The seed is the song's already.
+pub fn recipe(
+    mut params: GenerationParams,
+    plan: Option<&SongPlan>,
+    audio_codes: &str,
+) -> GenerationParams {
+    if let Some(plan) = plan {
+        plan.fill_numbers(&mut params);
+        if params.use_cot_caption {
+            plan.fill_caption(&mut params);
+        }
+        if params.use_cot_language {
+            plan.fill_language(&mut params);
+        }
+    }
+    if !audio_codes.is_empty() {
+        audio_codes.clone_into(&mut params.audio_codes);
+    }
+    params.thinking = false;
+    params.use_cot_metas = false;
+    params.batch_size = 1;
+    params
 }
 
 /// What made a song.

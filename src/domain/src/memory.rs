@@ -1,4 +1,6 @@
-//! What a run needs of memory, told before it starts.
+//! What a run needs of memory and time, told before it starts.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -50,7 +52,7 @@ pub struct StageMemory {
     pub stage: Stage,
     /// The most that is in use during it, in the memory that the networks run in.
     pub peak_bytes: u64,
-    /// How long it takes on this machine; absent until a run was measured.
+    /// How long it takes on this machine, see [`TimePlan`]; absent where that is not known.
     pub secs: Option<f64>,
 }
 
@@ -98,4 +100,60 @@ pub struct MemoryPlan {
     pub next_smaller: Option<Smaller>,
     /// What was decided, and who else uses the memory.
     pub notes: Vec<Note>,
+}
+
+/// How long a run takes on this machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimePlan {
+    /// Seconds of each stage that takes part.
+    #[serde(flatten)]
+    pub stages: BTreeMap<Stage, f64>,
+    /// Seconds of all of them.
+    pub total: f64,
+    /// By what runs took on this machine; else estimated from what the machine can do.
+    pub measured: bool,
+}
+
+impl TimePlan {
+    /// The sum of `stages`, without those that take none.
+    pub fn of(stages: impl IntoIterator<Item = (Stage, f64)>, measured: bool) -> Self {
+        let stages: BTreeMap<Stage, f64> =
+            stages.into_iter().filter(|(_, secs)| *secs > 0.0).collect();
+        Self {
+            total: stages.values().sum(),
+            stages,
+            measured,
+        }
+    }
+}
+
+/// What a run needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunPlan {
+    /// Of memory.
+    #[serde(flatten)]
+    pub memory: MemoryPlan,
+    /// Of time; absent where no run was measured and nothing can be estimated (a card).
+    pub time: Option<TimePlan>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_travels_as_stages_and_their_sum() {
+        let stages = [
+            (Stage::Diffusion, 12.5),
+            (Stage::Decode, 2.5),
+            (Stage::LanguageModel, 0.0),
+        ];
+        let time = TimePlan::of(stages, true);
+        let json = serde_json::to_value(&time).unwrap();
+        let told = serde_json::json!({
+            "diffusion": 12.5, "decode": 2.5, "total": 15.0, "measured": true
+        });
+        assert_eq!(json, told);
+        assert_eq!(serde_json::from_value::<TimePlan>(json).unwrap(), time);
+    }
 }

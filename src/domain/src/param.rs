@@ -220,6 +220,15 @@ pub const SPECS: &[ParamSpec] = &[
         ]),
         Group::Output,
     ),
+    spec("auto_lrc", Kind::Switch, Group::Output),
+    spec("auto_score", Kind::Switch, Group::Output),
+    number(
+        "score_scale",
+        Kind::Number,
+        Group::Output,
+        (0.01, 1.0),
+        0.01,
+    ),
     spec("src_audio", Kind::Text, Group::Task).auto(),
     spec("reference_audio", Kind::List, Group::Task).auto(),
     number(

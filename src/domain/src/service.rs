@@ -1,14 +1,18 @@
 //! What the user asks of the service, and what it resolves to on this machine.
 
+mod loaded;
+mod model;
+
+pub use loaded::{LoadedLm, LoadedModel};
 use serde::{Deserialize, Serialize};
 
+use self::model::resolve_model;
 use crate::{
     capabilities::{Capabilities, DeviceKind, LmEntry, ModelEntry},
     error::UserError,
     event::Progress,
     lora::LoraUse,
     note::Note,
-    task::{Family, TaskType},
     tier::{GpuTier, Limits, LmSize, Vram},
 };
 
@@ -112,53 +116,6 @@ pub enum ServiceState {
     Ready,
     /// The last attempt failed; an older model may still be loaded.
     Failed,
-}
-
-/// The loaded model, as the page and the API need it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LoadedModel {
-    /// DiT folder name.
-    pub name: String,
-    /// Its family.
-    pub family: Family,
-    /// Tasks it can do in this build.
-    pub tasks: Vec<TaskType>,
-    /// Built into the binary.
-    pub built_in: bool,
-    /// Samples per second of its songs.
-    pub sample_rate_hz: u32,
-    /// Channels of its songs.
-    pub channels: usize,
-    /// Parameters of all networks.
-    pub parameters: u64,
-    /// Bytes of its weights in memory.
-    pub weights_bytes: u64,
-    /// Number format in use, for example `f32`.
-    pub dtype: String,
-    /// Attention in use, for example `streaming (CPU)`.
-    pub attention: String,
-    /// It can follow audio codes and hear them in a song.
-    #[serde(default)]
-    pub audio_codes: bool,
-}
-
-/// The loaded language model, as the page and the API need it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LoadedLm {
-    /// Folder name.
-    pub name: String,
-    /// Built into the binary.
-    pub built_in: bool,
-    /// Parameters of the network.
-    pub parameters: u64,
-    /// Bytes of its weights in memory.
-    pub weights_bytes: u64,
-    /// Number format in use, for example `f32`.
-    pub dtype: String,
-    /// Tokens that a prompt and its answer may have together.
-    pub context_tokens: usize,
-    /// It can write audio codes and the loaded DiT can use them; else metadata and text only.
-    pub has_codes: bool,
 }
 
 /// Everything a client needs to draw the service.
@@ -416,57 +373,6 @@ fn resolve_quantization(
         ),
     ));
     Quantization::None
-}
-
-fn resolve_model(
-    requested: &ServiceConfig,
-    installed: Installed<'_>,
-    notes: &mut Vec<Note>,
-) -> String {
-    if let Some(name) = requested
-        .config_path
-        .as_deref()
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-    {
-        if !installed.models.iter().any(|model| model.name == name) {
-            notes.push(Note::new(
-                "model_missing",
-                "config_path",
-                format!("Main model: {name} is not in the checkpoints folder."),
-            ));
-        }
-        return name.to_owned();
-    }
-    let usable = |name: &str| {
-        installed
-            .models
-            .iter()
-            .any(|model| model.name == name && model.problem.is_none())
-    };
-    if usable(DEFAULT_MODEL) {
-        return DEFAULT_MODEL.to_owned();
-    }
-    let taken = installed
-        .models
-        .iter()
-        .filter(|model| model.problem.is_none())
-        .min_by_key(|model| (model.built_in, model.name.as_str()))
-        .map_or(DEFAULT_MODEL, |model| model.name.as_str());
-    // A checkpoint the user put there and cannot have is no matter for silence.
-    for model in installed.models.iter().filter(|model| !model.built_in) {
-        if let Some(problem) = &model.problem {
-            notes.push(Note::new(
-                "model_damaged",
-                "config_path",
-                format!(
-                    "Main model: {} cannot be used, using {taken}. {problem}",
-                    model.name
-                ),
-            ));
-        }
-    }
-    taken.to_owned()
 }
 
 fn resolve_device(

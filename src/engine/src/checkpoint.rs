@@ -1,9 +1,9 @@
 //! Checkpoints: which files make a model, what their configs say, and what is wrong with them.
 //!
 //! Reads the released hub layout (a root with `acestep-v15-*`, `vae`, `Qwen3-Embedding-0.6B`),
-//! from a folder or from bytes inside the binary, by the same code; a language model may be one
-//! GGUF file instead. It downloads nothing, runs
-//! nothing (the `.py` files of a release are ignored), and every fault becomes one
+//! from a folder or from bytes inside the binary, by the same code; each module may be a GGUF file
+//! instead. It downloads nothing, runs nothing (the `.py` files of a release are ignored), and every
+//! fault becomes one
 //! [`Error::Checkpoint`](crate::error::Error::Checkpoint) that names the file and the reason.
 
 mod cache;
@@ -16,9 +16,11 @@ mod list;
 pub mod lora;
 mod part;
 mod pickle;
+mod place;
 mod quantize;
 mod source;
 
+pub(crate) use gguf::SILENCE as SILENCE_TENSOR;
 pub(crate) use quantize::{language_model_formats as lm_formats, main_model as main_formats};
 
 pub use inspect::{Inspection, ModelKind, ModelReport, inspect};

@@ -12,7 +12,10 @@ use acestep_domain::{
 };
 use candle_core::Tensor;
 
+pub use crate::pipeline::align::{AlignRequest, Aligned, Heard};
 pub use crate::pipeline::generate::{Request, RunReport, Take};
+pub use crate::pipeline::measure::{MeasuredSong, SongWork};
+pub use crate::pipeline::score::{ScoreSong, Scored};
 pub use crate::pipeline::thinking::{Thinking, Thought};
 pub use crate::pipeline::writing::{WriteReport, WriteRequest};
 pub use crate::planner::language_model::{LanguageModel, LmInfo, MeasureOptions, Measured};
@@ -25,9 +28,11 @@ use crate::{
     nn::Backend,
     observer::Observer,
     pipeline::{
+        align,
         generate::{self, Sink},
+        measure,
         networks::Networks,
-        thinking,
+        score, thinking,
         vae_tiles::{TileOptions, decode_tiled, encode_tiled},
         writing,
     },
@@ -278,6 +283,37 @@ impl Engine {
         )
     }
 
+    /// Whether it is known where the loaded checkpoint looks for the words.
+    pub fn can_time_lyrics(&self) -> bool {
+        self.networks.config.lyric_heads().is_some()
+    }
+
+    /// Finds out when the words of a finished song are sung, and how clearly.
+    ///
+    /// # Errors
+    /// Nothing is sung, it is not known where this checkpoint looks for the words, silence, too
+    /// little memory, cancelled.
+    pub fn align(
+        &mut self,
+        request: &AlignRequest<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Aligned> {
+        align::align(&mut self.networks, request, observer)
+    }
+
+    /// Scores a finished song, by what can be had: its attention, a language model that reads codes.
+    ///
+    /// # Errors
+    /// Neither can be had, silence, too little memory, cancelled.
+    pub fn score(&mut self, asked: &ScoreSong<'_>, observer: &dyn Observer) -> Result<Scored> {
+        score::score(
+            &mut self.networks,
+            self.language_model.as_ref(),
+            asked,
+            observer,
+        )
+    }
+
     /// Makes the songs of `request`; `sink` receives each one when it is decoded and checked, in
     /// order.
     ///
@@ -291,6 +327,14 @@ impl Engine {
         sink: &mut Sink<'_>,
     ) -> Result<RunReport> {
         generate::generate(&mut self.networks, request, observer, sink)
+    }
+
+    /// How quick songs of some length are made, beside what the machine can do.
+    ///
+    /// # Errors
+    /// See [`Engine::generate`]; [`Error::Unsupported`] on a card, whose rate is not measured.
+    pub fn measure(&mut self, work: SongWork, observer: &dyn Observer) -> Result<MeasuredSong> {
+        measure::measure(&mut self.networks, work, observer)
     }
 
     /// Sound to latents, see [`Vae::encode`].

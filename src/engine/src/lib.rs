@@ -6,6 +6,7 @@
 //! channels, `h` hidden size, `i` MLP size, `nq` and `nk` query and key-value heads, `d` head
 //! dimension, `v` vocabulary, `he` width of the condition encoder.
 
+pub mod alignment;
 pub mod audio;
 pub mod capabilities;
 pub mod checkpoint;
@@ -22,5 +23,6 @@ pub mod nn;
 pub mod observer;
 pub mod pipeline;
 pub mod planner;
+pub mod room;
 pub mod tasks;
 pub mod text;

@@ -19,7 +19,9 @@ use acestep_domain::{
 };
 use acestep_engine::{
     checkpoint::{Checkpoint, LmCheckpoint},
-    engine::{Engine, LanguageModel, LoadOptions, Request, Thinking, WriteRequest},
+    engine::{
+        Engine, Heard, LanguageModel, LoadOptions, Request, ScoreSong, Thinking, WriteRequest,
+    },
     error::{Error, Stage},
     observer::{Observer, Silent, Writing},
     planner::{
@@ -410,4 +412,117 @@ fn what_is_too_long_is_refused_before_the_first_token() {
     assert!(lm.logits(&[vec![1, 1_000_000]], &Silent).is_err());
     let logits = lm.logits(&[vec![1, 2, 3], vec![4]], &Silent).unwrap();
     assert_eq!((logits.len(), logits[0].dims()), (2, &[1536][..]));
+}
+
+#[test]
+fn a_song_is_scored_by_its_codes_and_what_cannot_be_scored_is_told() {
+    let folder = with_codes(65_535);
+    let mut engine = engine_with(&folder);
+    let params = GenerationParams {
+        caption: "warm piano".to_owned(),
+        lyrics: "[Verse]\nla la la".to_owned(),
+        duration_secs: Some(6.0),
+        bpm: Some(Bpm(123)),
+        inference_steps: 1,
+        ..GenerationParams::default()
+    };
+    let request = Request {
+        params,
+        seeds: vec![5],
+        ..Request::default()
+    };
+    let mut takes = Vec::new();
+    engine
+        .generate(&request, &Silent, &mut |take| {
+            takes.push(take);
+            Ok(())
+        })
+        .unwrap();
+    let take = takes.pop().unwrap();
+    let mut ask = |request: &Request, scale| {
+        let asked = ScoreSong {
+            request,
+            heard: Heard::Sound {
+                audio: take.audio.clone(),
+                gain: take.report.gain,
+            },
+            scale,
+        };
+        engine.score(&asked, &Silent)
+    };
+    let scored = ask(&request, 0.5).unwrap();
+    let scores = &scored.scores;
+    let names: Vec<&str> = scores.metadata.keys().map(String::as_str).collect();
+    assert_eq!(names, ["bpm", "duration"]);
+    let figures = [scores.global, scores.caption, scores.lyrics];
+    for figure in figures
+        .into_iter()
+        .chain(scores.metadata.values().map(|v| Some(*v)))
+    {
+        let figure = figure.unwrap();
+        assert!((0.0..=1.0).contains(&figure), "{scores:?}");
+    }
+    assert_eq!(scores.lm.as_deref(), Some("acestep-5Hz-lm-random"));
+    // Nobody knows where this model looks for the words.
+    assert_eq!((scores.alignment, &scored.lines), (None, &None));
+    assert_eq!(scored.notes[0].code, "score_without_words");
+
+    assert_eq!(
+        ask(&request, 0.5).unwrap().scores,
+        *scores,
+        "nothing is drawn"
+    );
+    let flat = ask(&request, 1e6).unwrap().scores;
+    assert!((flat.caption.unwrap() - 0.5).abs() < 1e-3, "{flat:?}");
+    assert_eq!(flat.metadata, scores.metadata);
+
+    // Codes that are given are read, not those that are heard.
+    let mut other = request.clone();
+    other.params.audio_codes = acestep_domain::audio_codes::to_text(&[7; 30]);
+    assert_ne!(ask(&other, 0.5).unwrap().scores, *scores);
+
+    let mut long = request.clone();
+    long.params.lyrics = "la la la\n".repeat(3000);
+    let told = ask(&long, 0.5).unwrap();
+    assert_eq!(told.scores.lyrics, None);
+    assert!(told.scores.caption.is_some());
+    assert!(told.notes.iter().any(|note| note.code == "score_left_out"));
+}
+
+#[test]
+fn a_song_nobody_can_score_is_refused_with_both_reasons() {
+    let mut engine = Engine::load(
+        &Checkpoint::demo().unwrap(),
+        &LoadOptions::default(),
+        &Silent,
+    )
+    .unwrap();
+    engine
+        .load_lm(
+            &LmCheckpoint::demo().unwrap(),
+            &LoadOptions::default(),
+            &Silent,
+        )
+        .unwrap();
+    let request = Request {
+        params: GenerationParams {
+            lyrics: "la".to_owned(),
+            ..GenerationParams::default()
+        },
+        seeds: vec![1],
+        ..Request::default()
+    };
+    let asked = ScoreSong {
+        request: &request,
+        heard: Heard::Latents(Tensor::zeros((200, 64), DType::F32, &Device::Cpu).unwrap()),
+        scale: 0.5,
+    };
+    let error = engine.score(&asked, &Silent).unwrap_err();
+    let Error::Unsupported { because, .. } = &error else {
+        panic!("{error}")
+    };
+    assert!(
+        because.contains("attention heads") && because.contains("no audio codes"),
+        "{because}"
+    );
 }

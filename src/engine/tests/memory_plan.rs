@@ -8,14 +8,22 @@ mod counting;
 #[path = "support/demo_folder.rs"]
 mod demo_folder;
 
-use std::{collections::BTreeMap, path::Path, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
 
-use acestep_domain::{GenerationParams, event::Stage, service::Quantization};
+use acestep_domain::{
+    GenerationParams, event::Stage, job::JobKind, lora::LoraUse, memory::MemoryPlan,
+    service::Quantization, task::TaskType,
+};
 use acestep_engine::{
+    audio::Audio,
     checkpoint::{Checkpoint, LmCheckpoint},
     demo,
-    engine::{Engine, LoadOptions, Request, Thinking},
-    memory::plan::{Free, Models, Work, plan},
+    engine::{Engine, LoadOptions, Request, Thinking, WriteRequest},
+    memory::plan::{Brought, Free, Models, Work, lora_bytes, plan},
     observer::{Observer, Writing},
     pipeline::vae_tiles::TileOptions,
 };
@@ -77,6 +85,14 @@ const PLENTY: Free = Free {
     others: 0,
 };
 
+/// What a run works on.
+#[derive(Default)]
+struct Given {
+    source: Option<Audio>,
+    references: Vec<Audio>,
+    lora_dir: PathBuf,
+}
+
 /// Planned and measured MiB of each stage, checked.
 fn holds(
     root: &Path,
@@ -85,8 +101,26 @@ fn holds(
     options: &LoadOptions,
     asked: &GenerationParams,
 ) {
+    holds_with((root, name, lm), options, asked, Given::default());
+}
+
+fn holds_with(
+    (root, name, lm): (&Path, &str, Option<&str>),
+    options: &LoadOptions,
+    asked: &GenerationParams,
+    given: Given,
+) {
     let models = Models::find(root, name, lm).unwrap();
-    let planned = plan(&models, options, Work::of(asked, &models), PLENTY);
+    let uses = asked.loras.clone().unwrap_or_default();
+    let secs = |audio: &Audio| audio.duration_secs();
+    let brought = Brought {
+        source_secs: given.source.as_ref().map_or(0.0, secs),
+        reference_secs: given.references.iter().map(secs).sum(),
+        lora_bytes: lora_bytes(&given.lora_dir, &uses, options.device),
+    };
+    assert_eq!(brought.lora_bytes > 0, !uses.is_empty());
+    let work = Work::of(asked, &models).with(brought);
+    let planned = plan(&models, options, work, PLENTY);
     let checkpoint = Checkpoint::open(root, name).unwrap();
     let watch = Watch::new();
     let mut engine = Engine::load(&checkpoint, options, &watch).unwrap();
@@ -94,6 +128,7 @@ fn holds(
         let source = LmCheckpoint::open(root, lm).unwrap();
         engine.load_lm(&source, options, &watch).unwrap();
     }
+    engine.use_loras(&uses, &given.lora_dir, &watch).unwrap();
     let seeds: Vec<u32> = (1..=asked.batch_size as u32).collect();
     let thinking = Thinking {
         params: asked,
@@ -105,8 +140,8 @@ fn holds(
         params: thought.params,
         seeds,
         codes: thought.codes,
-        noise: None,
-        keep_latents: false,
+        source: given.source,
+        references: given.references,
         raw_level: true,
         tiles: TileOptions {
             tile_frames: planned.vae_tile_frames,
@@ -123,6 +158,11 @@ fn holds(
             Ok(())
         })
         .unwrap();
+    compare(&watch, &planned);
+}
+
+/// Every stage that was planned was measured, and is near its plan.
+fn compare(watch: &Watch, planned: &MemoryPlan) {
     let peaks = watch.peaks.lock().unwrap();
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let told: Vec<String> = planned
@@ -199,4 +239,105 @@ fn a_random_checkpoint_stays_below_its_plan() {
         };
         holds(&root, "acestep-v15-tiny", None, &options, &params(30.0, 1));
     }
+}
+
+fn tiny() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pipeline/checkpoint")
+}
+
+/// A tone of `secs` at a rate.
+fn tone(secs: f64, sample_rate_hz: u32) -> Audio {
+    let samples = (secs * f64::from(sample_rate_hz)) as usize;
+    let wave: Vec<f32> = (0..samples)
+        .map(|i| (i as f32 * 0.03).sin() * 0.5)
+        .collect();
+    Audio {
+        channels: vec![wave.clone(), wave],
+        sample_rate_hz,
+    }
+}
+
+fn of_a_source(task: TaskType, secs: f64) -> GenerationParams {
+    GenerationParams {
+        task_type: task,
+        src_audio: Some("source".to_owned()),
+        reference_audio: vec!["reference".to_owned()],
+        repainting_start: 4.0,
+        repainting_end: Some(12.0),
+        audio_cover_strength: if task == TaskType::Cover { 0.5 } else { 1.0 },
+        ..params(secs, 2)
+    }
+}
+
+#[test]
+fn a_cover_and_a_repaint_stay_below_their_plans() {
+    let root = tempfile::tempdir().unwrap();
+    demo_folder::write(root.path());
+    for task in [TaskType::Cover, TaskType::Repaint] {
+        for moves in [false, true] {
+            let options = LoadOptions {
+                offload_to_cpu: moves,
+                offload_dit_to_cpu: moves,
+                ..LoadOptions::default()
+            };
+            let asked = of_a_source(task, 24.0);
+            let given = |rate| Given {
+                source: Some(tone(24.0, rate)),
+                references: vec![tone(40.0, rate)],
+                ..Given::default()
+            };
+            // The bundled autoencoder has no trained encoder; it works all the same.
+            let bundled = (root.path(), demo::NAME, None);
+            holds_with(bundled, &options, &asked, given(48_000));
+            let random = tiny();
+            let random = (random.as_path(), "acestep-v15-tiny", None);
+            holds_with(random, &options, &asked, given(400));
+        }
+    }
+}
+
+#[test]
+fn a_run_with_an_adapter_stays_below_its_plan() {
+    let lora_dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/lora");
+    let asked = GenerationParams {
+        loras: Some(vec![LoraUse {
+            name: "peft".to_owned(),
+            scale: 0.7,
+            hash: None,
+        }]),
+        ..params(30.0, 1)
+    };
+    let given = Given {
+        lora_dir,
+        ..Given::default()
+    };
+    let random = tiny();
+    let random = (random.as_path(), "acestep-v15-tiny", None);
+    holds_with(random, &LoadOptions::default(), &asked, given);
+}
+
+#[test]
+fn listening_stays_below_its_plan() {
+    let root = tiny();
+    let models = Models::find(&root, "acestep-v15-tiny", None).unwrap();
+    let options = LoadOptions::default();
+    let asked = params(30.0, 1);
+    let work = Work::of_listening(&asked, &models, 60.0, true);
+    let planned = plan(&models, &options, work, PLENTY);
+    let checkpoint = Checkpoint::open(&root, "acestep-v15-tiny").unwrap();
+    let watch = Watch::new();
+    let mut engine = Engine::load(&checkpoint, &options, &watch).unwrap();
+    let request = WriteRequest {
+        kind: JobKind::Encode,
+        params: &asked,
+        seed: 1,
+        max_duration_secs: 600,
+        source: Some(tone(60.0, 400)),
+    };
+    let report = engine.write(&request, &watch).unwrap();
+    assert_eq!(report.audio_codes.len(), 300);
+    watch.note(Stage::Encode);
+    let stages: Vec<Stage> = planned.stages.iter().map(|stage| stage.stage).collect();
+    assert_eq!(stages, [Stage::Load, Stage::Encode]);
+    compare(&watch, &planned);
 }

@@ -21,10 +21,12 @@ use acestep_engine::{
         constraint::{Constraint, Next, TokenSet},
         decode::{Script, Writer, write},
         sampler::{Sampler, Sampling},
+        scoring::{Read, likelier},
     },
 };
 use candle_core::{DType, Device, Tensor};
 use closeness::assert_close;
+use serde::Deserialize;
 
 /// Of the largest reference value.
 const TOLERANCE: f64 = 1e-4;
@@ -315,5 +317,51 @@ fn guidance_steers_as_the_reference_does() {
         .unwrap();
         assert_eq!(written[0].ids, want, "{backend:?}");
         assert!(written[0].cut);
+    }
+}
+
+#[derive(Deserialize)]
+struct Told {
+    scale: f64,
+    answers: Vec<Answer>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    log_prob: f64,
+    recall: f64,
+    likelier: f64,
+}
+
+#[test]
+fn answers_are_judged_as_the_reference_judges_them() {
+    let told: Told =
+        serde_json::from_slice(&std::fs::read(fixtures().join("scores.json")).unwrap()).unwrap();
+    let path = fixtures().join("scores.safetensors");
+    let reference = Reference(candle_core::safetensors::load(path, &Device::Cpu).unwrap());
+    for backend in BACKENDS {
+        let lm = model(backend);
+        let mut song = Read::new(&lm, &reference.ids("song"), 35).unwrap();
+        // Room is no limit.
+        let mut none = Read::new(&lm, &reference.ids("none"), 0).unwrap();
+        // Each answer stands by itself, whatever was judged before it.
+        for round in 0..2 {
+            for (index, wanted) in told.answers.iter().enumerate() {
+                let answer = reference.ids(&format!("answer.{index}"));
+                let (for_song, for_none) =
+                    (song.judge(&answer).unwrap(), none.judge(&answer).unwrap());
+                let found = [
+                    (for_song.mean_log_prob, wanted.log_prob),
+                    (for_song.recall, wanted.recall),
+                    (likelier(for_song, for_none, told.scale), wanted.likelier),
+                ];
+                for (found, wanted) in found {
+                    let far = (found - wanted).abs();
+                    assert!(far < 1e-4, "{backend:?} {round} {index}: {found} {wanted}");
+                }
+            }
+        }
+        assert!(song.judge(&[]).is_err());
+        assert!(song.judge(&[VOCABULARY as u32]).is_err());
     }
 }

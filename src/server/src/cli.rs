@@ -1,6 +1,7 @@
 //! The command line. Flags keep the original's names; both spellings (`--init_service`,
 //! `--init-service`) work. `acestep` alone is `acestep serve`.
 
+mod about;
 mod bench;
 mod files;
 mod generate;
@@ -56,6 +57,10 @@ enum Command {
     PlanSong(lm::PlanSongArgs),
     /// Let the language model describe a song: caption, tempo, key, lyrics
     Understand(Box<understand::UnderstandArgs>),
+    /// Time the lyrics of a song: when each line is sung
+    Lyrics(Box<about::LyricsArgs>),
+    /// Score a song: how clearly it is sung, and how well it does what was asked
+    Score(Box<about::ScoreArgs>),
     /// The language model alone
     #[command(subcommand)]
     Lm(lm::LmCommand),
@@ -86,8 +91,10 @@ pub fn main() -> ExitCode {
         Some(Command::Inspect(args)) => inspect::run(&args),
         Some(Command::PlanSong(args)) => lm::plan_song(&args, &environment),
         Some(Command::Understand(args)) => understand::run(&args, &environment),
+        Some(Command::Lyrics(args)) => about::lyrics(&args, &environment),
+        Some(Command::Score(args)) => about::score(&args, &environment),
         Some(Command::Lm(command)) => lm::run(&command),
-        Some(Command::Bench(command)) => bench::run(&command),
+        Some(Command::Bench(command)) => bench::run(&command, &environment),
         Some(Command::Vae(command)) => vae::run(&command),
     }
 }

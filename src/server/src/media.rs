@@ -5,7 +5,9 @@
 
 use std::{io::SeekFrom, path::PathBuf, time::SystemTime};
 
-use acestep_domain::{UserError, generation::AudioFormat, library::Song};
+use acestep_domain::{
+    UserError, generation::AudioFormat, library::Song, timed_lyrics::LyricsFormat,
+};
 use acestep_studio::Studio;
 use axum::{
     body::{Body, Bytes},
@@ -70,17 +72,37 @@ pub async fn audio(
     let stored = Stored {
         path: studio.song_file(&id)?,
         media_type: format.map_or("application/octet-stream", AudioFormat::media_type),
-        name: file_name(&song, format),
+        name: file_name(&song, format.map_or("bin", AudioFormat::extension)),
         id,
     };
     send(stored, wanted.download.unwrap_or(false), &headers).await
+}
+
+/// `GET` and `HEAD /api/v1/songs/{id}/lyrics.{lrc,vtt,srt}`: the timed lyrics as a file;
+/// `?download=1` names it for saving.
+pub async fn lyrics(
+    format: LyricsFormat,
+    State(studio): State<Studio>,
+    Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response> {
+    let text = studio.lyrics_file(&id, format)?;
+    let name = file_name(&studio.song(&id)?, format.as_str());
+    let mut answer = HeaderMap::new();
+    set(&mut answer, CONTENT_TYPE, format.media_type());
+    set(
+        &mut answer,
+        CONTENT_DISPOSITION,
+        &disposition(wanted.download.unwrap_or(false), &name),
+    );
+    Ok((answer, text).into_response())
 }
 
 /// `GET /api/v1/songs/{id}/raw`: the song without the gain that its report states, as a wav file of
 /// 32-bit floats for saving.
 pub async fn raw(State(studio): State<Studio>, Path(id): Path<String>) -> Result<Response> {
     let song = studio.song(&id)?;
-    let name = file_name(&song, Some(AudioFormat::Wav32)).replace(".wav", " (raw).wav");
+    let name = file_name(&song, AudioFormat::Wav32.extension()).replace(".wav", " (raw).wav");
     let bytes = tokio::task::spawn_blocking(move || studio.raw_song(&id))
         .await
         .map_err(|_| {
@@ -280,7 +302,7 @@ fn matches_etag(known: &str, etag: &str) -> bool {
 }
 
 /// The title as a file name.
-fn file_name(song: &Song, format: Option<AudioFormat>) -> String {
+fn file_name(song: &Song, extension: &str) -> String {
     let title: String = song
         .title
         .chars()
@@ -296,7 +318,6 @@ fn file_name(song: &Song, format: Option<AudioFormat>) -> String {
     let words: Vec<&str> = title.split_whitespace().collect();
     let title = words.join(" ");
     let title = title.trim_matches('.');
-    let extension = format.map_or("bin", AudioFormat::extension);
     if title.is_empty() {
         format!("song.{extension}")
     } else {

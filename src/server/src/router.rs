@@ -1,5 +1,6 @@
 //! The table of contents.
 
+use acestep_domain::timed_lyrics::LyricsFormat;
 use axum::{
     Router,
     body::Body,
@@ -74,8 +75,21 @@ async fn bound_body(request: Request, next: Next) -> Response {
         .await
 }
 
+/// A file of timed lyrics for each format.
+fn lyrics() -> Router<AppState> {
+    LyricsFormat::ALL
+        .into_iter()
+        .fold(Router::new(), |routes, format| {
+            routes.route(
+                &format!("/songs/{{id}}/lyrics.{}", format.as_str()),
+                get(move |studio, id, wanted| media::lyrics(format, studio, id, wanted)),
+            )
+        })
+}
+
 fn api_v1() -> Router<AppState> {
     Router::new()
+        .merge(lyrics())
         .route("/status", get(service::status))
         .route("/models", get(service::models))
         .route(

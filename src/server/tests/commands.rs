@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a command that cannot be run fails")]
 
+#[path = "commands/about.rs"]
+mod about;
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/sung.rs"]
+mod sung;
 #[path = "commands/tasks.rs"]
 mod tasks;
 

@@ -5,6 +5,10 @@
 #[path = "support/app.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod app;
+#[path = "http/lyrics.rs"]
+mod lyrics;
+#[path = "support/sung.rs"]
+mod sung;
 #[path = "http/takes.rs"]
 mod takes;
 #[path = "http/uploads.rs"]

@@ -148,3 +148,36 @@ async fn without_one_words_are_refused_and_wrong_kinds_are_named() {
     let answer = app.post("/api/v1/jobs", codes).await;
     answer.is_refusal(400, "unsupported", Some("audio_codes"));
 }
+
+#[tokio::test]
+async fn a_plan_tells_memory_and_time_and_learns_from_runs() {
+    let app = with_lm().await;
+    let song = json!({
+        "caption": "lofi piano", "duration": 4, "inference_steps": 2, "seed": 7, "batch_size": 1,
+        "audio_format": "wav"
+    });
+    let before = app.post("/api/v1/plan", song.clone()).await.json();
+    assert_eq!(before["fits"], true, "{before}");
+    assert_eq!(before["time"]["measured"], false, "nothing ran yet");
+    let total = before["time"]["total"].as_f64().unwrap();
+    let parts = ["language_model", "prepare", "diffusion", "decode", "save"];
+    let sum: f64 = parts
+        .iter()
+        .map(|stage| before["time"][*stage].as_f64().unwrap())
+        .sum();
+    assert!(total > 0.0 && (sum - total).abs() < 1e-6, "{before}");
+
+    assert_eq!(app.run(song.clone()).await["state"], "done");
+    let after = app.post("/api/v1/plan", song.clone()).await.json();
+    assert_eq!(after["time"]["measured"], true, "{after}");
+    let twice =
+        json!({ "duration": 8, "caption": "lofi piano", "inference_steps": 2, "batch_size": 1 });
+    let twice = app.post("/api/v1/plan", twice).await.json();
+    let of = |plan: &serde_json::Value| plan["time"]["diffusion"].as_f64().unwrap();
+    assert!((of(&twice) - 2.0 * of(&after)).abs() < 1e-6);
+
+    // Another program on the same folder knows it.
+    let kept = app.songs_dir().join("paces.json");
+    let kept = std::fs::read_to_string(kept).unwrap();
+    assert!(kept.contains("acestep-v15-demo"), "{kept}");
+}

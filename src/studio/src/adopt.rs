@@ -13,6 +13,7 @@ use acestep_domain::{
     generation::{AudioFormat, read::params_from_json},
     library::{MadeFrom, Provenance, Report, Song},
     lora::LoraUse,
+    timed_lyrics::{LyricLine, Scores},
 };
 use acestep_engine::audio::decode::{self, Limit};
 use serde::Deserialize;
@@ -52,6 +53,10 @@ struct Saved {
     audio_codes: String,
     #[serde(default)]
     made_from: Vec<MadeFrom>,
+    #[serde(default)]
+    lyric_lines: Vec<LyricLine>,
+    #[serde(default)]
+    scores: Option<Scores>,
 }
 
 /// A song that lies in the folder, as far as the JSON beside it tells.
@@ -171,6 +176,8 @@ fn song(saved: Saved, params: GenerationParams, file: &Path) -> Result<Song> {
         plan: saved.plan,
         audio_codes: saved.audio_codes,
         made_from: saved.made_from,
+        lyric_lines: saved.lyric_lines,
+        scores: saved.scores,
         provenance: Provenance {
             app_version: saved.app_version,
             model: saved.model,

@@ -12,6 +12,7 @@ use acestep_domain::{
     service::{LoadedLm, LoadedModel, Resolved},
 };
 use acestep_engine::engine::LoadOptions;
+pub use acestep_engine::engine::{AlignRequest, Aligned, Heard, ScoreSong, Scored};
 pub use acestep_engine::engine::{
     Request, RunReport, Take, Thinking, Thought, WriteReport, WriteRequest,
 };
@@ -74,6 +75,18 @@ pub trait Backend: Send {
     /// # Errors
     /// One is missing, damaged, or made for another model; then all stays as it was.
     fn use_loras(&mut self, uses: &[LoraUse], observer: &dyn Observer) -> Result<UsedLoras>;
+
+    /// Finds out when the words of a song are sung.
+    ///
+    /// # Errors
+    /// Why it failed, or that it was cancelled.
+    fn align(&mut self, request: &AlignRequest<'_>, observer: &dyn Observer) -> Result<Aligned>;
+
+    /// Scores a song.
+    ///
+    /// # Errors
+    /// Why it failed, or that it was cancelled.
+    fn score(&mut self, request: &ScoreSong<'_>, observer: &dyn Observer) -> Result<Scored>;
 
     /// Makes songs. `sink` takes each song as it is finished, in order.
     ///

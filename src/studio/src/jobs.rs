@@ -246,6 +246,14 @@ pub(crate) fn unfinished(db: &Connection) -> Result<Vec<String>> {
     Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Songs that the job has made, by place in the batch.
+pub(crate) fn song_ids(db: &Connection, id: &str) -> Result<Vec<String>> {
+    Ok(db
+        .prepare_cached("SELECT id FROM songs WHERE job_id = ?1 ORDER BY item")?
+        .query_map([id], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?)
+}
+
 fn read(db: &Connection, row: &Row<'_>) -> Result<Job> {
     let text = |index: usize| row.get::<_, String>(index);
     let id = text(0)?;
@@ -262,10 +270,7 @@ fn read(db: &Connection, row: &Row<'_>) -> Result<Job> {
         } else {
             None
         },
-        song_ids: db
-            .prepare_cached("SELECT id FROM songs WHERE job_id = ?1 ORDER BY item")?
-            .query_map([&id], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?,
+        song_ids: song_ids(db, &id)?,
         error: row
             .get::<_, Option<String>>(6)?
             .map(|text| from_json(&text))

@@ -14,6 +14,7 @@ pub mod events;
 mod jobs;
 pub mod library;
 mod pace;
+pub mod paces;
 mod paths;
 mod queue;
 mod recordings;

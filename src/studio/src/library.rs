@@ -192,6 +192,15 @@ impl Library {
         Ok(self.find(id)?.song)
     }
 
+    /// Keeps what was found out about the song; title and mark stay as they are.
+    pub(crate) fn replace(&self, song: &Song) -> Result<()> {
+        self.store.write(|db| {
+            db.prepare_cached("UPDATE songs SET body = ?2 WHERE id = ?1")?
+                .execute(params![song.id, to_json(song)?])?;
+            Ok(())
+        })
+    }
+
     /// Forgets the song.
     pub(crate) fn forget(&self, id: &str) -> Result<()> {
         self.store.write(|db| {

@@ -5,47 +5,105 @@ use acestep_domain::{
     GenerationParams, audio_codes,
     defaults::AUTO_DURATION_SECS,
     event::{Progress, Stage},
+    memory::TimePlan,
     service::LoadedLm,
     task::TaskType,
 };
-use acestep_engine::diffusion::schedule::Schedule;
+use acestep_engine::{diffusion::schedule::Schedule, memory::pace::UnitSecs};
+use serde::{Deserialize, Serialize};
 
-/// What one unit of work costs on this machine with the loaded model. The first guess only shapes
-/// the bar; each finished job replaces it by what was measured.
+/// What one unit of work costs on this machine with the loaded model. A first guess only shapes the
+/// bar, a first estimate tells the order of things; each finished job replaces them by what was
+/// measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rates {
-    /// Seconds of a plan.
-    plan: f64,
-    /// Seconds of a code, of all songs together.
-    code: f64,
+    pub(crate) main: MainRates,
+    pub(crate) lm: LmRates,
+}
+
+/// Of the main model.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MainRates {
     /// Seconds of preparation.
     prepare: f64,
+    /// Seconds of encoding for each second of recordings.
+    encode: f64,
     /// Seconds of a diffusion step for each second of each song.
     step: f64,
     /// Seconds of decoding for each second of each song.
     decode: f64,
     /// Seconds of writing for each second of each song.
     save: f64,
-    measured: bool,
+    from: Origin,
+}
+
+/// Of a language model.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LmRates {
+    /// Seconds of a plan.
+    plan: f64,
+    /// Seconds of a code, of all songs together.
+    code: f64,
+    from: Origin,
+}
+
+/// Where rates come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Origin {
+    Guess,
+    Estimate,
+    Measured,
 }
 
 impl Default for Rates {
     fn default() -> Self {
         Self {
-            plan: PLAN_SECS,
-            code: CODE_SECS,
-            prepare: 0.5,
-            step: 0.02,
-            decode: 0.1,
-            save: 0.01,
-            measured: false,
+            main: MainRates {
+                prepare: 0.5,
+                encode: 0.05,
+                step: 0.02,
+                decode: 0.1,
+                save: SAVE_SECS,
+                from: Origin::Guess,
+            },
+            lm: LmRates::default(),
         }
     }
 }
 
-/// First guesses for a language model: they shape the bar until one has been measured.
-const PLAN_SECS: f64 = 3.0;
-const CODE_SECS: f64 = 0.05;
+impl Default for LmRates {
+    fn default() -> Self {
+        Self {
+            plan: 3.0,
+            code: 0.05,
+            from: Origin::Guess,
+        }
+    }
+}
+
+/// Writing takes little and hangs on the disk.
+const SAVE_SECS: f64 = 0.01;
+
+impl From<UnitSecs> for Rates {
+    fn from(secs: UnitSecs) -> Self {
+        Self {
+            main: MainRates {
+                prepare: secs.prepare,
+                encode: secs.encode,
+                step: secs.step,
+                decode: secs.decode,
+                save: SAVE_SECS,
+                from: Origin::Estimate,
+            },
+            lm: LmRates {
+                plan: secs.plan,
+                code: secs.code,
+                from: Origin::Estimate,
+            },
+        }
+    }
+}
 
 /// Tokens of a usual plan: a plan of unknown length is half done after as many.
 const USUAL_TOKENS: f64 = 80.0;
@@ -70,15 +128,22 @@ pub(crate) struct Amount {
     batch: f64,
     song_secs: f64,
     steps: f64,
+    /// Seconds of recordings that are encoded.
+    heard_secs: f64,
 }
 
 impl Amount {
     /// Of a run of songs, beside `lm`.
     pub(crate) fn of(params: &GenerationParams, lm: Option<&LoadedLm>) -> Self {
+        Self::beside(params, lm.map(|lm| lm.has_codes))
+    }
+
+    /// Of a run of songs, beside a language model that has codes or not.
+    pub(crate) fn beside(params: &GenerationParams, lm_has_codes: Option<bool>) -> Self {
         let song_secs = params.duration_secs.unwrap_or(AUTO_DURATION_SECS).max(1.0);
-        let writes = lm.is_some_and(|lm| lm.has_codes) && params.lm_writes_codes();
+        let writes = lm_has_codes.unwrap_or(false) && params.lm_writes_codes();
         Self {
-            plans: f64::from(u8::from(lm.is_some() && params.lm_plans())),
+            plans: f64::from(u8::from(lm_has_codes.is_some() && params.lm_plans())),
             codes: if writes {
                 song_secs * audio_codes::PER_SECOND
             } else {
@@ -87,6 +152,23 @@ impl Amount {
             batch: params.batch_size.max(1) as f64,
             song_secs,
             steps: steps_of(params).max(1) as f64,
+            heard_secs: 0.0,
+        }
+    }
+
+    /// With so many seconds of recordings that are encoded.
+    pub(crate) const fn hearing(self, secs: f64) -> Self {
+        Self {
+            heard_secs: secs,
+            ..self
+        }
+    }
+
+    /// Of a job that makes codes of a recording.
+    pub(crate) const fn of_listening() -> Self {
+        Self {
+            plans: 0.0,
+            ..Self::of_text()
         }
     }
 
@@ -98,6 +180,7 @@ impl Amount {
             batch: 1.0,
             song_secs: 0.0,
             steps: 0.0,
+            heard_secs: 0.0,
         }
     }
 }
@@ -126,44 +209,72 @@ pub(crate) fn steps_of(params: &GenerationParams) -> usize {
 }
 
 impl Rates {
-    /// Seconds of each stage, once a run was measured.
-    pub(crate) fn secs(&self, amount: Amount) -> Option<[(Stage, f64); 4]> {
+    /// Seconds of each stage; `None` where all is guessed.
+    pub(crate) fn time(&self, amount: Amount) -> Option<TimePlan> {
         let sound = amount.batch * amount.song_secs;
-        self.measured.then_some([
+        let Self { main, lm } = self;
+        let writes = amount.plans + amount.codes > 0.0;
+        let sings = sound > 0.0;
+        let origins = [
+            writes.then_some(lm.from),
+            (sings || amount.heard_secs > 0.0).then_some(main.from),
+        ];
+        let least = origins.into_iter().flatten().min()?;
+        let prepare = if sings { main.prepare } else { 0.0 };
+        let stages = [
             (
                 Stage::LanguageModel,
-                self.plan * amount.plans + self.code * amount.codes,
+                lm.plan * amount.plans + lm.code * amount.codes,
             ),
-            (Stage::Prepare, self.prepare),
-            (Stage::Diffusion, self.step * sound * amount.steps),
-            (Stage::Decode, self.decode * sound),
-        ])
+            (Stage::Encode, main.encode * amount.heard_secs),
+            (Stage::Prepare, prepare),
+            (Stage::Diffusion, main.step * sound * amount.steps),
+            (Stage::Decode, main.decode * sound),
+            (Stage::Save, main.save * sound),
+        ];
+        (least > Origin::Guess).then(|| TimePlan::of(stages, least == Origin::Measured))
     }
 
     /// What a finished job teaches. A figure of zero teaches nothing.
     pub(crate) fn learn(&mut self, amount: Amount, measured: Measured) {
         let sound = amount.batch * amount.song_secs;
         let replace = |rate: &mut f64, secs: f64, units: f64| {
-            if secs > 0.0 {
+            if secs > 0.0 && units > 0.0 {
                 *rate = secs / units;
             }
         };
-        replace(&mut self.plan, measured.plan_secs, 1.0);
-        replace(&mut self.code, measured.codes_secs, amount.codes);
-        replace(&mut self.prepare, measured.prepare_secs, 1.0);
-        replace(
-            &mut self.step,
-            measured.diffusion_secs,
-            sound * amount.steps,
-        );
-        replace(&mut self.decode, measured.decode_secs, sound);
-        replace(&mut self.save, measured.save_secs, sound);
-        self.measured = true;
+        let Self { main, lm } = self;
+        replace(&mut lm.plan, measured.plan_secs, 1.0);
+        replace(&mut lm.code, measured.codes_secs, amount.codes);
+        if measured.plan_secs + measured.codes_secs > 0.0 {
+            lm.from = Origin::Measured;
+        }
+        if amount.heard_secs > 0.0 {
+            // What is beyond the words was the recordings.
+            let encode = measured.prepare_secs - main.prepare;
+            replace(&mut main.encode, encode, amount.heard_secs);
+        } else {
+            replace(&mut main.prepare, measured.prepare_secs, 1.0);
+        }
+        let steps = sound * amount.steps;
+        replace(&mut main.step, measured.diffusion_secs, steps);
+        replace(&mut main.decode, measured.decode_secs, sound);
+        replace(&mut main.save, measured.save_secs, sound);
+        if measured.diffusion_secs > 0.0 {
+            main.from = Origin::Measured;
+        }
     }
+}
 
-    /// Another language model has a pace of its own.
-    pub(crate) fn forget_lm(&mut self) {
-        (self.plan, self.code) = (PLAN_SECS, CODE_SECS);
+impl MainRates {
+    pub(crate) fn is_measured(&self) -> bool {
+        self.from == Origin::Measured
+    }
+}
+
+impl LmRates {
+    pub(crate) fn is_measured(&self) -> bool {
+        self.from == Origin::Measured
     }
 }
 
@@ -185,16 +296,21 @@ pub(crate) struct Pace {
 impl Pace {
     pub(crate) fn new(rates: Rates, amount: Amount) -> Self {
         let sound = amount.batch * amount.song_secs;
+        let Rates { main, lm } = rates;
         Self {
             rates,
-            plan: rates.plan * amount.plans,
-            codes: rates.code * amount.codes,
+            plan: lm.plan * amount.plans,
+            codes: lm.code * amount.codes,
             batch: amount.batch,
-            prepare: if sound > 0.0 { rates.prepare } else { 0.0 },
-            diffusion: rates.step * sound * amount.steps,
-            decode: rates.decode * sound,
-            save: rates.save * sound,
-            measured: rates.measured,
+            prepare: if sound > 0.0 {
+                main.prepare + main.encode * amount.heard_secs
+            } else {
+                0.0
+            },
+            diffusion: main.step * sound * amount.steps,
+            decode: main.decode * sound,
+            save: main.save * sound,
+            measured: rates.main.is_measured(),
             furthest: 0.0,
         }
     }
@@ -308,6 +424,7 @@ mod tests {
             batch: 2.0,
             song_secs: 30.0,
             steps: 8.0,
+            heard_secs: 0.0,
         }
     }
 

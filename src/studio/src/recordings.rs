@@ -24,7 +24,7 @@ use crate::{
 
 /// The parameters that name recordings.
 pub(crate) const SOURCE: &str = "src_audio";
-const REFERENCE: &str = "reference_audio";
+pub(crate) const REFERENCE: &str = "reference_audio";
 
 /// A recording that is there.
 #[derive(Debug)]
@@ -125,6 +125,14 @@ impl Shared {
     /// Brings `params` inside what the loaded models can do for a job of `kind`; the recordings it
     /// names must be there.
     pub(crate) fn settle(&self, kind: JobKind, params: GenerationParams) -> Result<Clamped> {
+        if kind.is_kept_with_song() {
+            // Of a song that is there; nothing about it can be changed.
+            self.service.model()?;
+            return Ok(Clamped {
+                params,
+                notes: Vec::new(),
+            });
+        }
         if kind != JobKind::Generate {
             return self.service.settle(kind, params, None);
         }

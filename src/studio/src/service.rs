@@ -4,13 +4,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use acestep_domain::{
     GenerationParams, Note, UserError,
-    capabilities::{Capabilities, LmEntry},
+    capabilities::{Capabilities, DeviceKind, LmEntry},
     defaults::defaults,
     event::{Progress, Stage},
     generation::clamp::{Bounds, Clamped, clamp_with_source, clamp_words},
     job::JobKind,
     lora::LoraUse,
-    memory::MemoryPlan,
+    memory::RunPlan,
     service::{
         Installed, LoadedLm, LoadedModel, Resolved, ServiceConfig, ServiceState, ServiceStatus,
         resolve,
@@ -19,12 +19,16 @@ use acestep_domain::{
     tier::{Limits, LmSize},
 };
 
-use acestep_engine::memory::plan::{self, Work};
+use acestep_engine::{
+    engine::LoadOptions,
+    memory::plan::{self, Models, Work},
+};
 
 use crate::{
     backend::{Found, Loaded, Memory},
     error::{Error, Result},
-    pace::{Amount, Rates},
+    pace::{Amount, LmRates, Rates},
+    studio::Given,
 };
 
 /// What one request to initialise comes to.
@@ -284,7 +288,8 @@ impl Service {
     pub(crate) fn lm_loaded(&self, lm: Option<LoadedLm>) {
         let mut inner = self.lock();
         inner.lm = lm;
-        inner.rates.forget_lm();
+        // Another language model has a pace of its own.
+        inner.rates.lm = LmRates::default();
     }
 
     /// The user took back what should have come in place of the language model; it is gone.
@@ -380,44 +385,65 @@ impl Service {
         self.lock().memory = memory;
     }
 
-    /// The memory plan of a job, which is settled, with what is loaded; `None` where nothing is known
-    /// of its sizes.
-    pub(crate) fn plan(&self, kind: JobKind, params: &GenerationParams) -> Option<MemoryPlan> {
-        let (memory, lm, rates) = {
-            let inner = self.lock();
-            (inner.memory.clone()?, inner.lm.clone(), inner.rates)
-        };
+    /// The models' sizes, without a language model that was planned for and has not come, and how they
+    /// are loaded.
+    pub(crate) fn sizes(&self) -> Option<(Models, LoadOptions)> {
+        let inner = self.lock();
         let Memory {
-            models,
-            options,
-            free,
-        } = memory;
-        // It may have been planned for and not have come.
-        let models = if lm.is_some() {
+            models, options, ..
+        } = inner.memory.clone()?;
+        let models = if inner.lm.is_some() {
             models
         } else {
             models.without_lm()
         };
-        let work = if kind == JobKind::Generate {
-            Work::of(params, &models)
-        } else {
-            Work::of_words(params, &models)
+        Some((models, options))
+    }
+
+    /// Where the networks run.
+    pub(crate) fn device(&self) -> DeviceKind {
+        let inner = self.lock();
+        let memory = inner.memory.as_ref();
+        memory.map_or(DeviceKind::Cpu, |memory| memory.options.device)
+    }
+
+    /// What a job, which is settled, needs with what is loaded; `None` where nothing is known of its
+    /// sizes.
+    pub(crate) fn plan(
+        &self,
+        kind: JobKind,
+        params: &GenerationParams,
+        given: Given,
+    ) -> Option<RunPlan> {
+        let (models, options) = self.sizes()?;
+        let (free, lm, rates) = {
+            let inner = self.lock();
+            (inner.memory.as_ref()?.free, inner.lm.clone(), inner.rates)
         };
-        let mut plan = plan::plan(&models, &options, work, free(options.device));
-        for (stage, secs) in rates
-            .secs(Amount::of(params, lm.as_ref()))
-            .into_iter()
-            .flatten()
-        {
-            if let Some(planned) = plan
-                .stages
-                .iter_mut()
-                .find(|planned| planned.stage == stage)
-            {
-                planned.secs = Some(secs);
-            }
+        let source_secs = given.brought.source_secs;
+        let (work, amount) = match kind {
+            JobKind::Generate => (
+                Work::of(params, &models).with(given.brought),
+                Amount::of(params, lm.as_ref()),
+            ),
+            kind if kind.is_kept_with_song() => (Work::of(params, &models), Amount::of_listening()),
+            JobKind::Encode => (
+                Work::of_listening(params, &models, source_secs, false),
+                Amount::of_listening(),
+            ),
+            JobKind::Understand => (
+                Work::of_listening(params, &models, source_secs, true),
+                Amount::of_text(),
+            ),
+            _ => (Work::of_words(params, &models), Amount::of_text()),
+        };
+        let mut memory = plan::plan(&models, &options, work, free(options.device));
+        let time = rates.time(amount.hearing(given.heard_secs));
+        for planned in &mut memory.stages {
+            let stages = time.as_ref().map(|time| &time.stages);
+            planned.secs = stages.and_then(|stages| stages.get(&planned.stage).copied());
         }
-        Some(plan)
+        Some(RunPlan { memory, time })
     }
 
     pub(crate) fn rates(&self) -> Rates {

@@ -50,6 +50,8 @@ pub(crate) fn saved_params(song: &Song) -> Result<Value> {
         "plan": song.plan,
         "audio_codes": song.audio_codes,
         "made_from": song.made_from,
+        "lyric_lines": song.lyric_lines,
+        "scores": song.scores,
         "lora": song.provenance.loras,
         "quantization": song.provenance.quantization,
         "device": song.provenance.device,
@@ -146,6 +148,26 @@ impl Drop for Staged {
             fs::remove_file(&self.json).ok();
         }
     }
+}
+
+/// Writes the parameters beside a song anew, for what was found out about it since. The song's own
+/// file stays as it is.
+pub(crate) fn rewrite_params(paths: &Paths, song: &Song, file_name: &str) -> Result<()> {
+    let saved = serde_json::to_string_pretty(&saved_params(song)?)?;
+    let part = paths
+        .output_dir()
+        .join(format!("{PART_PREFIX}{}.json", song.id));
+    let written = write_new(&part, saved.as_bytes())
+        .and_then(|()| flush(&part))
+        .and_then(|_| {
+            fs::rename(&part, sidecar(&paths.song(file_name)))
+                .map_err(Error::file("Naming the song"))
+        });
+    if written.is_err() {
+        // What cannot be removed now is removed at the next open.
+        fs::remove_file(&part).ok();
+    }
+    written
 }
 
 /// Removes what a killed program left half done.

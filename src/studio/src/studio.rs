@@ -2,11 +2,14 @@
 //! the studio. Here: its life and the service; `jobs`, `loras` and `songs` hold the rest.
 
 mod jobs;
+mod listening;
 mod loras;
+mod plans;
 mod songs;
 mod uploads;
 
 pub(crate) use jobs::Asked;
+pub(crate) use plans::Given;
 
 use std::{
     fs::{self, File, TryLockError},
@@ -36,6 +39,7 @@ use crate::{
     events::Events,
     jobs as records,
     library::Library,
+    paces::Paces,
     paths::Paths,
     queue::{CancelFlag, Load, Queue},
     service::{Fixed, Service},
@@ -93,6 +97,7 @@ pub(crate) struct Shared {
     pub(crate) uploads: Arc<Uploads>,
     pub(crate) queue: Queue,
     pub(crate) service: Service,
+    pub(crate) paces: Paces,
     revision: Arc<watch::Sender<u64>>,
     checkpoints_dir: PathBuf,
     lora_dir: PathBuf,
@@ -245,6 +250,7 @@ impl Studio {
                 options.requested,
                 found,
             ),
+            paces: Paces::new(paths.output_dir()),
             paths,
             store,
             events,

@@ -1,6 +1,7 @@
 //! The device thread: the only owner of the engine. It takes one thing after another from the queue;
 //! a panic or too little memory fails that job, never the process.
 
+mod listen;
 mod load;
 mod make;
 mod observe;
@@ -76,13 +77,15 @@ fn run_job(shared: &Shared, backend: &mut dyn Backend, ticket: &Ticket) {
     let mut started = None;
     let outcome = start(shared, ticket).and_then(|job| {
         let job = started.insert(job);
-        let plan = shared.service.plan(job.kind, &job.params);
+        let plan = shared.plan_of(job).map(|plan| plan.memory);
         if let Some(plan) = &plan {
             admit(plan)?;
         }
         restart_peak();
         let made = if job.kind == JobKind::Generate {
             make::songs(shared, backend, job, plan.as_ref(), &ticket.cancel)
+        } else if job.kind.is_kept_with_song() {
+            listen::about_song(shared, backend, job, &ticket.cancel)
         } else {
             write::text(shared, backend, job, &ticket.cancel)
         };

@@ -220,14 +220,8 @@ DEMO = {
 }
 
 
-def load_demo(root):
-    """The bundled model in float32, under the reference's names."""
-    from safetensors.torch import load_file
-
-    folder = root / "acestep-v15-demo"
-    config = json.loads((folder / "config.json").read_text())
-    tensors = {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
-    networks = tiny.build_dit_family(config, 0)
+def load_released(networks, tensors):
+    """Puts `tensors`, under their released names, into the networks of a DiT's file."""
     for prefix, model in zip(("decoder.", "encoder.", "tokenizer.", "detokenizer."), networks):
         state = {}
         for name, value in tensors.items():
@@ -239,6 +233,17 @@ def load_demo(root):
             state[name.removeprefix(prefix)] = value
         missing, unexpected = model.load_state_dict(state, strict=False)
         assert set(missing) <= {"silence_latent"} and not unexpected, (missing, unexpected)
+
+
+def load_demo(root):
+    """The bundled model in float32, under the reference's names."""
+    from safetensors.torch import load_file
+
+    folder = root / "acestep-v15-demo"
+    config = json.loads((folder / "config.json").read_text())
+    tensors = {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
+    networks = tiny.build_dit_family(config, 0)
+    load_released(networks, tensors)
     networks[1].silence_latent = torch.load(folder / "silence_latent.pt").float().transpose(1, 2).contiguous()
     text_config = json.loads((root / "Qwen3-Embedding-0.6B/config.json").read_text())
     text = tiny.text_encoder(text_config, 0)

@@ -6,6 +6,7 @@ use super::{
     FORM,
     dropped::DroppedNotice,
     filled::FilledNote,
+    find_out,
     folds::Folds,
     numbers::Numbers,
     plan::PlanBox,
@@ -43,6 +44,7 @@ pub fn Composer(
         SWITCHES
             .into_iter()
             .filter(|key| with_lm || !LM_SWITCHES.contains(key))
+            .filter(|key| find_out::is_drawn(i18n, store, key))
             .filter(|key| has_part(key, task, &serde_json::Value::Null))
             .collect::<Vec<_>>()
             .join(",")

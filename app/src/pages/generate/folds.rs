@@ -8,6 +8,7 @@ use leptos::prelude::*;
 
 use super::{
     audio_in::AudioInFold,
+    find_out::FindOutFields,
     language_model::LanguageModelFold,
     loras::LoraFold,
     numbers::{error_for, notes_for},
@@ -223,6 +224,7 @@ fn Output() -> impl IntoView {
                 <Notes notes=notes_for("normalize") />
                 <p class="field__help">{t!(i18n, params.normalize.help)}</p>
             </div>
+            <FindOutFields />
         </Fold>
     }
     .into_any()

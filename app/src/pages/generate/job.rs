@@ -33,6 +33,8 @@ fn rail(kind: JobKind, with_lm: bool) -> &'static [Stage] {
         JobKind::Format | JobKind::Sample => &[LanguageModel],
         JobKind::Understand => &[Encode, LanguageModel],
         JobKind::Encode => &[Encode],
+        JobKind::Score if with_lm => &[Encode, LanguageModel, Prepare, Diffusion],
+        JobKind::LyricsTiming | JobKind::Score => &[Encode, Prepare, Diffusion],
     }
 }
 
@@ -58,7 +60,7 @@ fn rail_of(job: Option<&Job>, lm_loaded: bool) -> &'static [Stage] {
         return rail(JobKind::Generate, false);
     };
     let asked = job.params.lm_plans() || job.params.lm_writes_codes() || job.plan.is_some();
-    rail(job.kind, lm_loaded && asked)
+    rail(job.kind, lm_loaded && (asked || job.kind == JobKind::Score))
 }
 
 /// The card.

@@ -61,7 +61,8 @@ pub fn Songs() -> impl IntoView {
 
 /// The job has a place in the column.
 fn is_seen(job: &Job) -> bool {
-    !job.state.is_final() || (job.kind != JobKind::Generate && job.state == JobState::Done)
+    let writes = job.kind != JobKind::Generate && !job.kind.is_kept_with_song();
+    !job.state.is_final() || (writes && job.state == JobState::Done)
 }
 
 /// Songs of the latest finished run in the order of its takes, and all others; the running job's are

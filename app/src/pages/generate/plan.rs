@@ -1,8 +1,8 @@
-//! What will happen, before it happens: takes and length as they would run, time by the last run's
-//! pace, what the model decides, the place in the queue, and Generate.
+//! What will happen, before it happens: takes and length as they would run, what the model decides,
+//! memory and time, the place in the queue, and Generate.
 
-mod estimate;
 mod lm;
+mod needs;
 mod task;
 pub mod when;
 
@@ -13,8 +13,8 @@ use acestep_domain::{
 use leptos::prelude::*;
 
 use self::{
-    estimate::{estimate, time_parts},
     lm::{length, lm_text, words_open},
+    needs::NeedsRows,
     task::TaskLine,
     when::{When, blocked},
 };
@@ -147,17 +147,6 @@ fn PlanRows(params: Memo<GenerationParams>) -> impl IntoView {
             t_string!(i18n, generate.open_model, what = open.join(", "))
         })
     };
-    let time = Memo::new(move |_| {
-        store.songs.with(|songs| {
-            let model = store
-                .status
-                .with(|status| status.model.as_ref().map(|model| model.name.clone()));
-            let last = songs
-                .iter()
-                .find(|song| Some(&song.provenance.model) == model.as_ref())?;
-            params.with(|params| estimate(params, last, with_lm.get()))
-        })
-    });
     view! {
         <TaskLine params />
         <div class="plan__row">
@@ -194,22 +183,7 @@ fn PlanRows(params: Memo<GenerationParams>) -> impl IntoView {
                     }
                 })
         }}
-        <div class="plan__row">
-            <dt>{t!(i18n, generate.time_label)}</dt>
-            <dd>
-                {move || match time.get() {
-                    Some(time) => {
-                        view! {
-                            <strong>{words::about(i18n, time.lm + time.diffusion + time.decode)}</strong>
-                            " "
-                            <span class="readout__auto">{time_parts(i18n, time)}</span>
-                        }
-                            .into_any()
-                    }
-                    None => t_string!(i18n, generate.time_unknown).to_string().into_any(),
-                }}
-            </dd>
-        </div>
+        <NeedsRows />
         <KeepGoingRow />
     }
     .into_any()

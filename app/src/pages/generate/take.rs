@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod begin;
+pub mod find_out;
 pub mod listen;
 pub mod recreate;
 
@@ -15,6 +16,7 @@ use leptos::prelude::*;
 use self::{
     actions::{Favourite, More, file_name},
     begin::BeginItems,
+    find_out::FoundOut,
 };
 use super::words;
 use crate::{
@@ -134,6 +136,7 @@ pub fn Take(
             )></noscript>
             <div class="take__foot">
                 <Report song=song.clone() />
+                <FoundOut song=song.clone() />
                 <Notes notes=song.notes.clone() />
                 <div class="take__actions" role="group" aria-label=move || t_string!(i18n, generate.use_take)>
                     <BeginItems

@@ -60,6 +60,8 @@ pub fn kind(i18n: Words, kind: JobKind) -> Option<&'static str> {
         JobKind::Sample => Some(t_string!(i18n, lm.kind.sample)),
         JobKind::Understand => Some(t_string!(i18n, lm.kind.understand)),
         JobKind::Encode => Some(t_string!(i18n, lm.kind.encode)),
+        JobKind::LyricsTiming => Some(t_string!(i18n, heard.kind.lyrics_timing)),
+        JobKind::Score => Some(t_string!(i18n, heard.kind.score)),
     }
 }
 

@@ -27,6 +27,8 @@ pub fn WrittenJobs() -> impl IntoView {
         store.jobs.with(|jobs| {
             jobs.iter()
                 .filter(|job| job.kind != JobKind::Generate && job.state == JobState::Done)
+                // What was found out about a song stands with the song.
+                .filter(|job| !job.kind.is_kept_with_song())
                 .take(SHOWN)
                 .cloned()
                 .collect::<Vec<_>>()

@@ -7,7 +7,13 @@ use acestep_domain::{
 };
 use leptos::prelude::*;
 
-use super::{actions::SongTools, language_model::Wrote, place::Place, settings::Settings};
+use super::{
+    actions::SongTools,
+    found_out::{ScoresPanel, TimedPanel},
+    language_model::Wrote,
+    place::Place,
+    settings::Settings,
+};
 use crate::{
     components::{
         copy_button::CopyButton,
@@ -58,7 +64,9 @@ pub fn SongView(place: Memo<Place>, song: Song) -> impl IntoView {
             </header>
             <Listen song=song.clone() />
             <div class="song__cols">
+                <TimedPanel song=song.clone() />
                 <Words song=song.clone() />
+                <ScoresPanel scores=song.scores.clone() />
                 <Settings song=song.clone() />
                 <Wrote song />
             </div>

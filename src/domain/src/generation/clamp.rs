@@ -404,6 +404,7 @@ fn clamp_ranges(params: &mut GenerationParams, notes: &mut Vec<Note>) {
         &mut params.cfg_interval_end,
     );
     number("shift", "Shift", &mut params.shift);
+    number("score_scale", "Score sensitivity", &mut params.score_scale);
     if let Some(target) = &mut params.target_lufs {
         number("target_lufs", "Loudness", target);
     }

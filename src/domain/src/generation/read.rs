@@ -217,6 +217,9 @@ fn set(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, 
         }
         "timesteps" => params.timesteps = timesteps(value)?,
         "normalize" => params.normalize = switch(key, value)?,
+        "auto_lrc" => params.auto_lrc = switch(key, value)?,
+        "auto_score" => params.auto_score = switch(key, value)?,
+        "score_scale" => number(key, value, &mut params.score_scale)?,
         "target_lufs" => {
             // -1 is the spelling of "unset" in other programs, and louder than anything can be.
             params.target_lufs = optional_number(key, value)?.filter(|lufs| *lufs != -1.0);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::capabilities::Availability;
+use crate::{capabilities::Availability, task::Family};
 
 fn machine(vram: f64) -> Capabilities {
     let yes = Availability {
@@ -216,6 +216,28 @@ fn a_damaged_checkpoint_is_named_when_another_takes_its_place() {
         .find(|note| note.code == "model_damaged")
         .expect("a note");
     assert!(note.message.contains(DEFAULT_MODEL) && note.message.contains("cut short"));
+}
+
+#[test]
+fn a_gguf_file_may_be_named_without_its_ending() {
+    let models = [
+        model("mine.gguf", 1),
+        model("both", 1),
+        model("both.gguf", 1),
+    ];
+    for (asked, found) in [
+        ("mine", "mine.gguf"),
+        ("mine.gguf", "mine.gguf"),
+        ("both", "both"),
+    ] {
+        let config = ServiceConfig {
+            config_path: Some(asked.into()),
+            ..ServiceConfig::default()
+        };
+        let (resolved, notes) = run(&config, 0.0, &models, &[]);
+        assert_eq!(resolved.config_path, found);
+        assert!(!notes.contains(&"model_missing".to_owned()), "{notes:?}");
+    }
 }
 
 #[test]

@@ -8,10 +8,14 @@
 use std::io::Cursor;
 
 use acestep_domain::{generation::AudioFormat, note::Note};
+use candle_core::Device;
 use mp3lame_encoder::{Bitrate, Builder, DualPcm, FlushGap, MonoPcm, Quality};
 
 use super::{Audio, resample::resample};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result, Stage},
+    room::ask,
+};
 
 /// Rates an mp3 can have.
 const MP3_RATES_HZ: [u32; 9] = [
@@ -26,6 +30,9 @@ pub fn encode(audio: &Audio, format: AudioFormat) -> Result<Vec<u8>> {
     if audio.channels.is_empty() || audio.frames() == 0 {
         return Err(failed(format, "there are no samples"));
     }
+    // The samples in the order of the file, and the file.
+    let bytes = 2 * audio.channels.len() * audio.frames() * size_of::<f32>();
+    ask(bytes as u64, &Device::Cpu).map_err(Error::in_stage(Stage::Save))?;
     match format {
         AudioFormat::Wav | AudioFormat::Wav24 | AudioFormat::Wav32 => wav(audio, format),
         AudioFormat::Flac => flac(audio),

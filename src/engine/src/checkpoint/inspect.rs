@@ -3,13 +3,16 @@
 //! Never fails and never reads tensor data: a fault is a sentence in the report. Each network is
 //! loaded as a rehearsal, so every missing tensor and every wrong shape is found, not the first.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+mod file;
+mod text;
+
+use std::{collections::BTreeMap, path::Path};
 
 use acestep_domain::task::Family;
 use serde::Serialize;
 
 use super::{
-    gguf,
+    gguf::{self, Kind},
     layout::{self, DIT_PREFIX, SILENCE, TEXT_ENCODER, VAE, has_extension},
     list::LM_PREFIX,
     lora::{LoraReport, inspect_loras},
@@ -94,6 +97,10 @@ pub fn inspect(dir: &Path) -> Inspection {
         loras: Vec::new(),
         problems: Vec::new(),
     };
+    if dir.is_file() && has_extension(&dir.to_string_lossy(), "gguf") {
+        inspection.models.extend(from_above(dir));
+        return inspection;
+    }
     if dir.is_file() || source.has("adapter_config.json") {
         inspection.loras = inspect_loras(dir);
         if inspection.loras.is_empty() {
@@ -108,23 +115,28 @@ pub fn inspect(dir: &Path) -> Inspection {
         return inspection;
     }
     if source.has("config.json") {
-        // One model folder: look at it from above, so that its name tells what it is.
-        let whole = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
-        let (parent, name) = (whole.parent(), whole.file_name());
-        if let (Some(parent), Some(name)) = (parent, name) {
-            let source = Source::Folder(parent.to_path_buf());
-            inspection
-                .models
-                .push(report(&source, &name.to_string_lossy()));
-        }
+        inspection.models.extend(from_above(dir));
         return inspection;
     }
     for name in source.names("") {
-        let folder = source.has_folder(&name)
-            && (source.has(&format!("{name}/config.json")) || is_model_name(&name));
-        let file = name.starts_with(LM_PREFIX) && has_extension(&name, "gguf");
-        if folder || file {
+        if !source.has_folder(&name) {
+            let known = is_model_name(&name) || gguf::kind(&source, &name).is_some();
+            if has_extension(&name, "gguf") && known {
+                inspection.models.push(report(&source, &name));
+            }
+            continue;
+        }
+        let files = gguf::files(&source, &name);
+        let whole = match files.len() {
+            0 => is_model_name(&name),
+            1 => true,
+            _ => false,
+        };
+        if whole || source.has(&format!("{name}/config.json")) {
             inspection.models.push(report(&source, &name));
+        } else {
+            let files = files.iter().map(|file| report(&source, file));
+            inspection.models.extend(files);
         }
     }
     if inspection.models.is_empty() {
@@ -159,6 +171,13 @@ pub fn inspect(dir: &Path) -> Inspection {
     inspection
 }
 
+/// One model folder or file: seen from above, its name tells what it is.
+fn from_above(place: &Path) -> Option<ModelReport> {
+    let whole = place.canonicalize().unwrap_or_else(|_| place.to_path_buf());
+    let source = Source::Folder(whole.parent()?.to_path_buf());
+    Some(report(&source, &whole.file_name()?.to_string_lossy()))
+}
+
 fn is_model_name(name: &str) -> bool {
     name.starts_with(DIT_PREFIX)
         || name.starts_with(LM_PREFIX)
@@ -180,16 +199,17 @@ pub(super) fn report(source: &Source, name: &str) -> ModelReport {
         problems: Vec::new(),
         notes: Vec::new(),
     };
-    // Of GGUF files, only language models are known.
-    let file = if name.starts_with(LM_PREFIX) {
-        gguf::find(source, name)
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let wanted = if last.starts_with(LM_PREFIX) {
+        Kind::Lm
     } else {
-        Ok(None)
+        Kind::Dit
     };
-    match file {
+    match gguf::find(source, name, wanted) {
         Ok(None) => {}
         Ok(Some(file)) => {
-            report_gguf(&mut report, source, &file);
+            let kind = gguf::kind(source, &file).unwrap_or(wanted);
+            file::check(&mut report, source, (&file, kind));
             return report;
         }
         Err(error) => {
@@ -231,26 +251,6 @@ pub(super) fn report(source: &Source, name: &str) -> ModelReport {
             .push("config.json describes no model that this program knows".into()),
     }
     report
-}
-
-/// A language model in one file.
-fn report_gguf(report: &mut ModelReport, source: &Source, file: &str) {
-    report.kind = ModelKind::Lm;
-    report.bytes = source.size(file);
-    report.files = vec![file.to_owned()];
-    let opened = gguf::config(source, file).and_then(|cfg| Ok((cfg, gguf::open(source, file)?)));
-    let (cfg, opened) = match opened {
-        Ok(opened) => opened,
-        Err(error) => return report.problems.push(sentence(file, &error)),
-    };
-    let files = vec![opened];
-    count(report, &files);
-    rehearse(report, files, |w| {
-        Qwen3::load(&cfg, Backend::default(), w).map(drop)
-    });
-    if let Err(error) = gguf::tokenizer(source, file, cfg.vocab_size) {
-        report.problems.push(sentence(file, &error));
-    }
 }
 
 fn kind_of(name: &str, config: &serde_json::Value) -> ModelKind {
@@ -312,18 +312,7 @@ fn check_dit(report: &mut ModelReport, source: &Source, config: &Config, files: 
         Ok(cfg) => cfg,
         Err(problem) => return report.problems.push(problem),
     };
-    report.family = Some(
-        cfg.family()
-            .unwrap_or_else(|| Family::from_name(&report.name)),
-    );
-    rehearse(report, files, |w| {
-        let backend = Backend::default();
-        Dit::load(&cfg, backend, &w.pp("decoder"))?;
-        ConditionEncoder::load(&cfg, backend, w)?;
-        AudioTokenizer::load(&cfg, backend, &w.pp("tokenizer"))?;
-        AudioDetokenizer::load(&cfg, backend, &w.pp("detokenizer"))?;
-        Ok(())
-    });
+    rehearse_dit(report, &cfg, files);
     let silence = source
         .read(&format!("{}/{SILENCE}", report.name))
         .map_err(|error| sentence(SILENCE, &error))
@@ -336,22 +325,41 @@ fn check_dit(report: &mut ModelReport, source: &Source, config: &Config, files: 
     }
 }
 
+/// Every network of a DiT's file.
+fn rehearse_dit(report: &mut ModelReport, cfg: &dit::Config, files: Vec<WeightFile>) {
+    report.family = Some(
+        cfg.family()
+            .unwrap_or_else(|| Family::from_name(&report.name)),
+    );
+    rehearse(report, files, |w| {
+        let backend = Backend::default();
+        Dit::load(cfg, backend, &w.pp("decoder"))?;
+        ConditionEncoder::load(cfg, backend, w)?;
+        AudioTokenizer::load(cfg, backend, &w.pp("tokenizer"))?;
+        AudioDetokenizer::load(cfg, backend, &w.pp("detokenizer"))?;
+        Ok(())
+    });
+}
+
+/// A text encoder, or a language model.
+fn rehearse_qwen3(report: &mut ModelReport, cfg: &qwen3::Config, files: Vec<WeightFile>) {
+    let is_lm = report.kind == ModelKind::Lm;
+    rehearse(report, files, |w| {
+        let backend = Backend::default();
+        if is_lm {
+            CausalLm::load(cfg, backend, w).map(drop)
+        } else {
+            Qwen3::load(cfg, backend, w).map(drop)
+        }
+    });
+}
+
 fn check_qwen3(report: &mut ModelReport, source: &Source, config: &Config, files: Vec<WeightFile>) {
     match config
         .typed::<qwen3::Config>()
         .and_then(|cfg| cfg.validate().map(|()| cfg))
     {
-        Ok(cfg) => {
-            let is_lm = report.kind == ModelKind::Lm;
-            rehearse(report, files, |w| {
-                let backend = Backend::default();
-                if is_lm {
-                    CausalLm::load(&cfg, backend, w).map(drop)
-                } else {
-                    Qwen3::load(&cfg, backend, w).map(drop)
-                }
-            });
-        }
+        Ok(cfg) => rehearse_qwen3(report, &cfg, files),
         Err(problem) => report.problems.push(problem),
     }
     if let Err(error) = source.read(&format!("{}/tokenizer.json", report.name)) {
@@ -387,6 +395,7 @@ fn rehearse(
     let unused = weights
         .unused()
         .into_iter()
+        .filter(|name| name != gguf::SILENCE)
         .map(|name| format!("the tensor {name} belongs to no network"));
     listed(
         &mut report.notes,
@@ -414,53 +423,5 @@ fn sentence(what: &str, error: &Error) -> String {
             format!("{file}: {reason}")
         }
         other => format!("{what}: {other}"),
-    }
-}
-
-impl fmt::Display for Inspection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.path)?;
-        for model in &self.models {
-            write!(f, "{model}")?;
-        }
-        for lora in &self.loras {
-            write!(f, "{lora}")?;
-        }
-        for problem in &self.problems {
-            writeln!(f, "  ! {problem}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for ModelReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match (self.kind, self.family) {
-            (ModelKind::Dit, Some(Family::Turbo)) => "DiT, turbo",
-            (ModelKind::Dit, Some(Family::Base)) => "DiT, base",
-            (ModelKind::Dit, None) => "DiT",
-            (ModelKind::Vae, _) => "autoencoder",
-            (ModelKind::TextEncoder, _) => "text encoder",
-            (ModelKind::Lm, _) => "language model",
-            (ModelKind::Unknown, _) => "unknown",
-        };
-        writeln!(f, "  {} ({kind})", self.name)?;
-        if self.tensors > 0 {
-            writeln!(
-                f,
-                "    {} tensors, {} parameters, {}, {:.2} GB in {}",
-                self.tensors,
-                self.parameters,
-                self.dtype,
-                self.bytes as f64 / 1e9,
-                self.files.join(", ")
-            )?;
-        }
-        for problem in &self.problems {
-            writeln!(f, "    ! {problem}")?;
-        }
-        self.notes
-            .iter()
-            .try_for_each(|note| writeln!(f, "    {note}"))
     }
 }

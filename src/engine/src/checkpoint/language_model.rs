@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use acestep_domain::{note::Note, service::Quantization};
 
 use super::{
-    config, gguf,
+    gguf::{self, Kind},
     layout::{check_name, missing_folder},
-    part::{Part, part_in},
+    part::Part,
+    place::Place,
     quantize,
     source::Source,
 };
@@ -23,8 +24,7 @@ use crate::{
 pub struct LmCheckpoint {
     source: Source,
     name: String,
-    /// The GGUF file that it is; otherwise it is the folder of its name.
-    gguf: Option<String>,
+    place: Place,
     /// Its config.
     pub config: qwen3::Config,
 }
@@ -52,12 +52,15 @@ impl LmCheckpoint {
     pub fn is_there(root: &Path, name: &str) -> Result<bool> {
         let source = Source::Folder(root.to_path_buf());
         let bundled = name == demo::LM_NAME && demo::BUNDLED;
-        Ok(bundled || source.has_folder(name) || gguf::find(&source, name)?.is_some())
+        Ok(bundled || source.has_folder(name) || gguf::find(&source, name, Kind::Lm)?.is_some())
     }
 
     /// Bytes of the GGUF file that it is.
     pub fn gguf_bytes(&self) -> Option<u64> {
-        self.gguf.as_ref().map(|file| self.source.size(file))
+        match &self.place {
+            Place::Folder(_) => None,
+            Place::File(file, _) => Some(self.source.size(file)),
+        }
     }
 
     /// Opens the language model inside the binary.
@@ -75,29 +78,24 @@ impl LmCheckpoint {
     }
 
     fn read(source: Source, name: &str) -> Result<Self> {
-        if let Some(file) = gguf::find(&source, name)? {
-            return Ok(Self {
-                config: gguf::config(&source, &file)?,
-                source,
-                name: name.to_owned(),
-                gguf: Some(file),
-            });
-        }
-        if !source.has_folder(name) {
-            return Err(Error::checkpoint(
-                source.path(name),
-                missing_folder(&source),
-            ));
-        }
-        let file = format!("{name}/config.json");
-        let config: qwen3::Config = config::read(&source, &file)?;
+        let place = match gguf::find(&source, name, Kind::Lm)? {
+            Some(file) => Place::File(file, Kind::Lm),
+            None if source.has_folder(name) => Place::Folder(name.to_owned()),
+            None => {
+                return Err(Error::checkpoint(
+                    source.path(name),
+                    missing_folder(&source),
+                ));
+            }
+        };
+        let config: qwen3::Config = place.config(&source)?;
         config
             .validate()
-            .map_err(|reason| Error::checkpoint(source.path(&file), reason))?;
+            .map_err(|reason| Error::checkpoint(place.config_path(&source), reason))?;
         Ok(Self {
             source,
             name: name.to_owned(),
-            gguf: None,
+            place,
             config,
         })
     }
@@ -117,19 +115,12 @@ impl LmCheckpoint {
     /// # Errors
     /// The file is missing or not what it should be.
     pub fn tokenizer(&self) -> Result<Vec<u8>> {
-        if let Some(file) = &self.gguf {
-            return gguf::tokenizer(&self.source, file, self.config.vocab_size);
-        }
-        let bytes = self.source.read(&format!("{}/tokenizer.json", self.name))?;
-        Ok(bytes.into_owned())
+        self.place.tokenizer(&self.source, self.config.vocab_size)
     }
 
     /// Where [`Self::tokenizer`] is, for messages.
     pub fn tokenizer_path(&self) -> PathBuf {
-        match &self.gguf {
-            Some(file) => self.source.path(file),
-            None => self.source.path(&format!("{}/tokenizer.json", self.name)),
-        }
+        self.place.tokenizer_path(&self.source)
     }
 
     /// Its weights, on the device of `placement`, and what is to be said about their format. What
@@ -146,15 +137,10 @@ impl LmCheckpoint {
     ) -> Result<(Part, Vec<Note>)> {
         let (formats, note) = quantize::language_model(&self.name, &self.config, quantization);
         let mut notes: Vec<Note> = note.into_iter().collect();
-        let part = if let Some(file) = &self.gguf {
-            let opened = gguf::open(&self.source, file)?;
-            let bytes = self.source.size(file);
-            Part::new(vec![opened], self.source.path(file), bytes, placement)?.with_formats(formats)
-        } else {
-            let (part, note) = part_in(&self.source, &self.name, placement, formats, check)?;
-            notes.extend(note);
-            part
-        };
+        let (part, note) = self
+            .place
+            .part_in(&self.source, placement, formats, check)?;
+        notes.extend(note);
         Ok((part, notes))
     }
 }

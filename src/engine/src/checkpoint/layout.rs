@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use acestep_domain::{event::Stage, note::Note, service::Quantization, task::Family};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde::de::DeserializeOwned;
 
 use super::{
-    config,
+    gguf::{self, Kind},
     lora::Layers,
-    part::{GGUF_MAIN, Part, open_weights, part, part_in, place, weight_files},
-    pickle, quantize,
+    part::Part,
+    pickle,
+    place::{Place, Places, vae_source},
+    quantize,
     source::Source,
 };
 use crate::{
@@ -18,6 +20,7 @@ use crate::{
     device::Placement,
     error::{Error, Result},
     models::{dit, oobleck, qwen3},
+    nn::{WeightFile, Weights},
 };
 
 /// Prefix of DiT folders; what comes after it is the variant.
@@ -46,7 +49,8 @@ pub enum Module {
 pub struct Checkpoint {
     source: Source,
     name: String,
-    /// Config of the DiT folder.
+    places: Places,
+    /// Config of the DiT.
     pub dit: dit::Config,
     /// Config of the text encoder.
     pub text_encoder: qwen3::Config,
@@ -56,8 +60,9 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens the DiT folder `config_path` below `root`, with the `vae` and text encoder beside
-    /// it. The bundled model is found by its name when no folder has it.
+    /// Opens the DiT folder `config_path` below `root`, or the GGUF file of that name, with or
+    /// without its ending, with the autoencoder and text encoder beside it. The bundled model is
+    /// found by its name when no folder has it.
     ///
     /// # Errors
     /// A folder, file or key is missing, or a config is impossible.
@@ -76,11 +81,14 @@ impl Checkpoint {
         Self::read(source, config_path)
     }
 
-    /// Whether there is something of that name, whole or damaged: a folder below `root`, or the
-    /// bundled model.
+    /// Whether there is something of that name, whole or damaged: a folder or a GGUF file below
+    /// `root`, or the bundled model.
     pub fn is_there(root: &Path, config_path: &str) -> bool {
         let source = Source::Folder(root.to_path_buf());
-        source.has_folder(config_path) || (config_path == demo::NAME && demo::BUNDLED)
+        let bundled = config_path == demo::NAME && demo::BUNDLED;
+        bundled
+            || source.has_folder(config_path)
+            || gguf::find(&source, config_path, Kind::Dit).is_ok_and(|file| file.is_some())
     }
 
     /// Opens the model inside the binary.
@@ -98,51 +106,37 @@ impl Checkpoint {
     }
 
     fn read(source: Source, name: &str) -> Result<Self> {
-        if !source.has_folder(name) {
-            for file in [name.to_owned(), format!("{name}.gguf")] {
-                if has_extension(&file, "gguf") && source.has(&file) {
-                    return Err(Error::checkpoint(source.path(&file), GGUF_MAIN));
-                }
-            }
-        }
-        for folder in [name, VAE, TEXT_ENCODER] {
-            if !source.has_folder(folder) {
-                return Err(Error::checkpoint(
-                    source.path(folder),
-                    missing_folder(&source),
-                ));
-            }
-        }
-        let file = format!("{name}/config.json");
-        let dit: dit::Config = config::read(&source, &file)?;
+        let places = Places::find(&source, name)?;
+        let wrong = |place: &Place, reason| Error::checkpoint(place.config_path(&source), reason);
+        let dit: dit::Config = places.dit.config(&source)?;
         dit.validate()
-            .map_err(|reason| Error::checkpoint(source.path(&file), reason))?;
-        let file = format!("{TEXT_ENCODER}/config.json");
-        let text_encoder: qwen3::Config = config::read(&source, &file)?;
+            .map_err(|reason| wrong(&places.dit, reason))?;
+        let text_encoder: qwen3::Config = places.text_encoder.config(&source)?;
         text_encoder
             .validate()
-            .map_err(|reason| Error::checkpoint(source.path(&file), reason))?;
+            .map_err(|reason| wrong(&places.text_encoder, reason))?;
         if text_encoder.hidden_size != dit.text_hidden_dim {
             let reason = format!(
                 "hidden_size is {}, but the DiT {name} expects a text encoder of {} (text_hidden_dim)",
                 text_encoder.hidden_size, dit.text_hidden_dim
             );
-            return Err(Error::checkpoint(source.path(&file), reason));
+            return Err(wrong(&places.text_encoder, reason));
         }
-        let file = format!("{VAE}/config.json");
-        let vae: oobleck::Config = config::read(&source, &file)?;
-        let wrong = |reason: String| Error::checkpoint(source.path(&file), reason);
-        vae.validate().map_err(|error| wrong(message(&error)))?;
+        let vae: oobleck::Config = places.vae.config(&source)?;
+        vae.validate()
+            .map_err(|error| wrong(&places.vae, message(&error)))?;
         if vae.decoder_input_channels != dit.audio_acoustic_hidden_dim {
-            return Err(wrong(format!(
+            let reason = format!(
                 "decoder_input_channels is {}, but the DiT {name} writes {} channels (audio_acoustic_hidden_dim)",
                 vae.decoder_input_channels, dit.audio_acoustic_hidden_dim
-            )));
+            );
+            return Err(wrong(&places.vae, reason));
         }
         let family = dit.family().unwrap_or_else(|| Family::from_name(name));
         Ok(Self {
             source,
             name: name.to_owned(),
+            places,
             dit,
             text_encoder,
             vae,
@@ -159,16 +153,15 @@ impl Checkpoint {
         root: Option<&Path>,
         placement: &Placement,
     ) -> Result<(oobleck::Config, Part)> {
-        let (source, folder) = vae_source(root)?;
-        let file = format!("{folder}/config.json");
-        let config: oobleck::Config = config::read(&source, &file)?;
+        let (source, place) = vae_source(root)?;
+        let config: oobleck::Config = place.config(&source)?;
         config
             .validate()
-            .map_err(|reason| Error::checkpoint(source.path(&file), message(&reason)))?;
-        Ok((config, part(&source, &folder, placement)?))
+            .map_err(|reason| Error::checkpoint(place.config_path(&source), message(&reason)))?;
+        Ok((config, place.part(&source, placement)?))
     }
 
-    /// Name of the DiT folder.
+    /// Name of the DiT, as it was asked for.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -183,28 +176,17 @@ impl Checkpoint {
         matches!(self.source, Source::Embedded(_))
     }
 
-    /// Folder of a module, for messages.
+    /// Folder or file of a module, for messages.
     pub fn path(&self, module: Module) -> PathBuf {
-        self.source.path(self.folder(module))
+        self.places.of(module).path(&self.source)
     }
 
-    fn folder(&self, module: Module) -> &str {
-        match module {
-            Module::Dit => &self.name,
-            Module::TextEncoder => TEXT_ENCODER,
-            Module::Vae => VAE,
-        }
-    }
-
-    /// `config.json` of a module as any type.
+    /// The config of a module as any type.
     ///
     /// # Errors
     /// The file is missing, no JSON, or lacks a key.
     pub fn config<T: DeserializeOwned>(&self, module: Module) -> Result<T> {
-        config::read(
-            &self.source,
-            &format!("{}/config.json", self.folder(module)),
-        )
+        self.places.of(module).config(&self.source)
     }
 
     /// `tokenizer.json` of the text encoder.
@@ -212,15 +194,27 @@ impl Checkpoint {
     /// # Errors
     /// The file is missing or not what it should be.
     pub fn tokenizer(&self) -> Result<Vec<u8>> {
-        let bytes = self
-            .source
-            .read(&format!("{TEXT_ENCODER}/tokenizer.json"))?;
-        Ok(bytes.into_owned())
+        let place = &self.places.text_encoder;
+        place.tokenizer(&self.source, self.text_encoder.vocab_size)
     }
 
     /// Where [`Self::tokenizer`] was read, for messages.
     pub fn tokenizer_path(&self) -> PathBuf {
-        self.source.path(&format!("{TEXT_ENCODER}/tokenizer.json"))
+        self.places.text_encoder.tokenizer_path(&self.source)
+    }
+
+    /// What was chosen where several files would do.
+    pub fn notes(&self) -> &[Note] {
+        &self.places.notes
+    }
+
+    /// The block format that most of a module is stored in, where it is a GGUF file that is
+    /// quantised.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub fn packed(&self, module: Module) -> Result<Option<String>> {
+        self.places.of(module).packed(&self.source)
     }
 
     /// The silence latents `[1, t, c]`, f32: context of every frame that has no source, and the
@@ -230,7 +224,10 @@ impl Checkpoint {
     /// # Errors
     /// The file is missing or damaged, or does not fit the config.
     pub fn silence_latent(&self, device: &Device) -> Result<Tensor> {
-        let file = format!("{}/{SILENCE}", self.name);
+        let file = match &self.places.dit {
+            Place::Folder(folder) => format!("{folder}/{SILENCE}"),
+            Place::File(file, _) => return self.silence_in(file, device),
+        };
         let bytes = self.source.read(&file)?;
         let wrong = |reason: String| Error::checkpoint(self.source.path(&file), reason);
         let stored = pickle::tensor(&bytes).map_err(wrong)?;
@@ -242,14 +239,38 @@ impl Checkpoint {
             .map_err(Error::in_stage(Stage::Load))
     }
 
+    /// The silence latents in a GGUF file, which holds them frames first, `[t, c]`.
+    fn silence_in(&self, file: &str, device: &Device) -> Result<Tensor> {
+        let wrong = |reason: String| Error::checkpoint(self.source.path(file), reason);
+        let opened = gguf::open(&self.source, file, Kind::Dit)?;
+        let shape = opened.tensors().get(gguf::SILENCE);
+        let dims = silence_dims(shape.map(|info| info.shape.as_slice())).map_err(wrong)?;
+        check_silence(&self.dit, &dims).map_err(wrong)?;
+        let [_, channels, frames] = dims;
+        Weights::new(vec![opened], DType::F32, device)
+            .map_err(|damage| wrong(damage.to_string()))?
+            .get((frames, channels), gguf::SILENCE)
+            .and_then(|silence| silence.unsqueeze(0))
+            .map_err(|error| wrong(message(&error)))
+    }
+
     /// Bytes of the weight files of a module.
     ///
     /// # Errors
     /// There are none, or one is missing.
     pub fn weights_bytes(&self, module: Module) -> Result<u64> {
-        let folder = self.folder(module);
-        let names = weight_files(&self.source, folder)?;
-        Ok(place(&self.source, folder, &names).1)
+        self.places.of(module).bytes(&self.source)
+    }
+
+    /// The weight files of a module where it is a GGUF file, to weigh it without its data.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub(crate) fn gguf(&self, module: Module) -> Result<Option<Vec<WeightFile>>> {
+        match self.places.of(module) {
+            Place::Folder(_) => Ok(None),
+            place @ Place::File(..) => place.weights(&self.source).map(Some),
+        }
     }
 
     /// The linear layers of the DiT, which adapters change; reads the headers of its weights only.
@@ -257,7 +278,7 @@ impl Checkpoint {
     /// # Errors
     /// A file is missing or damaged.
     pub fn layers(&self) -> Result<Layers> {
-        let (files, _) = open_weights(&self.source, &self.name)?;
+        let files = self.places.dit.weights(&self.source)?;
         let layers = files.iter().flat_map(|file| {
             file.tensors().iter().filter_map(|(name, info)| {
                 let path = name.strip_prefix("decoder.")?.strip_suffix(".weight")?;
@@ -275,11 +296,12 @@ impl Checkpoint {
     /// # Errors
     /// A file is missing or damaged.
     pub fn part(&self, module: Module, placement: &Placement) -> Result<Part> {
-        part(&self.source, self.folder(module), placement)
+        self.places.of(module).part(&self.source, placement)
     }
 
-    /// Weights of a module in the formats of `quantization`, and what is to be said about them. What is quantised here is kept beside the checkpoint for the next time;
-    /// `check` is asked now and then whether to go on.
+    /// Weights of a module in the formats of `quantization`, and what is to be said about them. What
+    /// is quantised here is kept beside the checkpoint for the next time, and what is quantised in a
+    /// GGUF file stays as it is; `check` is asked now and then whether to go on.
     ///
     /// # Errors
     /// A file is missing or damaged, or whatever `check` gives back.
@@ -290,37 +312,24 @@ impl Checkpoint {
         quantization: Quantization,
         check: &dyn Fn() -> Result<()>,
     ) -> Result<(Part, Option<Note>)> {
+        let place = self.places.of(module);
+        if place.packed(&self.source)?.is_some() {
+            return Ok((place.part(&self.source, placement)?, None));
+        }
         let formats = quantize::main_model(module, quantization);
-        part_in(&self.source, self.folder(module), placement, formats, check)
+        place.part_in(&self.source, placement, formats, check)
     }
 }
 
-/// Where an autoencoder is: the root of its files and the name of its folder.
-fn vae_source(root: Option<&Path>) -> Result<(Source, String)> {
-    let Some(root) = root else {
-        if !demo::BUNDLED {
-            return Err(Error::Unsupported {
-                what: "the built-in autoencoder".into(),
-                because: "this program was built without the feature `demo-model`".into(),
-            });
-        }
-        return Ok((Source::Embedded(demo::FILES), VAE.to_owned()));
-    };
-    let source = Source::Folder(root.to_path_buf());
-    if source.has_folder(VAE) {
-        return Ok((source, VAE.to_owned()));
-    }
-    if !source.has("config.json") {
-        return Err(Error::checkpoint(source.path(VAE), missing_folder(&source)));
-    }
-    // The autoencoder's own folder: seen from above, it has a name like any other.
-    let whole = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
-    match (whole.parent(), whole.file_name()) {
-        (Some(parent), Some(name)) => Ok((
-            Source::Folder(parent.to_path_buf()),
-            name.to_string_lossy().into_owned(),
+/// The shape of the silence latents in a GGUF file, `[t, c]`, as the release has it, `[1, c, t]`.
+pub(super) fn silence_dims(shape: Option<&[usize]>) -> std::result::Result<[usize; 3], String> {
+    match shape {
+        Some(&[frames, channels]) => Ok([1, channels, frames]),
+        Some(shape) => Err(format!(
+            "the tensor {} has shape {shape:?}, and two dimensions are needed",
+            gguf::SILENCE
         )),
-        _ => Err(Error::checkpoint(root, "this is not the folder of a model")),
+        None => Err(format!("the tensor {} is missing", gguf::SILENCE)),
     }
 }
 

@@ -5,24 +5,25 @@ use std::path::Path;
 use acestep_domain::{capabilities::ModelEntry, task::Family};
 
 use super::{
-    gguf,
+    gguf::{self, Kind},
     inspect::report,
-    layout::{DIT_PREFIX, TEXT_ENCODER, VAE, has_extension},
+    layout::{DIT_PREFIX, has_extension},
+    place::Places,
     source::Source,
 };
-use crate::demo;
+use crate::{demo, error::Error};
 
 /// Prefix of language-model folders.
 pub(super) const LM_PREFIX: &str = "acestep-5Hz-lm-";
 
-/// DiT checkpoints below `root` by name, then the one inside the binary unless a folder has its
-/// name. What cannot be loaded is listed with its problem.
+/// DiT checkpoints below `root` by name, folders and GGUF files, then the one inside the binary unless
+/// a folder has its name. What cannot be loaded is listed with its problem.
 pub fn list_models(root: &Path) -> Vec<ModelEntry> {
     let source = Source::Folder(root.to_path_buf());
     let mut models: Vec<ModelEntry> = source
         .names("")
         .into_iter()
-        .filter(|name| name.starts_with(DIT_PREFIX) && source.has_folder(name))
+        .filter(|name| is_main_model(&source, name))
         .map(|name| entry(&source, name, false))
         .collect();
     if demo::BUNDLED && !models.iter().any(|model| model.name == demo::NAME) {
@@ -35,12 +36,24 @@ pub fn list_models(root: &Path) -> Vec<ModelEntry> {
     models
 }
 
+/// Folders and files of releases are known by their names, other GGUF files by their content.
+fn is_main_model(source: &Source, name: &str) -> bool {
+    let is_dit = |file: &String| gguf::kind(source, file) == Some(Kind::Dit);
+    if source.has_folder(name) {
+        return name.starts_with(DIT_PREFIX) || gguf::files(source, name).iter().any(is_dit);
+    }
+    has_extension(name, "gguf") && (name.starts_with(DIT_PREFIX) || is_dit(&name.to_owned()))
+}
+
 fn entry(source: &Source, name: String, built_in: bool) -> ModelEntry {
     let report = report(source, &name);
-    let beside = [VAE, TEXT_ENCODER]
-        .into_iter()
-        .find(|folder| !source.has_folder(folder))
-        .map(|folder| format!("the folder {folder} beside it is missing"));
+    let beside = Places::find(source, &name).err().map(|error| match error {
+        Error::Checkpoint { path, reason } => {
+            let module = path.file_name().unwrap_or_default().to_string_lossy();
+            format!("{module}: {reason}")
+        }
+        other => other.to_string(),
+    });
     ModelEntry {
         family: report.family.unwrap_or_else(|| Family::from_name(&name)),
         name,
@@ -66,7 +79,7 @@ pub fn list_lms(root: &Path) -> Vec<(String, u64)> {
         .into_iter()
         .filter(|name| name.starts_with(LM_PREFIX) && source.has_folder(name))
         .map(|name| {
-            let bytes = match gguf::find(&source, &name) {
+            let bytes = match gguf::find(&source, &name, Kind::Lm) {
                 Ok(Some(file)) => source.size(&file),
                 _ => source
                     .names(&name)

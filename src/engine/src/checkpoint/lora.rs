@@ -227,6 +227,14 @@ impl Lora {
         &self.name
     }
 
+    /// Values of its matrices.
+    pub fn values(&self) -> u64 {
+        let parts = self.modules.values().flat_map(BTreeMap::values);
+        parts
+            .map(|(_, shape)| shape.iter().product::<usize>() as u64)
+            .sum()
+    }
+
     /// Tells whether its files are still those that were read.
     pub fn stamp(&self) -> &Stamp {
         &self.stamp

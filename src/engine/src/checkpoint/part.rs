@@ -15,13 +15,10 @@ use crate::{
     nn::{Formats, WeightFile, Weights, weights::Held},
 };
 
-/// Why a GGUF file is no main model.
-pub(super) const GGUF_MAIN: &str = "of GGUF files, only language models can be read; download the folder with the safetensors file, and use --quantization for smaller weights";
-
 /// Weights of a folder as they are.
 pub(super) fn part(source: &Source, folder: &str, placement: &Placement) -> Result<Part> {
     let (files, names) = open_weights(source, folder)?;
-    let (path, bytes) = place(source, folder, &names);
+    let (path, bytes) = weights_place(source, folder, &names);
     Part::new(files, path, bytes, placement)
 }
 
@@ -38,7 +35,7 @@ pub(super) fn part_in(
     let (cached, note) = cache::open(source, folder, &names, formats, check)?;
     let part = match cached {
         Some(cached) => {
-            let (path, bytes) = place(source, folder, &names);
+            let (path, bytes) = weights_place(source, folder, &names);
             Part::new(vec![cached], path, bytes, placement)?
         }
         None => part(source, folder, placement)?.with_formats(formats),
@@ -47,7 +44,7 @@ pub(super) fn part_in(
 }
 
 /// Where the weights `names` of a folder are, for messages, and their bytes.
-pub(super) fn place(source: &Source, folder: &str, names: &[String]) -> (PathBuf, u64) {
+pub(super) fn weights_place(source: &Source, folder: &str, names: &[String]) -> (PathBuf, u64) {
     let path = match names {
         [only] => source.path(&format!("{folder}/{only}")),
         _ => source.path(folder),
@@ -212,7 +209,8 @@ pub(super) fn weight_files(source: &Source, folder: &str) -> Result<Vec<String>>
     }
     let there = source.names(folder);
     let reason = if there.iter().any(|name| has_extension(name, "gguf")) {
-        format!("there are no safetensors weights in this folder; {GGUF_MAIN}")
+        "there are no safetensors weights in this folder, and no GGUF file that says it is this model"
+            .to_owned()
     } else if let Some(shard) = there.iter().find(|name| has_extension(name, "safetensors")) {
         format!(
             "there is no model.safetensors and no model.safetensors.index.json that lists {shard}"

@@ -11,18 +11,23 @@
 mod needs;
 mod smaller;
 
+use std::path::Path;
+
 use acestep_domain::{
     GenerationParams,
     capabilities::DeviceKind,
     defaults::AUTO_DURATION_SECS,
+    lora::LoraUse,
     memory::{MemoryPlan, Network, StageMemory},
     note::Note,
-    task::Family,
+    task::{Family, TaskType},
     tier::size_text,
 };
 
 pub use super::sizes::Models;
 use crate::{
+    checkpoint::lora::Lora,
+    device::dtype_of,
     engine::LoadOptions,
     error::{Error, Result},
 };
@@ -36,6 +41,27 @@ pub struct Free {
     pub device: u64,
     /// What other programs use of the memory that the networks run in.
     pub others: u64,
+}
+
+/// What a run brings along beside its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Brought {
+    /// Length of the source, or of what is listened to; 0 without.
+    pub source_secs: f64,
+    /// Length of all references together.
+    pub reference_secs: f64,
+    /// Bytes of the adapters as they are loaded, see [`lora_bytes`].
+    pub lora_bytes: u64,
+}
+
+/// Bytes of the adapters of `uses`, which lie in `dir`, on `device`; one that cannot be opened counts
+/// nothing, since its run is refused for it.
+pub fn lora_bytes(dir: &Path, uses: &[LoraUse], device: DeviceKind) -> u64 {
+    let values = uses
+        .iter()
+        .filter_map(|lora| Lora::open(dir, &lora.name).ok())
+        .map(|lora| lora.values());
+    values.sum::<u64>() * dtype_of(device).size_in_bytes() as u64
 }
 
 /// What a run does, as far as memory is concerned.
@@ -55,6 +81,16 @@ pub struct Work {
     given_codes: bool,
     /// Songs are made; else words only.
     sings: bool,
+    /// A source is encoded.
+    encodes: bool,
+    /// Codes of the source are heard and followed.
+    follows: bool,
+    /// Something of the source is kept: it is decoded as well.
+    keeps: bool,
+    /// Another condition is gone on with.
+    switches: bool,
+    references: usize,
+    brought: Brought,
 }
 
 impl Work {
@@ -62,6 +98,8 @@ impl Work {
     pub fn of(params: &GenerationParams, models: &Models) -> Self {
         let lm = models.lm.as_ref();
         let writes = lm.is_some_and(|lm| lm.has_codes) && models.audio_codes;
+        let encodes = params.works_on_source();
+        let covers = params.task_type == TaskType::Cover;
         Self {
             duration_secs: params.duration_secs.unwrap_or(AUTO_DURATION_SECS),
             songs: params.batch_size.max(1),
@@ -77,7 +115,19 @@ impl Work {
             writes_codes: writes && params.lm_writes_codes(),
             given_codes: !params.audio_codes.trim().is_empty(),
             sings: true,
+            encodes,
+            follows: encodes && covers && models.audio_codes,
+            keeps: encodes && params.task_type.needs().region,
+            switches: params.audio_cover_strength < 1.0 && params.follows_codes(),
+            references: params.reference_audio.len(),
+            brought: Brought::default(),
         }
+    }
+
+    /// With what it brings along.
+    #[must_use]
+    pub fn with(self, brought: Brought) -> Self {
+        Self { brought, ..self }
     }
 
     /// Words by `params` and nothing else.
@@ -87,8 +137,43 @@ impl Work {
             writes_codes: false,
             given_codes: false,
             sings: false,
+            encodes: false,
+            follows: false,
+            references: 0,
             ..Self::of(params, models)
         }
+    }
+
+    /// Codes of a recording of `secs` and, where a language model `writes`, words about them.
+    pub fn of_listening(
+        params: &GenerationParams,
+        models: &Models,
+        secs: f64,
+        writes: bool,
+    ) -> Self {
+        let words = Self::of_words(params, models);
+        let heard = secs > 0.0;
+        Self {
+            plans: words.plans && writes,
+            // Of codes that are given, nothing is heard.
+            given_codes: false,
+            encodes: heard,
+            follows: heard,
+            duration_secs: if heard { secs } else { words.duration_secs },
+            brought: Brought {
+                source_secs: secs,
+                ..Brought::default()
+            },
+            ..words
+        }
+    }
+
+    /// Codes that the language model reads as its prompt.
+    fn read_codes(&self) -> usize {
+        if self.sings || !self.follows {
+            return 0;
+        }
+        (self.duration_secs * acestep_domain::audio_codes::PER_SECOND).ceil() as usize
     }
 }
 

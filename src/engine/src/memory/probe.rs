@@ -74,11 +74,7 @@ fn host() -> Host {
     if let Ok(mut system) = System::new() {
         system.refresh_memory();
         system.refresh_cpu_all();
-        (total, available) = (system.total_memory(), system.available_memory());
-        if let Some(limits) = system.cgroup_limits() {
-            total = total.min(limits.total_memory);
-            available = available.min(limits.free_memory);
-        }
+        (total, available) = within_limits(&system);
         name = system
             .cpus()
             .first()
@@ -99,13 +95,7 @@ pub fn free(device: DeviceKind) -> Free {
     let own = resident_bytes();
     let (total, available) = System::new().map_or((0, 0), |mut system| {
         system.refresh_memory();
-        let (total, available) = (system.total_memory(), system.available_memory());
-        system.cgroup_limits().map_or((total, available), |limits| {
-            (
-                total.min(limits.total_memory),
-                available.min(limits.free_memory),
-            )
-        })
+        within_limits(&system)
     });
     let host = available + own;
     let card = if device == DeviceKind::Cuda {
@@ -126,6 +116,27 @@ pub fn free(device: DeviceKind) -> Free {
             others: total.saturating_sub(host),
         },
     }
+}
+
+/// Bytes of the machine or of the container's limit, and those that can be had without swapping. A
+/// container's count of used memory has the files that were read in it, which the system gives
+/// back; what is taken for good is its anonymous memory.
+fn within_limits(system: &System) -> (u64, u64) {
+    let (total, available) = (system.total_memory(), system.available_memory());
+    system.cgroup_limits().map_or((total, available), |limits| {
+        let free = limits.total_memory.saturating_sub(limits.rss);
+        (
+            total.min(limits.total_memory),
+            available.min(free.max(limits.free_memory)),
+        )
+    })
+}
+
+/// Main memory that can be had now without swapping; `None` where the system does not say.
+pub(crate) fn available_bytes() -> Option<u64> {
+    let mut system = System::new().ok()?;
+    system.refresh_memory();
+    Some(within_limits(&system).1).filter(|bytes| *bytes > 0)
 }
 
 /// Bytes of the first card, and what this process holds of them or nobody does.

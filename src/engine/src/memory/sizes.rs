@@ -6,12 +6,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use acestep_domain::{service::Quantization, task::Family, tier::LmSize};
+use acestep_domain::{capabilities::DeviceKind, service::Quantization, task::Family, tier::LmSize};
 use candle_core::DType;
 
 use super::released;
 use crate::{
     checkpoint::{Checkpoint, LmCheckpoint, Module, lm_formats, main_formats},
+    device::dtype_of,
     error::Result,
     footprint::Footprint,
     models::{
@@ -38,6 +39,8 @@ pub struct Models {
     pub(super) lm: Option<Lm>,
     /// Codes can drive it.
     pub(super) audio_codes: bool,
+    /// Where modules are GGUF files: those are weighed as they are.
+    files: Option<Checkpoint>,
     scales: Scales,
 }
 
@@ -98,6 +101,7 @@ impl Models {
             vae: checkpoint.vae.clone(),
             lm: None,
             audio_codes: checkpoint.dit.audio_codes_trained,
+            files: Some(checkpoint.clone()),
             scales: Scales::default(),
         })
     }
@@ -123,6 +127,7 @@ impl Models {
             vae: released::vae(),
             lm: None,
             audio_codes: true,
+            files: None,
             scales: Scales::default(),
         }
     }
@@ -139,6 +144,16 @@ impl Models {
             scales: Scales::default(),
             ..self
         }
+    }
+
+    /// Name of the language model.
+    pub fn lm_name(&self) -> Option<&str> {
+        self.lm.as_ref().map(|lm| lm.name.as_str())
+    }
+
+    /// Whether the language model writes audio codes that the main model follows.
+    pub fn lm_has_codes(&self) -> bool {
+        self.audio_codes && self.lm.as_ref().is_some_and(|lm| lm.has_codes)
     }
 
     /// Without a language model.
@@ -184,9 +199,12 @@ pub(super) struct Inputs {
     pub(super) caption_tokens: usize,
     pub(super) lyric_tokens: usize,
     pub(super) steps: usize,
-    pub(super) songs: usize,
-    /// Songs have contexts of their own: codes differ.
+    /// Recordings whose sound the song takes on.
+    pub(super) references: usize,
+    /// Contexts that are prepared: songs have their own where codes differ.
     pub(super) contexts: usize,
+    /// Conditions that are prepared.
+    pub(super) conditions: usize,
 }
 
 /// A network's part of the plan.
@@ -213,13 +231,21 @@ pub(super) struct Weight {
 }
 
 impl Weight {
+    /// Of a network that would be loaded from nothing.
     fn of<T>(
         (dtype, formats): (DType, Formats),
         network: impl FnOnce(&Weights) -> candle_core::Result<T>,
     ) -> Self {
-        let weights = Weights::survey(dtype, formats);
+        Self::taken(&Weights::survey(dtype, formats), network)
+    }
+
+    /// Of a network that is loaded from `weights`, whose data is not read.
+    fn taken<T>(
+        weights: &Weights,
+        network: impl FnOnce(&Weights) -> candle_core::Result<T>,
+    ) -> Self {
         // A network that cannot be had from zeros would fail at load, and say why.
-        drop(network(&weights));
+        drop(network(weights));
         let held = weights.held();
         Self {
             bytes: held.bytes,
@@ -259,18 +285,35 @@ impl Models {
             .or_insert_with(|| self.survey(how, lm))
     }
 
+    /// What a module is weighed on: the headers of its GGUF file, or nothing at all.
+    fn weights(&self, module: Module, how: Loading) -> Weights {
+        let formats = main_formats(module, how.quantization);
+        let files = self
+            .files
+            .as_ref()
+            .and_then(|checkpoint| checkpoint.gguf(module).ok().flatten());
+        let rehearsal = files.and_then(|files| Weights::rehearsal(files).ok());
+        match rehearsal {
+            // What is in blocks already stays as it is, and so does the rest of such a file.
+            Some(weights) if weights.is_packed() => weights.with_dtype(how.dtype),
+            Some(weights) => weights.with_dtype(how.dtype).with_formats(formats),
+            None => Weights::survey(how.dtype, formats),
+        }
+    }
+
     fn survey(&self, how: Loading, lm: Quantization) -> Weighed {
         let cfg = &self.dit;
-        let of_dit = (how.dtype, main_formats(Module::Dit, how.quantization));
-        let of_text = (
-            how.dtype,
-            main_formats(Module::TextEncoder, how.quantization),
-        );
+        let weights = |module| self.weights(module, how);
+        let dit = || weights(Module::Dit);
         Weighed {
-            text_encoder: Weight::of(of_text, |w| Qwen3::load(&self.text_encoder, how.backend, w)),
-            condition_encoder: Weight::of(of_dit, |w| ConditionEncoder::load(cfg, how.backend, w)),
-            dit: Weight::of(of_dit, |w| Dit::load(cfg, how.backend, &w.pp("decoder"))),
-            audio_codes: Weight::of(of_dit, |w| {
+            text_encoder: Weight::taken(&weights(Module::TextEncoder), |w| {
+                Qwen3::load(&self.text_encoder, how.backend, w)
+            }),
+            condition_encoder: Weight::taken(&dit(), |w| {
+                ConditionEncoder::load(cfg, how.backend, w)
+            }),
+            dit: Weight::taken(&dit(), |w| Dit::load(cfg, how.backend, &w.pp("decoder"))),
+            audio_codes: Weight::taken(&dit(), |w| {
                 AudioTokenizer::load(cfg, how.backend, &w.pp("tokenizer"))?;
                 AudioDetokenizer::load(cfg, how.backend, &w.pp("detokenizer"))
             }),
@@ -285,6 +328,18 @@ impl Models {
                 }
             }),
         }
+    }
+
+    /// Bytes of the language model as it is loaded on a device without being quantised.
+    pub(super) fn lm_bytes(&self, device: DeviceKind) -> Option<u64> {
+        let how = Loading {
+            dtype: dtype_of(device),
+            backend: Backend::default(),
+            quantization: Quantization::None,
+        };
+        self.weigh(how, Quantization::None)
+            .lm
+            .map(|weight| weight.bytes)
     }
 
     pub(super) fn text_encoder_size(
@@ -304,8 +359,13 @@ impl Models {
         how: Loading,
         inputs: Inputs,
     ) -> Size {
-        let tokens = inputs.lyric_tokens;
-        let footprint = ConditionEncoder::footprint(&self.dit, tokens, 1, how.backend, how.dtype);
+        let footprint = ConditionEncoder::footprint(
+            &self.dit,
+            inputs.lyric_tokens,
+            inputs.references.max(1),
+            how.backend,
+            how.dtype,
+        );
         weighed.condition_encoder.with(footprint)
     }
 
@@ -321,23 +381,43 @@ impl Models {
         let tokens = inputs.frames.div_ceil(cfg.patch_size);
         let context = tokens * (cfg.hidden_size + cfg.head_dim) * how.dtype.size_in_bytes();
         footprint.cache += ((inputs.contexts.max(1) - 1) * context) as u64;
+        let keys = Dit::condition_values(cfg, shapes.condition_tokens) * how.dtype.size_in_bytes();
+        footprint.cache += ((inputs.conditions.max(1) - 1) * keys) as u64;
         weighed.dit.with(footprint)
     }
 
     pub(super) fn audio_codes_size(&self, weighed: &Weighed, how: Loading, inputs: Inputs) -> Size {
         let frames = inputs.frames;
-        let footprint = AudioDetokenizer::footprint(&self.dit, frames, how.backend, how.dtype);
-        weighed.audio_codes.with(footprint)
+        let there = AudioTokenizer::footprint(&self.dit, frames, how.backend, how.dtype);
+        let back = AudioDetokenizer::footprint(&self.dit, frames, how.backend, how.dtype);
+        weighed.audio_codes.with(there + back)
     }
 
+    /// Of the autoencoder while it decodes.
     pub(super) fn vae_size(&self, how: Loading, inputs: Inputs) -> Size {
         let fused = how.dtype == DType::F32;
         let frames = inputs.tile_frames.min(inputs.frames);
-        let decoder = decoder_footprint(&self.vae, frames, how.dtype, fused);
+        self.vae_working(how, decoder_footprint(&self.vae, frames, how.dtype, fused))
+    }
+
+    /// Of the autoencoder while it encodes.
+    pub(super) fn vae_encoder_size(&self, how: Loading, inputs: Inputs) -> Size {
+        let fused = how.dtype == DType::F32;
+        let mut longest = inputs.frames;
+        if inputs.references > 0 {
+            longest = longest.max(self.dit.timbre_fix_frame);
+        }
+        let frames = inputs.tile_frames.min(longest);
+        self.vae_working(how, encoder_footprint(&self.vae, frames, how.dtype, fused))
+    }
+
+    fn vae_working(&self, how: Loading, working: Footprint) -> Size {
+        let fused = how.dtype == DType::F32;
+        let decoder = decoder_footprint(&self.vae, 1, how.dtype, fused);
         let encoder = encoder_footprint(&self.vae, 1, how.dtype, fused);
         let weights = decoder.weights + encoder.weights;
         Size {
-            footprint: Footprint { weights, ..decoder },
+            footprint: Footprint { weights, ..working },
             reading: self.vae.largest_kernel_bytes() * KERNEL_COPIES,
         }
     }

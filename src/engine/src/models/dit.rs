@@ -18,6 +18,8 @@ mod config;
 mod patch;
 mod timestep;
 
+use std::{collections::BTreeMap, ops::Range};
+
 use candle_core::{DType, Device, Module, Result, Tensor};
 
 pub use config::{Config, LayerType};
@@ -29,7 +31,7 @@ use self::{
 };
 use crate::{
     footprint::Footprint,
-    nn::{Backend, Linear, RmsNorm, Rope, SidePaths, Weights},
+    nn::{Backend, Linear, Mask, Mlp, RmsNorm, Rope, SidePaths, Weights},
 };
 
 /// The context of a generation, prepared.
@@ -54,6 +56,15 @@ pub struct Times {
     temb: Tensor,
     /// `[n, 6, h]`
     proj: Tensor,
+}
+
+/// What of the cross-attention [`Dit::look`] gives back.
+#[derive(Debug, Clone)]
+pub struct Watch<'a> {
+    /// Heads by their layers, see [`Config::lyric_heads`].
+    pub heads: &'a BTreeMap<usize, Vec<usize>>,
+    /// Tokens of the condition.
+    pub columns: Range<usize>,
 }
 
 /// The network.
@@ -194,6 +205,36 @@ impl Dit {
             .to_dtype(DType::F32)
     }
 
+    /// Where the cross-attention heads of `watch` look at `hidden_states` `[1, t, c]` and the first
+    /// prepared time: shares of the whole condition, `[heads, s, columns]`, f32, on the host, the
+    /// heads in the order of their layers. Runs no layer beyond the last that is watched.
+    pub fn look(
+        &self,
+        hidden_states: &Tensor,
+        times: &Times,
+        context: &Context,
+        condition: &Condition,
+        watch: &Watch<'_>,
+    ) -> Result<Tensor> {
+        let Some((&last, _)) = watch.heads.last_key_value() else {
+            candle_core::bail!("no head is watched")
+        };
+        let proj = times.proj.narrow(0, 0, 1)?; // [1, 6, h]
+        let mut hidden_states = self.patchify(hidden_states, context)?;
+        let mut seen = Vec::new();
+        let layers = self.layers.iter().zip(&condition.layers).take(last + 1);
+        for (i, (layer, cross)) in layers.enumerate() {
+            hidden_states = layer.attend(&hidden_states, &proj, &context.rope)?;
+            if let Some(heads) = watch.heads.get(&i) {
+                seen.push(layer.shares(&hidden_states, cross, heads, &watch.columns)?);
+            }
+            if i < last {
+                hidden_states = layer.finish(&hidden_states, &proj, cross)?;
+            }
+        }
+        Tensor::cat(&seen, 0)
+    }
+
     /// Noisy latents `[b, t, c]` to tokens `[b, s, h]`.
     fn patchify(&self, hidden_states: &Tensor, context: &Context) -> Result<Tensor> {
         let latents = self.proj_in.latents(&hidden_states.to_dtype(self.dtype)?)?;
@@ -212,12 +253,40 @@ impl Dit {
             + PatchOut::parameters(cfg)
     }
 
+    /// Multiplications and additions of one step of one item and branch over `frames` latent frames:
+    /// linear layers and self-attention. Those of the few hundred words of a condition and of the
+    /// step itself are left out.
+    pub fn operations(cfg: &Config, frames: usize) -> f64 {
+        let s = frames.div_ceil(cfg.patch_size);
+        let (h, queries) = (cfg.hidden_size, cfg.num_attention_heads * cfg.head_dim);
+        let self_attention = cfg.decoder_layer().attention().parameters();
+        let cross_attention = (2 * h * queries) as u64;
+        let layer = self_attention + cross_attention + Mlp::parameters(h, cfg.intermediate_size);
+        let weights = cfg.num_hidden_layers as u64 * layer
+            + PatchIn::parameters(cfg)
+            + PatchOut::parameters(cfg);
+        let seen: usize = cfg
+            .masks(cfg.num_hidden_layers)
+            .iter()
+            .map(|mask| match mask {
+                Mask::Window(window) => s.min(2 * window + 1),
+                Mask::None | Mask::Causal => s,
+            })
+            .sum();
+        2.0 * weights as f64 * s as f64 + 4.0 * (s * seen) as f64 * queries as f64
+    }
+
+    /// Values that are kept of a condition of `tokens`: keys and values of every layer.
+    pub(crate) const fn condition_values(cfg: &Config, tokens: usize) -> usize {
+        2 * cfg.num_hidden_layers * tokens * cfg.num_key_value_heads * cfg.head_dim
+    }
+
     /// Memory of one item and branch.
     pub fn footprint(cfg: &Config, shapes: &Shapes, dtype: DType) -> Footprint {
         let s = shapes.frames.div_ceil(cfg.patch_size);
         let l = shapes.condition_tokens;
         let layer = cfg.decoder_layer();
-        let keys = 2 * cfg.num_hidden_layers * l * cfg.num_key_value_heads * cfg.head_dim;
+        let keys = Self::condition_values(cfg, l);
         let times = shapes.steps * (ROWS + 1) * cfg.hidden_size;
         let context = s * (cfg.hidden_size + cfg.head_dim);
         let cross_scores = shapes

@@ -234,6 +234,16 @@ pub fn decoder_footprint(config: &Config, frames: usize, dtype: DType, fused: bo
     footprint(&decoder::layers(config), frames, dtype, fused)
 }
 
+/// Multiplications and additions of decoding `frames` frames.
+pub fn decoder_operations(config: &Config, frames: usize) -> f64 {
+    layers::operations(&decoder::layers(config), frames)
+}
+
+/// Multiplications and additions of encoding `frames` frames' worth of samples.
+pub fn encoder_operations(config: &Config, frames: usize) -> f64 {
+    layers::operations(&encoder::layers(config), frames * config.hop())
+}
+
 /// Bytes of encoding `frames` frames' worth of samples at once, and of the encoder's weights.
 pub fn encoder_footprint(config: &Config, frames: usize, dtype: DType, fused: bool) -> Footprint {
     footprint(

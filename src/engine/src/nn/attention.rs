@@ -4,7 +4,9 @@
 //! (keys and values prepared once, no positions). How the scores are computed is the
 //! [`Backend`]'s business, chosen at load.
 
-use candle_core::{DType, Module, Result, Tensor};
+use std::ops::Range;
+
+use candle_core::{DType, Device, Module, Result, Tensor};
 
 use super::{KvCache, Linear, Mask, RmsNorm, Rope, SidePaths, Weights};
 use crate::kernels::attention as kernel;
@@ -184,6 +186,35 @@ impl Attention {
     pub fn cross(&self, x: &Tensor, kv: &KeyValues) -> Result<Tensor> {
         let q = self.queries(x)?;
         self.output(&self.backend.attend(&q, &kv.k, &kv.v, Mask::None)?)
+    }
+
+    /// How [`Self::cross`] spreads over the keys `columns` of `kv` for `x` `[1, l, h]`: shares of all
+    /// keys, `[heads, l, columns]`, f32, on the host. A bounded block of queries at a time.
+    pub fn shares(
+        &self,
+        x: &Tensor,
+        kv: &KeyValues,
+        heads: &[usize],
+        columns: &Range<usize>,
+    ) -> Result<Tensor> {
+        let Sizes { nq, nk, d, .. } = self.sizes;
+        let q = self.queries(x)?.squeeze(0)?; // [nq, l, d]
+        let l = q.dim(1)?;
+        let block = (kernel::MAX_SCORES / kv.len().max(1)).clamp(1, l.max(1));
+        let of_head = |head: &usize| {
+            let q = q.get(*head)?.to_dtype(DType::F32)?;
+            let k = kv.k.get(0)?.get(head / (nq / nk))?.to_dtype(DType::F32)?;
+            let k = (k.t()? * f64::from(d as u32).powf(-0.5))?; // [d, keys]
+            let blocks = (0..l).step_by(block).map(|first| {
+                let scores = q.narrow(0, first, block.min(l - first))?.matmul(&k)?;
+                candle_nn::ops::softmax_last_dim(&scores)?
+                    .narrow(1, columns.start, columns.len())?
+                    .to_device(&Device::Cpu)
+            });
+            Tensor::cat(&blocks.collect::<Result<Vec<_>>>()?, 0) // [l, columns]
+        };
+        let maps = heads.iter().map(of_head).collect::<Result<Vec<_>>>()?;
+        Tensor::stack(&maps, 0)
     }
 
     /// What [`Self::cross`] gives for every query when `kv` has one key: a softmax over one score

@@ -6,6 +6,8 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
+use crate::room;
+
 /// Tokens by which a cache grows.
 pub const BLOCK: usize = 256;
 
@@ -32,6 +34,8 @@ impl KvCache {
         device: &Device,
     ) -> Result<Self> {
         let shape = (1, nk, Self::capacity_for(tokens), d);
+        let values = 2 * layers * nk * shape.2 * d;
+        room::ask((values * dtype.size_in_bytes()) as u64, device)?;
         let layers = (0..layers)
             .map(|_| {
                 Ok(Layer {
@@ -61,6 +65,13 @@ impl KvCache {
 
     /// A cache of its own with the same content, for a sequence with the same beginning.
     pub fn fork(&self) -> Result<Self> {
+        let kept = self.layers.iter().flat_map(|layer| [&layer.k, &layer.v]);
+        let bytes: usize = kept
+            .map(|kept| kept.elem_count() * kept.dtype().size_in_bytes())
+            .sum();
+        if let Some(layer) = self.layers.first() {
+            room::ask(bytes as u64, layer.k.device())?;
+        }
         let layers = self
             .layers
             .iter()
@@ -75,6 +86,11 @@ impl KvCache {
             layers,
             len: self.len,
         })
+    }
+
+    /// Forgets all but the first `tokens`.
+    pub fn truncate(&mut self, tokens: usize) {
+        self.len = self.len.min(tokens);
     }
 
     /// Writes `k` and `v` `[1, nk, l, d]` of the next tokens in one layer; gives those of all
@@ -94,6 +110,9 @@ impl KvCache {
             let (_, nk, capacity, d) = kept.dims4()?;
             if end > capacity {
                 let shape = (1, nk, Self::capacity_for(end), d);
+                let values = nk * shape.2 * d;
+                let bytes = 2 * values * kept.dtype().size_in_bytes();
+                room::ask(bytes as u64, kept.device())?;
                 let wider = Tensor::zeros(shape, kept.dtype(), kept.device())?;
                 if self.len > 0 {
                     wider.slice_set(&kept.narrow(2, 0, self.len)?.contiguous()?, 2, 0)?;
@@ -148,5 +167,13 @@ mod tests {
         assert_eq!(last(&mine), flat(&one));
         assert_eq!(last(&theirs), flat(&other));
         assert!(cache.append(1, &one, &one).is_err());
+
+        cache.advance(1);
+        cache.truncate(len);
+        let (again, _) = cache.append(0, &other, &other).unwrap();
+        assert_eq!(again.dim(2).unwrap(), len + 1);
+        assert_eq!(last(&again), flat(&other));
+        cache.truncate(len + 9);
+        assert_eq!(cache.len(), len);
     }
 }

@@ -29,7 +29,10 @@ pub use formats::{Formats, Held, Role};
 pub use header::Damage;
 
 use super::Matrix;
-use crate::kernels::quantized::{Blocks, Format, SharedBytes, quantize};
+use crate::{
+    kernels::quantized::{Blocks, Format, SharedBytes, quantize},
+    room,
+};
 
 /// Values of a tensor that is not there which a rehearsal still invents.
 const MOST_ZEROS: usize = 1 << 26;
@@ -202,6 +205,12 @@ impl Weights {
         self.shared.index.contains_key(&self.full_name(name))
     }
 
+    /// Whether some of the checkpoint is in blocks.
+    pub(crate) fn is_packed(&self) -> bool {
+        let mut tensors = self.shared.files.iter().flat_map(WeightFile::tensors);
+        tensors.any(|(_, info)| matches!(info.stored, Stored::Packed(_)))
+    }
+
     /// Takes a tensor: checked against `shape`, cast to the load dtype, moved to the device,
     /// and written to the ledger. A quantised one is decoded.
     ///
@@ -233,6 +242,9 @@ impl Weights {
             return Tensor::zeros((), self.dtype, &self.shared.device)?.broadcast_as(shape);
         }
         let found = found?;
+        let bytes = shape.elem_count() * self.dtype.size_in_bytes();
+        // As it is stored, as it comes out, and as a network puts it in order.
+        room::ask((found.range.len() + 2 * bytes) as u64, &self.shared.device)?;
         let tensor = match found.stored {
             Kind::Plain(stored) => {
                 let (data, device) = (found.data(), &self.shared.device);
@@ -253,7 +265,6 @@ impl Weights {
             }
         }
         .to_dtype(self.dtype)?;
-        let bytes = tensor.elem_count() * self.dtype.size_in_bytes();
         self.hold(name, bytes, None);
         Ok(tensor)
     }
@@ -273,6 +284,8 @@ impl Weights {
             Kind::Packed(format) => found.blocks(format, dims)?,
             Kind::Plain(stored) => match self.formats.of(Role::of(&full), dims.1) {
                 Some(format) => {
+                    let bytes = dims.0 * format.row_bytes(dims.1).unwrap_or_default();
+                    room::ask(bytes as u64, &Device::Cpu)?;
                     let blocks = quantize(format, dims, |row, out| {
                         let width = dims.1 * stored.size_in_bytes();
                         floats(stored, &found.data()[row * width..][..width], out);
@@ -282,7 +295,10 @@ impl Weights {
                 None => return self.get(dims, name).map(Matrix::Dense),
             },
         };
-        let matrix = Matrix::quantized(&blocks, self.dtype, &self.shared.device)?;
+        let (dtype, device) = (self.dtype, &self.shared.device);
+        let bytes = Matrix::quantized_bytes(blocks.format(), dims, dtype, device);
+        room::ask(bytes.unwrap_or_default() as u64, device)?;
+        let matrix = Matrix::quantized(&blocks, dtype, device)?;
         found.file.release(found.range.clone());
         let (format, bytes) = (blocks.format(), matrix.bytes() as usize);
         self.hold(full, bytes, Some(format));
@@ -352,7 +368,13 @@ impl Weights {
         let Some((file, info)) = held else {
             bail!("the tensor {name} is missing");
         };
-        if info.shape != shape.dims() {
+        // ggml counts no dimensions of 1 in front, and some writers of GGUF files drop them.
+        let is_same = if file.metadata().is_some() {
+            without_ones(&info.shape) == without_ones(shape.dims())
+        } else {
+            info.shape == shape.dims()
+        };
+        if !is_same {
             bail!(
                 "the tensor {name} has shape {:?}, the config asks for {:?}",
                 info.shape,
@@ -410,6 +432,12 @@ pub(super) fn below(prefix: &str, name: impl Display) -> String {
     } else {
         format!("{prefix}.{name}")
     }
+}
+
+/// A shape from its first dimension on that is not 1.
+fn without_ones(shape: &[usize]) -> &[usize] {
+    let ones = shape.iter().take_while(|size| **size == 1).count();
+    &shape[ones..]
 }
 
 /// What the networks can be loaded from.

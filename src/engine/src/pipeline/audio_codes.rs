@@ -9,6 +9,7 @@ use crate::{
     checkpoint::Part,
     device::Placement,
     error::{Error, Result},
+    memory::room::for_network,
     models::{audio_detokenizer::AudioDetokenizer, audio_tokenizer::AudioTokenizer, dit},
     nn::Backend,
 };
@@ -18,6 +19,8 @@ pub(crate) struct AudioCodes {
     tokenizer: AudioTokenizer,
     detokenizer: AudioDetokenizer,
     placement: Placement,
+    config: dit::Config,
+    backend: Backend,
 }
 
 impl AudioCodes {
@@ -48,6 +51,8 @@ impl AudioCodes {
             detokenizer: part
                 .load(|w| AudioDetokenizer::load(config, backend, &w.pp("detokenizer")))?,
             placement: placement.clone(),
+            config: config.clone(),
+            backend,
         })
     }
 
@@ -56,6 +61,10 @@ impl AudioCodes {
     /// # Errors
     /// Too little memory, or values that are not finite.
     pub(crate) fn hints(&self, codes: &[u32]) -> Result<Tensor> {
+        let frames = codes.len() * self.config.pool_window_size;
+        let Placement { device, dtype } = &self.placement;
+        let footprint = AudioDetokenizer::footprint(&self.config, frames, self.backend, *dtype);
+        for_network(Stage::Prepare, footprint, device)?;
         let hints = self
             .tokenizer
             .quantizer()
@@ -87,6 +96,9 @@ impl AudioCodes {
     /// Too little memory, or values that are not finite.
     pub(crate) fn codes(&self, latents: &Tensor, silence: &Tensor) -> Result<Vec<u32>> {
         let Placement { device, dtype } = &self.placement;
+        let frames = latents.dim(1).map_err(Error::in_stage(Stage::Encode))?;
+        let footprint = AudioTokenizer::footprint(&self.config, frames, self.backend, *dtype);
+        for_network(Stage::Encode, footprint, device)?;
         let placed = |values: &Tensor| values.to_device(device)?.to_dtype(*dtype);
         let quantized = placed(latents)
             .and_then(|latents| self.tokenizer.tokenize(&latents, &placed(silence)?))

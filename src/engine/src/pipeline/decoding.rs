@@ -33,6 +33,8 @@ pub(super) struct Decoding<'a> {
     pub(super) clipped: usize,
     /// What became of a loudness that was asked for, of each take.
     pub(super) loudness: Vec<Loudness>,
+    /// What differs from the plan, over all takes.
+    pub(super) told: Vec<Note>,
 }
 
 fn stage() -> impl FnOnce(candle_core::Error) -> Error {
@@ -48,14 +50,19 @@ impl Decoding<'_> {
 
     /// How `latents` `[t, c]` sound, cut to the song's length.
     pub(super) fn wave(
-        &self,
+        &mut self,
         latents: &Tensor,
         item: usize,
         observer: &dyn Observer,
     ) -> Result<Audio> {
         let on_device = latents.to_device(self.vae.device()).map_err(stage())?;
         let tiles = self.request.tiles;
-        let (mut channels, _) = decode_tiled(self.vae, &on_device, item, tiles, observer)?;
+        let (mut channels, tiling) = decode_tiled(self.vae, &on_device, item, tiles, observer)?;
+        for note in tiling.notes() {
+            if !self.told.contains(&note) {
+                self.told.push(note);
+            }
+        }
         if let Some(samples) = self.lengths.samples {
             for channel in &mut channels {
                 channel.truncate(samples);
@@ -154,7 +161,7 @@ impl Decoding<'_> {
 
     /// What differs from what was asked.
     pub(super) fn notes(&self) -> Vec<Note> {
-        let mut notes = Vec::new();
+        let mut notes = self.told.clone();
         if self.request.raw_level || !self.keeps_level() {
             notes.extend(self.loudness_note());
             return notes;

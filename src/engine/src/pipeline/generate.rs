@@ -174,6 +174,7 @@ pub(crate) fn generate(
         kept: None,
         clipped: 0,
         loudness: Vec::new(),
+        told: Vec::new(),
     };
     if let Some((kept, source)) = kept.zip(kept_source) {
         // Without what a short source was filled up with: it would be heard at its end.
@@ -207,7 +208,7 @@ fn schedule_of(params: &GenerationParams) -> Result<Schedule> {
 }
 
 /// One for each song, or one for all.
-fn conditionings(
+pub(super) fn conditionings(
     networks: &mut Networks,
     request: &Request,
     source: Option<&Source>,

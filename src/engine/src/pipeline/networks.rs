@@ -10,7 +10,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::{audio_codes::AudioCodes, loras::Loras};
 use crate::{
-    checkpoint::{Checkpoint, Module, Part},
+    checkpoint::{Checkpoint, Module, Part, SILENCE_TENSOR},
     device::Placement,
     engine::LoadOptions,
     error::{Error, Result},
@@ -45,7 +45,7 @@ pub(crate) struct Networks {
     /// Read when first asked for.
     audio_codes: Option<Slot<AudioCodes>>,
     /// Reads weights now and later.
-    reader: Reader,
+    pub(super) reader: Reader,
     /// Of the networks of audio codes, which are the DiT's neighbours in its file.
     dit_stays: bool,
     /// The checkpoint has networks for audio codes.
@@ -74,10 +74,10 @@ const MODULES: usize = 5;
 
 /// From where and how weights are read.
 #[derive(Clone)]
-struct Reader {
-    checkpoint: Checkpoint,
+pub(super) struct Reader {
+    pub(super) checkpoint: Checkpoint,
     placement: Placement,
-    backend: Backend,
+    pub(super) backend: Backend,
     /// After the checkpoint's size has had its say.
     quantization: Quantization,
 }
@@ -124,7 +124,7 @@ impl Networks {
             observer.check()
         };
         observer.check()?;
-        let mut notes = Vec::new();
+        let mut notes = checkpoint.notes().to_vec();
         let reader = Reader {
             checkpoint: checkpoint.clone(),
             placement: placement.clone(),
@@ -173,7 +173,7 @@ impl Networks {
         })?;
         notes.extend(text_part.unused_note(ANY, |_| false));
         notes.extend(dit_part.unused_note(ANY, |name| {
-            LATER.iter().any(|prefix| name.starts_with(prefix))
+            name == SILENCE_TENSOR || LATER.iter().any(|prefix| name.starts_with(prefix))
         }));
         notes.extend(vae_part.unused_note(ANY, |_| false));
         step()?;
@@ -241,6 +241,11 @@ impl Networks {
         Ok(dit.changed(|dit| dit.with_side_paths(&self.loras.side_paths())))
     }
 
+    /// Folder name of the checkpoint.
+    pub(crate) fn name(&self) -> &str {
+        self.reader.checkpoint.name()
+    }
+
     /// Refuses a checkpoint without networks for audio codes.
     ///
     /// # Errors
@@ -251,7 +256,7 @@ impl Networks {
         }
         Err(Error::Unsupported {
             what: "working with audio codes".to_owned(),
-            because: format!("{} was not trained on them", self.reader.checkpoint.name()),
+            because: format!("{} was not trained on them", self.name()),
         })
     }
 
@@ -299,8 +304,22 @@ fn quantization(
     notes: &mut Vec<Note>,
 ) -> Result<Quantization> {
     let asked = options.quantization;
-    let large = checkpoint.weights_bytes(Module::Dit)? > options.quantize_above_bytes;
-    if asked == Quantization::None || large {
+    if asked == Quantization::None {
+        return Ok(asked);
+    }
+    if let Some(format) = checkpoint.packed(Module::Dit)? {
+        notes.push(Note::new(
+            "quantization_of_the_file",
+            "quantization",
+            format!(
+                "Quantisation: {} is a file in {format} and stays as it is; {} is for files that are not quantised.",
+                checkpoint.name(),
+                asked.as_str()
+            ),
+        ));
+        return Ok(asked);
+    }
+    if checkpoint.weights_bytes(Module::Dit)? > options.quantize_above_bytes {
         return Ok(asked);
     }
     notes.push(Note::new(

@@ -11,6 +11,8 @@ use crate::{
         schedule::Schedule,
     },
     error::{Error, Result},
+    footprint::Footprint,
+    memory::room::for_network,
     models::{
         dit::{Condition, Context, Dit, Times},
         qwen3::Qwen3,
@@ -76,6 +78,8 @@ impl Texts {
         }
         let (ids, cut) = networks.tokenizer.lyrics(&lyrics::prompt(params))?;
         notes.extend(cut);
+        networks.room_for_text(ids.len())?;
+        let lyric_tokens = ids.len();
         let words = tokens(ids, &networks.placement.device)
             .and_then(|ids| text_encoder.embed(&ids))
             .map_err(stage())?;
@@ -85,6 +89,8 @@ impl Texts {
 
         let device = &networks.placement.device;
         let encoder = networks.condition_encoder.visit()?;
+        let most = parts.references.iter().map(|latents| latents.dims()[0]);
+        networks.room_for_condition(lyric_tokens, most.max().unwrap_or(1))?;
         let timbre = |latents: &Tensor| encoder.timbre(&latents.to_device(device)?);
         let mut timbres = parts
             .references
@@ -111,6 +117,11 @@ impl Texts {
         observer.check()?;
         Ok(Self { packed, null })
     }
+
+    /// What the request itself makes of the first song, `[1, l, he]`; the words come first in it.
+    pub(super) fn condition(&self) -> &Tensor {
+        &self.packed[0][0]
+    }
 }
 
 /// What does not change over steps and songs.
@@ -123,6 +134,8 @@ pub(super) struct Prepared {
     /// Only where guidance acts.
     unconditional: Option<Condition>,
     later: Option<Later>,
+    /// What a step takes.
+    step: Footprint,
 }
 
 /// What the request goes on with after a share of its steps.
@@ -150,6 +163,11 @@ impl Prepared {
         let device = &networks.placement.device;
         let guided = networks.family == Family::Base && params.guidance_scale > 1.0;
         let then = conditionings.first().and_then(|first| first.then.as_ref());
+        let frames = conditionings.first().map(|first| &first.context_latents);
+        let packed = texts.packed.first().and_then(|songs| songs.first());
+        let places = |tensor: Option<&Tensor>| tensor.and_then(|it| it.dim(1).ok()).unwrap_or(1);
+        let footprint = networks.dit_footprint((places(frames), places(packed)), schedule.len());
+        for_network(Stage::Prepare, footprint, device)?;
         let context = |conditioning: &Conditioning| {
             dit.prepare_context(&conditioning.context_latents.to_device(device)?)
         };
@@ -186,6 +204,10 @@ impl Prepared {
                     .then(|| dit.prepare_condition(&texts.null))
                     .transpose()?,
                 later,
+                step: Footprint {
+                    cache: 0,
+                    ..footprint
+                },
             })
         };
         prepare().map_err(Error::in_stage(Stage::Prepare))
@@ -234,6 +256,7 @@ fn encode_caption(
     let prompt = caption::prompt(params, &conditioning.instruction, conditioning.named_secs);
     let (ids, cut) = networks.tokenizer.caption(&prompt)?;
     notes.extend(cut.filter(|note| !notes.contains(note)));
+    networks.room_for_text(ids.len())?;
     let text = tokens(ids, &networks.placement.device)
         .and_then(|ids| text_encoder.forward(&ids))
         .map_err(Error::in_stage(Stage::Prepare))?;
@@ -259,7 +282,9 @@ impl Network for Song<'_> {
             conditionals,
             unconditional,
             later,
+            step,
         } = self.prepared;
+        for_network(Stage::Diffusion, *step, self.device)?;
         let (context, conditionals) = match later {
             Some(later) if index >= later.from_step => (&later.context, &later.conditionals),
             _ => (of_song(contexts, self.item), conditionals),

@@ -73,6 +73,32 @@ pub(super) fn source(
     Ok(Some((source, samples)))
 }
 
+/// Mean latents `[1, t, c]`, f32, on the host, of a finished song, at the level that the network made
+/// it with. The last frame is filled up.
+pub(super) fn heard(
+    networks: &Networks,
+    audio: &Audio,
+    gain: f32,
+    observer: &dyn Observer,
+    notes: &mut Vec<Note>,
+) -> Result<Tensor> {
+    let vae = &*networks.vae.visit()?;
+    let mut clip = clip(vae, audio, "song_id", notes)?;
+    let samples = clip.frames().div_ceil(vae.hop()) * vae.hop();
+    let level = if gain.is_finite() && gain > 0.0 {
+        1.0 / gain
+    } else {
+        1.0
+    };
+    for channel in &mut clip.channels {
+        channel.resize(samples, 0.0);
+        for sample in channel {
+            *sample *= level;
+        }
+    }
+    latents(vae, &clip, TileOptions::default(), observer)
+}
+
 /// The frames of given noise, when the source can have as many.
 fn given_frames(vae: &Oobleck, noise: &Tensor, samples: usize) -> Result<usize> {
     let given = noise.dim(1).map_err(encode())?;

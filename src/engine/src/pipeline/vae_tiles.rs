@@ -12,12 +12,16 @@ use std::ops::Range;
 
 use acestep_domain::memory::MemoryPlan;
 use acestep_domain::note::Note;
-use candle_core::{IndexOp, Tensor};
+use candle_core::{DType, Device, IndexOp, Tensor};
 
 use super::finite;
 use crate::error::{Error, Result, Stage};
-use crate::models::oobleck::Oobleck;
+use crate::memory::room::{for_bytes, for_network};
+use crate::models::oobleck::{Oobleck, decoder_footprint, encoder_footprint};
 use crate::observer::Observer;
+
+/// Smaller tiles than this repeat more work than they do.
+const SMALLEST_TILE: usize = 64;
 
 /// What the caller asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +112,15 @@ impl Tiling {
                 ),
             ));
         }
+        if self.asked.tile_frames > self.tile_frames && self.frames > self.tile_frames {
+            notes.push(Note::general(
+                "tile_size_lowered",
+                format!(
+                    "Memory: there was less than planned, so the song was decoded in pieces of {} latent frames instead of {}.",
+                    self.tile_frames, self.asked.tile_frames
+                ),
+            ));
+        }
         if self.asked.tile_frames < self.tile_frames && self.frames > self.asked.tile_frames {
             notes.push(Note::general(
                 "tile_size_raised",
@@ -136,8 +149,10 @@ pub fn decode_tiled(
     const STAGE: Stage = Stage::Decode;
     let failed = || Error::in_stage(STAGE);
     let (frames, _c) = latents.dims2().map_err(failed())?;
-    let tiling = Tiling::new(options, vae.decoder_receptive_field(), frames);
+    let tiling = fitting(vae, options, frames)?;
     let (hop, samples) = (vae.hop(), vae.config().samples_from_frames(frames));
+    let bytes = samples * vae.config().audio_channels * size_of::<f32>();
+    for_bytes(STAGE, bytes as u64, &Device::Cpu)?;
     let mut channels = vec![Vec::with_capacity(samples); vae.config().audio_channels];
 
     let latents = latents
@@ -147,6 +162,7 @@ pub fn decode_tiled(
     for index in 0..tiling.tiles() {
         observer.check()?;
         let (core, whole) = tiling.tile(index);
+        room_to_decode(vae, whole.len())?;
         let tile = latents
             .narrow(2, whole.start, whole.len())
             .and_then(|tile| vae.decode(&tile)) // [1, channels, n]
@@ -170,6 +186,32 @@ pub fn decode_tiled(
         observer.progress(STAGE, item, index + 1, tiling.tiles());
     }
     Ok((channels, tiling))
+}
+
+/// Tiles of `frames` as asked, or as large as there is room for.
+fn fitting(vae: &Oobleck, asked: TileOptions, frames: usize) -> Result<Tiling> {
+    let field = vae.decoder_receptive_field();
+    let mut tiling = Tiling::new(asked, field, frames);
+    loop {
+        let Err(refused) = room_to_decode(vae, tiling.tile_frames.min(frames)) else {
+            return Ok(tiling);
+        };
+        let half = TileOptions {
+            tile_frames: tiling.tile_frames.min(frames) / 2,
+            ..asked
+        };
+        let smaller = Tiling::new(half, field, frames);
+        if half.tile_frames < SMALLEST_TILE || smaller.tile_frames >= tiling.tile_frames {
+            return Err(refused);
+        }
+        tiling = Tiling { asked, ..smaller };
+    }
+}
+
+/// Room for a tile of `frames`, in the precision that a processor counts in.
+fn room_to_decode(vae: &Oobleck, frames: usize) -> Result<()> {
+    let footprint = decoder_footprint(vae.config(), frames, DType::F32, true);
+    for_network(Stage::Decode, footprint, vae.device())
 }
 
 /// Encodes one clip, given as its channels, to the mean of its latents `[t, c]`, f32, on the
@@ -220,6 +262,8 @@ pub fn encode_tiled(
             whole.end * hop
         };
         let span = whole.start * hop..end;
+        let footprint = encoder_footprint(config, whole.len(), DType::F32, true);
+        for_network(STAGE, footprint, vae.device())?;
         let tile: Vec<f32> = channels
             .iter()
             .flat_map(|channel| &channel[span.clone()])

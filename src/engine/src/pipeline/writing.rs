@@ -62,9 +62,9 @@ pub(crate) fn write(
         })
     };
     match request.kind {
-        JobKind::Generate => Err(Error::Unsupported {
-            what: "a song as text".to_owned(),
-            because: "songs are made, not written".to_owned(),
+        JobKind::Generate | JobKind::LyricsTiming | JobKind::Score => Err(Error::Unsupported {
+            what: format!("{} as text", request.kind.as_str()),
+            because: "nothing is written by it".to_owned(),
         }),
         JobKind::Format => {
             let lyrics = if params.instrumental {

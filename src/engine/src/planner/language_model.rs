@@ -21,9 +21,12 @@ use crate::{
     diffusion::noise::Purpose,
     engine::LoadOptions,
     error::{Error, Result},
-    memory::residency::Slot,
+    memory::{
+        residency::{Guard, Slot},
+        room::for_network,
+    },
     models::qwen3::{CausalLm, Chunk, Config},
-    nn::Backend,
+    nn::{Backend, kv_cache::BLOCK},
     observer::{Observer, Writing},
 };
 
@@ -208,6 +211,7 @@ impl LanguageModel {
             return Ok(Vec::new());
         }
         let network = self.network.visit()?;
+        self.room_for(&prompts.iter().map(Vec::len).collect::<Vec<_>>())?;
         let mut caches = prompts
             .iter()
             .map(|prompt| network.cache(prompt.len()))
@@ -226,6 +230,18 @@ impl LanguageModel {
             .and_then(|logits| logits.to_device(&candle_core::Device::Cpu))
             .and_then(|logits| (0..prompts.len()).map(|row| logits.get(row)).collect())
             .map_err(Error::in_stage(Stage::LanguageModel))
+    }
+
+    /// The network, read again where it does not stay.
+    pub(super) fn network(&self) -> Result<Guard<'_, CausalLm>> {
+        self.network.visit()
+    }
+
+    /// Room to read and write sequences of so many tokens side by side.
+    fn room_for(&self, lengths: &[usize]) -> Result<()> {
+        let Placement { device, dtype } = &self.placement;
+        let footprint = CausalLm::footprint(&self.config, lengths, self.backend, *dtype);
+        for_network(Stage::LanguageModel, footprint, device)
     }
 
     /// Tokens left for an answer after a prompt.
@@ -296,7 +312,12 @@ impl LanguageModel {
                     .map(|total| (total.saturating_sub(step.ids.len()) * count) as f64 / rate),
             });
         };
+        let length = |prompt: &[u32]| prompt.len() + run.budget.min(BLOCK);
+        let mut lengths = vec![length(&run.prompt)];
+        lengths.extend(run.guidance.iter().map(|(prompt, _)| length(prompt)));
+        let lengths = lengths.repeat(count);
         let network = self.network.visit()?;
+        self.room_for(&lengths)?;
         decode::write(&network, &script, writers, observer, &mut report)
     }
 }

@@ -132,6 +132,32 @@ pub fn format(tokenizer: &LmTokenizer, caption: &str, lyrics: &str) -> Result<Ve
     frame(tokenizer, Job::Format, &user, &[])
 }
 
+/// One field of a plan, as an answer to [`understand`] begins with it.
+///
+/// # Errors
+/// The tokenizer refuses the text.
+pub fn one_field(tokenizer: &LmTokenizer, yaml: &str) -> Result<Vec<u32>> {
+    answer(tokenizer, &format!("\n{yaml}\n"), "\n")
+}
+
+/// The lyrics as an answer to [`understand`], without a plan before them.
+///
+/// # Errors
+/// The tokenizer refuses the text.
+pub fn lyrics_alone(tokenizer: &LmTokenizer, lyrics: &str) -> Result<Vec<u32>> {
+    answer(tokenizer, "\n", &format!("\n# Lyric\n{lyrics}\n"))
+}
+
+/// `<think>`, what is thought, `</think>` and what follows.
+fn answer(tokenizer: &LmTokenizer, inside: &str, after: &str) -> Result<Vec<u32>> {
+    let control = tokenizer.control();
+    let mut ids = vec![control.think];
+    ids.extend(tokenizer.encode(inside)?);
+    ids.push(control.think_end);
+    ids.extend(tokenizer.encode(after)?);
+    Ok(ids)
+}
+
 /// System turn, user turn (`user` text, then `codes`), and the head of the assistant's.
 fn frame(tokenizer: &LmTokenizer, job: Job, user: &str, codes: &[u32]) -> Result<Vec<u32>> {
     let control = tokenizer.control();
@@ -149,18 +175,14 @@ fn frame(tokenizer: &LmTokenizer, job: Job, user: &str, codes: &[u32]) -> Result
     Ok(ids)
 }
 
-/// `<think>`, the plan, `</think>` and the empty line before the codes.
+/// The plan as it was thought, and the empty line before the codes.
 fn thought(tokenizer: &LmTokenizer, yaml: &str, ids: &mut Vec<u32>) -> Result<()> {
-    let control = tokenizer.control();
     let inside = if yaml.is_empty() {
         "\n\n".to_owned()
     } else {
         format!("\n{yaml}\n")
     };
-    ids.push(control.think);
-    ids.extend(tokenizer.encode(&inside)?);
-    ids.push(control.think_end);
-    ids.extend(tokenizer.encode("\n\n")?);
+    ids.extend(answer(tokenizer, &inside, "\n\n")?);
     Ok(())
 }
 
@@ -253,6 +275,25 @@ mod tests {
         ] {
             assert_eq!(spelt(t, &ids.unwrap()), wanted);
         }
+    }
+
+    #[test]
+    fn answers_are_spelt_as_the_model_would_write_them() {
+        let tokenizer = small(65_535);
+        let field = one_field(&tokenizer, "keyscale: F# minor").unwrap();
+        assert_eq!(
+            spelt(&tokenizer, &field),
+            "<think>\nkeyscale: F# minor\n</think>\n"
+        );
+        let lyrics = lyrics_alone(&tokenizer, "[Verse]\nla </think>").unwrap();
+        assert_eq!(
+            spelt(&tokenizer, &lyrics),
+            "<think>\n</think>\n# Lyric\n[Verse]\nla </think>\n"
+        );
+        let ends = lyrics
+            .iter()
+            .filter(|id| **id == tokenizer.control().think_end);
+        assert_eq!(ends.count(), 1, "what a user writes is letters");
     }
 
     #[test]

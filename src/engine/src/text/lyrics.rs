@@ -15,11 +15,16 @@ pub fn prompt(params: &GenerationParams) -> Prompt {
     } else {
         &params.lyrics
     };
-    let language = params.vocal_language.code();
     Prompt {
-        text: format!("# Languages\n{language}\n\n# Lyric\n{lyrics}"),
+        text: format!("{}{lyrics}", heading(params)),
         tail: "",
     }
+}
+
+/// What stands before the words in [`prompt`].
+pub fn heading(params: &GenerationParams) -> String {
+    let language = params.vocal_language.code();
+    format!("# Languages\n{language}\n\n# Lyric\n")
 }
 
 #[cfg(test)]

@@ -68,7 +68,11 @@ impl TextTokenizer {
         Ok(Ids { ids, whole })
     }
 
-    fn letters(&self, text: &str) -> Result<Vec<u32>> {
+    /// Ids of a text by itself, without any end token.
+    ///
+    /// # Errors
+    /// See [`Self::encode`].
+    pub fn letters(&self, text: &str) -> Result<Vec<u32>> {
         let encoding = self
             .tokenizer
             .encode_fast(text, false)
@@ -77,6 +81,23 @@ impl TextTokenizer {
                 reason: format!("the text cannot be turned into tokens: {error}"),
             })?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// What each of `ids` adds to the text; nothing while it only begins a letter.
+    ///
+    /// # Errors
+    /// An id that the tokenizer cannot spell.
+    pub fn spelt(&self, ids: &[u32]) -> Result<Vec<String>> {
+        let mut stream = self.tokenizer.decode_stream(false);
+        ids.iter()
+            .map(|id| {
+                let spelt = stream.step(*id).map_err(|error| Error::Invalid {
+                    field: "lyrics",
+                    reason: format!("token {id} cannot be spelt: {error}"),
+                })?;
+                Ok(spelt.unwrap_or_default())
+            })
+            .collect()
     }
 
     /// Ids of a caption prompt, and a note when it is too long.

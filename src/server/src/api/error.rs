@@ -36,7 +36,7 @@ fn status_of(code: &str) -> StatusCode {
         "invalid_json" | "invalid_value" | "invalid_audio" | "unsupported" | "checkpoint"
         | "lora" | "no_settings" => StatusCode::BAD_REQUEST,
         "too_large" | "uploads_full" => StatusCode::PAYLOAD_TOO_LARGE,
-        "not_found" => StatusCode::NOT_FOUND,
+        "not_found" | "not_timed" => StatusCode::NOT_FOUND,
         "conflict" | "cancelled" | "lm_over_tier" => StatusCode::CONFLICT,
         "busy" => StatusCode::TOO_MANY_REQUESTS,
         "not_ready" | "out_of_memory" => StatusCode::SERVICE_UNAVAILABLE,

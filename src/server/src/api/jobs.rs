@@ -1,6 +1,6 @@
 //! Jobs: submit, look, cancel, run again.
 
-use acestep_domain::{UserError, job::Job, memory::MemoryPlan};
+use acestep_domain::{UserError, job::Job, memory::RunPlan};
 use acestep_studio::Studio;
 use axum::{
     Json,
@@ -26,8 +26,9 @@ pub async fn submit(State(studio): State<Studio>, body: JsonBody) -> Result<impl
     Ok(accepted(studio.submit(&body.required()?)?))
 }
 
-/// `POST /api/v1/plan`: what a run with these parameters would need of memory; nothing is queued.
-pub async fn plan(State(studio): State<Studio>, body: JsonBody) -> Result<Json<MemoryPlan>> {
+/// `POST /api/v1/plan`: what a run with these parameters would need of memory and time; nothing is
+/// queued.
+pub async fn plan(State(studio): State<Studio>, body: JsonBody) -> Result<Json<RunPlan>> {
     Ok(Json(studio.plan(&body.required()?)?))
 }
 

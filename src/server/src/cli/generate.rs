@@ -1,5 +1,6 @@
 //! `acestep generate`: songs from a file of parameters, by the same engine as the studio's.
 
+mod listen;
 mod settle;
 mod sources;
 mod write;
@@ -158,7 +159,12 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
 
     let (capabilities, more) = machine(environment);
     notes.extend(more);
-    let (resolved, more) = settle_service(args, environment, &capabilities)?;
+    let (resolved, more) = settle_service(
+        &args.service,
+        args.thinking == Some(true),
+        environment,
+        &capabilities,
+    )?;
     notes.extend(more);
     let root = args.service.root();
     let checkpoint = Checkpoint::open(&root, &resolved.config_path)?;
@@ -208,7 +214,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         source: recordings.source,
         references: recordings.references,
         noise: noise.as_ref().map(|noise| noise.state.clone()),
-        keep_latents: args.output_latents.is_some(),
+        keep_latents: args.output_latents.is_some() || params.auto_lrc || params.auto_score,
         raw_level: noise.is_some(),
         tiles,
     };
@@ -232,7 +238,12 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         return Err(failure);
     }
     let report = ran?;
-    notes.extend(report.notes);
+    notes.extend(
+        report
+            .notes
+            .into_iter()
+            .chain(writer.listen(&mut engine, &request, &bar)?),
+    );
     if let Some(path) = &args.output_latents {
         write_kept(path, &writer.kept)?;
     }
@@ -269,14 +280,18 @@ fn bounds_of(
 }
 
 /// What the memory of a run is planned with.
-struct Memory {
+pub(super) struct Memory {
     models: Models,
-    options: LoadOptions,
+    pub(super) options: LoadOptions,
     free: Free,
 }
 
 impl Memory {
-    fn new(checkpoint: &Checkpoint, root: &Path, resolved: &Resolved) -> Result<Self, Failure> {
+    pub(super) fn new(
+        checkpoint: &Checkpoint,
+        root: &Path,
+        resolved: &Resolved,
+    ) -> Result<Self, Failure> {
         let models = Models::of(checkpoint)?.with_lm(root, resolved.lm())?;
         let free = free(resolved.device);
         Ok(Self {
@@ -287,7 +302,7 @@ impl Memory {
     }
 
     /// The plan of a run by `params`, which fits.
-    fn admit(&self, params: &GenerationParams) -> Result<MemoryPlan, Failure> {
+    pub(super) fn admit(&self, params: &GenerationParams) -> Result<MemoryPlan, Failure> {
         let work = Work::of(params, &self.models);
         let plan = plan(&self.models, &self.options, work, self.free);
         admit(&plan)?;
@@ -401,16 +416,17 @@ fn overlay(args: &GenerateArgs, asked: &mut Value, notes: &mut Vec<Note>) -> Res
 
 /// What the service flags come to. Without a name, a checkpoint in a folder that was named is meant,
 /// damaged or not: making a song with another model instead would hide the damage.
-fn settle_service(
-    args: &GenerateArgs,
+pub(super) fn settle_service(
+    service: &ServiceArgs,
+    thinking: bool,
     environment: &Environment,
     capabilities: &Capabilities,
 ) -> Result<(Resolved, Vec<Note>), Failure> {
-    let (mut config, mut notes) = args.service.config(environment);
+    let (mut config, mut notes) = service.config(environment);
     // A command makes what it is told: a language model takes part when it is asked for.
-    let asked = args.thinking == Some(true) || config.lm_model_path.is_some();
+    let asked = thinking || config.lm_model_path.is_some();
     config.init_llm = config.init_llm.or(Some(asked));
-    let root = args.service.root();
+    let root = service.root();
     let (models, lms) = installed(&root, capabilities);
     let installed = Installed {
         models: &models,
@@ -425,7 +441,7 @@ fn settle_service(
             .min_by_key(|model| (model.name != DEFAULT_MODEL, model.name.as_str()));
         if let Some(model) = on_disk {
             resolved.config_path.clone_from(&model.name);
-        } else if args.service.checkpoints.is_some() {
+        } else if service.checkpoints.is_some() {
             return Err(Failure::run(UserError {
                 field: Some("checkpoints".to_owned()),
                 ..UserError::new(

@@ -10,7 +10,7 @@ use super::output::{say, say_json};
 /// What to look at.
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// Checkpoints folder, the folder of one model, a folder of adapters, or one adapter
+    /// Checkpoints folder, the folder or GGUF file of one model, a folder of adapters, or one adapter
     dir: PathBuf,
     /// Print one JSON object
     #[arg(long)]

@@ -1,4 +1,4 @@
-//! `acestep plan`: what a request would use on this machine, memory included. Reads no weights.
+//! `acestep plan`: what a request would use on this machine, memory and time included. Reads no weights.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,7 +9,7 @@ use acestep_domain::{
     UserError,
     capabilities::DeviceKind,
     generation::clamp::minutes,
-    memory::MemoryPlan,
+    memory::{MemoryPlan, TimePlan},
     note::Note,
     plan::{Plan, Request, plan},
     service::{Installed, ServiceConfig},
@@ -22,7 +22,7 @@ use acestep_engine::{
         probe::free,
     },
 };
-use acestep_studio::error::Error as StudioError;
+use acestep_studio::{error::Error as StudioError, paces::time_of_songs};
 use clap::Args;
 use serde::Serialize;
 
@@ -39,6 +39,14 @@ pub(crate) struct PlanArgs {
     /// Parameters as JSON; `-` reads stdin [default: those of a fresh form]
     #[arg(long, value_name = "FILE|-")]
     params: Option<PathBuf>,
+    /// Folder of songs: how long runs took on this machine is kept there
+    #[arg(
+        long = "output-dir",
+        alias = "output_dir",
+        value_name = "DIR",
+        default_value = "acestep_outputs"
+    )]
+    output_dir: PathBuf,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -68,14 +76,18 @@ struct Answer {
     plan: Plan,
     /// Absent where a checkpoint cannot be read; a note says why.
     memory: Option<MemoryPlan>,
+    /// Seconds of each stage and of all; absent where no run was measured and nothing can be estimated.
+    time: Option<TimePlan>,
 }
 
-/// Memory of `plan` with the models below `root`. A simulated card is planned for as if it were there.
-fn memory(
+/// Memory and time of `plan` with the models below `root`. A simulated card is planned for as if it
+/// were there; how long it would take is not known.
+fn needs(
     plan: &Plan,
     asked: &ServiceConfig,
     root: &Path,
-) -> acestep_engine::error::Result<MemoryPlan> {
+    output_dir: &Path,
+) -> acestep_engine::error::Result<(MemoryPlan, Option<TimePlan>)> {
     let service = &plan.resolved.service;
     let models = Models::find(root, &service.config_path, service.lm())?;
     let mut options = LoadOptions::from(service);
@@ -96,8 +108,21 @@ fn memory(
             ..free
         };
     }
-    let work = Work::of(&plan.resolved.params, &models);
-    Ok(engine_plan(&models, &options, work, free))
+    let params = &plan.resolved.params;
+    let work = Work::of(params, &models);
+    let mut memory = engine_plan(&models, &options, work, free);
+    // A source whose length is not known is as long as the song.
+    let heard = if params.works_on_source() {
+        plan.resolved.duration_secs
+    } else {
+        0.0
+    };
+    let time = time_of_songs(output_dir, (&models, &options), params, heard);
+    for stage in &mut memory.stages {
+        let stages = time.as_ref().map(|time| &time.stages);
+        stage.secs = stages.and_then(|stages| stages.get(&stage.stage).copied());
+    }
+    Ok((memory, time))
 }
 
 fn planned(args: &PlanArgs, environment: &Environment) -> Result<Answer, Failure> {
@@ -122,10 +147,11 @@ fn planned(args: &PlanArgs, environment: &Environment) -> Result<Answer, Failure
     let mut plan = plan(request, &capabilities, installed)?;
     notes.append(&mut plan.notes);
     plan.notes = notes;
-    let memory = match memory(&plan, &config, &args.service.root()) {
-        Ok(memory) => {
+    let root = args.service.root();
+    let (memory, time) = match needs(&plan, &config, &root, &args.output_dir) {
+        Ok((memory, time)) => {
             plan.notes.extend(memory.notes.iter().cloned());
-            Some(memory)
+            (Some(memory), time)
         }
         Err(error) => {
             let told = UserError::from(StudioError::from(error));
@@ -134,10 +160,10 @@ fn planned(args: &PlanArgs, environment: &Environment) -> Result<Answer, Failure
                 "config_path",
                 format!("Memory: cannot be planned. {}", told.message),
             ));
-            None
+            (None, None)
         }
     };
-    Ok(Answer { plan, memory })
+    Ok(Answer { plan, memory, time })
 }
 
 /// What memory there is to say.
@@ -178,7 +204,26 @@ fn memory_lines(memory: &MemoryPlan) -> Vec<String> {
     lines
 }
 
-fn text(Answer { plan, memory }: &Answer) -> String {
+/// What there is to say of time.
+fn time_line(time: &TimePlan) -> String {
+    let parts: Vec<String> = time
+        .stages
+        .iter()
+        .map(|(stage, secs)| format!("{stage} {secs:.1}"))
+        .collect();
+    let source = if time.measured {
+        "as runs took on this machine"
+    } else {
+        "estimated, no run was measured yet"
+    };
+    format!(
+        "Time       {:.1} s, {source}: {} s",
+        time.total,
+        parts.join(", ")
+    )
+}
+
+fn text(Answer { plan, memory, time }: &Answer) -> String {
     let on = |on: bool| if on { "on" } else { "off" };
     let service = &plan.resolved.service;
     let params = &plan.resolved.params;
@@ -249,6 +294,7 @@ fn text(Answer { plan, memory }: &Answer) -> String {
         ),
     ];
     lines.extend(memory.iter().flat_map(memory_lines));
+    lines.extend(time.iter().map(time_line));
     lines.extend(
         plan.notes
             .iter()

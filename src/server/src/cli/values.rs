@@ -2,7 +2,11 @@
 
 use std::str::FromStr;
 
-use acestep_domain::service::{DeviceChoice, Quantization};
+use acestep_domain::{
+    param::range_of,
+    service::{DeviceChoice, Quantization},
+    timed_lyrics::LyricsFormat,
+};
 
 /// `true`, `false` and their everyday spellings; anything else is a usage error.
 pub(crate) fn switch(text: &str) -> Result<bool, String> {
@@ -45,6 +49,21 @@ pub(crate) fn device(text: &str) -> Result<DeviceChoice, String> {
 /// A number format.
 pub(crate) fn quantization(text: &str) -> Result<Quantization, String> {
     Quantization::from_name(text.trim()).ok_or_else(|| "allowed: none, int8, int4".to_owned())
+}
+
+/// A file of timed lyrics.
+pub(crate) fn lyrics_format(text: &str) -> Result<LyricsFormat, String> {
+    let name = text.trim().to_ascii_lowercase();
+    LyricsFormat::from_name(&name).ok_or_else(|| "allowed: lrc, vtt, srt".to_owned())
+}
+
+/// What differences of a score are divided by.
+pub(crate) fn score_scale(text: &str) -> Result<f64, String> {
+    let (low, high) = range_of("score_scale");
+    let scale = text.trim().parse::<f64>().ok();
+    scale
+        .filter(|scale| (low..=high).contains(scale))
+        .ok_or_else(|| format!("allowed: {low} to {high}"))
 }
 
 /// Where released checkpoints come from.

@@ -18,7 +18,7 @@ fn floats(wav: &[u8]) -> Vec<f32> {
 
 impl TestApp {
     /// A finished song's record.
-    async fn made(&self, more: Value) -> Value {
+    async fn take_of(&self, more: Value) -> Value {
         let mut params = json!({
             "caption": "lofi piano", "duration": 2, "seed": 7, "audio_format": "wav32", "batch_size": 1
         });
@@ -46,8 +46,8 @@ impl TestApp {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_song_at_any_level_gives_the_same_raw_sound() {
     let app = TestApp::ready().await;
-    let plain = app.made(json!({})).await;
-    let quiet = app.made(json!({ "target_lufs": -30 })).await;
+    let plain = app.take_of(json!({})).await;
+    let quiet = app.take_of(json!({ "target_lufs": -30 })).await;
     let report = &quiet["report"];
     let lufs = report["loudness_lufs"].as_f64().unwrap();
     assert!((lufs + 30.0).abs() < 0.1, "{report}");
@@ -82,7 +82,7 @@ async fn a_song_at_any_level_gives_the_same_raw_sound() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loudness_out_of_reach_and_out_of_range_is_told() {
     let app = TestApp::ready().await;
-    let song = app.made(json!({ "target_lufs": -3 })).await;
+    let song = app.take_of(json!({ "target_lufs": -3 })).await;
     assert_eq!(song["params"]["target_lufs"], -5.0);
     let codes: Vec<&str> = song["notes"]
         .as_array()
@@ -107,7 +107,7 @@ async fn the_settings_inside_a_file_are_found_whoever_renamed_it() {
     let app = TestApp::ready().await;
     for format in ["wav", "flac", "mp3"] {
         let song = app
-            .made(json!({ "audio_format": format, "bpm": 92, "loras": [] }))
+            .take_of(json!({ "audio_format": format, "bpm": 92, "loras": [] }))
             .await;
         let id = song["id"].as_str().unwrap();
         let file = app.get(&format!("/api/v1/songs/{id}/audio")).await.body;

@@ -124,6 +124,11 @@ impl TestApp {
         self.folder.path().join("checkpoints")
     }
 
+    /// Where its songs lie.
+    pub(crate) fn songs_dir(&self) -> std::path::PathBuf {
+        self.folder.path().join("songs")
+    }
+
     /// Where its adapters lie.
     pub(crate) fn lora_dir(&self) -> std::path::PathBuf {
         self.folder.path().join("loras")

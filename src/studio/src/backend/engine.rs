@@ -9,7 +9,8 @@ use acestep_domain::{
 use acestep_engine::{
     checkpoint::{Checkpoint, LmCheckpoint, built_in_lm, list_lms, list_models},
     engine::{
-        Engine, LoadOptions, Request, RunReport, Take, Thinking, Thought, WriteReport, WriteRequest,
+        AlignRequest, Aligned, Engine, LoadOptions, Request, RunReport, ScoreSong, Scored, Take,
+        Thinking, Thought, WriteReport, WriteRequest,
     },
     error::{Error, Result},
     memory::{
@@ -69,6 +70,7 @@ impl Backend for EngineBackend {
         let engine = Engine::load(&self.open(wanted)?, &options, observer)?;
         let info = engine.info().clone();
         let audio_codes = engine.has_audio_codes();
+        let times_lyrics = engine.can_time_lyrics();
         self.engine = Some(engine);
         Ok(Loaded {
             model: LoadedModel {
@@ -83,6 +85,7 @@ impl Backend for EngineBackend {
                 dtype: info.dtype,
                 attention: info.attention,
                 audio_codes,
+                times_lyrics,
             },
             notes: info.notes,
         })
@@ -135,6 +138,14 @@ impl Backend for EngineBackend {
             loras: engine.loras(),
             notes,
         })
+    }
+
+    fn align(&mut self, request: &AlignRequest<'_>, observer: &dyn Observer) -> Result<Aligned> {
+        self.engine()?.align(request, observer)
+    }
+
+    fn score(&mut self, request: &ScoreSong<'_>, observer: &dyn Observer) -> Result<Scored> {
+        self.engine()?.score(request, observer)
     }
 
     fn generate(

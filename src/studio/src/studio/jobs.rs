@@ -5,7 +5,7 @@ use acestep_domain::{
     event::EventKind,
     generation::{clamp::Clamped, inputs::idle_thinking, read::params_from_json},
     job::{Job, JobKind, JobState, MAX_REPEATS},
-    memory::MemoryPlan,
+    memory::RunPlan,
 };
 use serde_json::Value;
 use tracing::Span;
@@ -42,6 +42,9 @@ impl Studio {
         } = Errand::read(request)?;
         if kind.needs_lm() {
             shared.service.require_lm(kind)?;
+        }
+        if kind.is_kept_with_song() {
+            return shared.queue_job(shared.about_song(kind, source_song_id, &params)?);
         }
         let (asked, mut notes) = params_from_json(&params, self.defaults())?.strict()?;
         let listens = matches!(kind, JobKind::Encode | JobKind::Understand);
@@ -93,21 +96,26 @@ impl Studio {
         })
     }
 
-    /// What `request` would need of memory with what is loaded, and how long its stages would take
-    /// once a run was measured; nothing is queued.
+    /// What `request` would need of memory and time with what is loaded; nothing is queued.
     ///
     /// # Errors
     /// When nothing is loaded, or the parameters cannot be used.
-    pub fn plan(&self, request: &Value) -> Result<MemoryPlan> {
+    pub fn plan(&self, request: &Value) -> Result<RunPlan> {
         let shared = self.shared();
         shared.service.model()?;
-        let Errand { kind, params, .. } = Errand::read(request)?;
+        let Errand {
+            kind,
+            params,
+            source_song_id,
+            ..
+        } = Errand::read(request)?;
         if kind.needs_lm() {
             shared.service.require_lm(kind)?;
         }
         let (asked, _) = params_from_json(&params, self.defaults())?.strict()?;
         let settled = shared.settle(kind, asked)?;
-        shared.service.plan(kind, &settled.params).ok_or_else(|| {
+        let song = source_song_id.as_deref();
+        shared.plan(kind, &settled.params, song).ok_or_else(|| {
             UserError::new(
                 "not_ready",
                 "Nothing is known of the sizes of what is loaded.",

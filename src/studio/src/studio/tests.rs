@@ -4,6 +4,7 @@
 mod events;
 mod jobs;
 mod language_model;
+mod listening;
 mod memory;
 mod recordings;
 mod repeat;
@@ -43,8 +44,9 @@ use tempfile::TempDir;
 use super::{Studio, StudioOptions};
 use crate::{
     backend::{
-        Backend, Found, Loaded, LoadedLanguageModel, Memory, Request, RunReport, Take, Thinking,
-        Thought, UsedLoras, WriteReport, WriteRequest,
+        AlignRequest, Aligned, Backend, Found, Loaded, LoadedLanguageModel, Memory, Request,
+        RunReport, ScoreSong, Scored, Take, Thinking, Thought, UsedLoras, WriteReport,
+        WriteRequest,
     },
     error::{Error, Result},
 };
@@ -171,6 +173,7 @@ impl Backend for Scripted {
                 dtype: "f32".to_owned(),
                 attention: "fused".to_owned(),
                 audio_codes: wanted.config_path == TURBO,
+                times_lyrics: wanted.config_path == TURBO,
             },
             notes: vec![Note::general(
                 "unused_tensors",
@@ -288,6 +291,14 @@ impl Backend for Scripted {
             loras: uses.to_vec(),
             notes: Vec::new(),
         })
+    }
+
+    fn align(&mut self, asked: &AlignRequest<'_>, to: &dyn Observer) -> EngineResult<Aligned> {
+        listening::align(&self.0, asked, to)
+    }
+
+    fn score(&mut self, asked: &ScoreSong<'_>, to: &dyn Observer) -> EngineResult<Scored> {
+        listening::score(&self.0, asked, to)
     }
 
     fn generate(

@@ -86,6 +86,7 @@ fn models(
         }
     };
     shared.service.set_memory(backend.memory(wanted)?);
+    shared.recall_pace();
     dropped.extend(notes);
     shared.service.ready(dropped);
     shared.queue.set_model_loaded(true);

@@ -23,7 +23,7 @@ use super::{guarded, observe::JobObserver};
 use crate::{
     backend::{Backend, Request, RunReport, Take, Thinking, Thought},
     error::Result,
-    library,
+    jobs, library,
     pace::{Amount, Measured, steps_of},
     queue::CancelFlag,
     song_file::{self, PEAKS},
@@ -40,7 +40,8 @@ pub(super) fn songs(
 ) -> Result<Vec<Note>> {
     let mut rates = shared.service.rates();
     let lm = shared.service.lm();
-    let asked = Amount::of(&job.params, lm.as_ref());
+    let heard_secs = shared.heard_secs(&job.params);
+    let asked = Amount::of(&job.params, lm.as_ref()).hearing(heard_secs);
     let observer = JobObserver::new(shared, &job.id, cancel, (rates, asked));
     observer.check()?;
     let mut recordings = shared.recordings(&job.params)?;
@@ -52,12 +53,13 @@ pub(super) fn songs(
     };
     let thought = guarded("generating", || backend.think(thinking, &observer))??;
     // A planned length changes what is left to do.
-    let amount = Amount::of(&thought.params, lm.as_ref());
+    let amount = Amount::of(&thought.params, lm.as_ref()).hearing(heard_secs);
     if thought.plan.is_some() || !thought.codes.is_empty() {
         observer.goes_on(amount);
     }
     // So it does for the memory: a length that was left open is known now.
-    let plan = plan.and_then(|_| shared.service.plan(job.kind, &thought.params));
+    let plan = plan.and_then(|_| shared.plan(job.kind, &thought.params, None));
+    let plan = plan.map(|plan| plan.memory);
     let plan = plan.as_ref();
     plan.map_or(Ok(()), admit)?;
     let mut measured = Measured {
@@ -120,8 +122,11 @@ pub(super) fn songs(
     measured.prepare_secs = f64::from(report.prepare_secs);
     measured.diffusion_secs = f64::from(report.diffusion_secs);
     rates.learn(amount, measured);
-    shared.service.set_rates(rates);
+    shared.learnt(rates);
     notes.extend(report.notes);
+    for song_id in shared.store.read(|db| jobs::song_ids(db, &job.id))? {
+        shared.ask_about(&song_id, &job.params, &mut notes);
+    }
     Ok(notes)
 }
 
@@ -184,6 +189,8 @@ fn save(shared: &Shared, job: &Job, finished: Finished<'_>, note: Option<&Note>)
             .map(|codes| audio_codes::to_text(codes))
             .unwrap_or_default(),
         made_from: made_from.to_vec(),
+        lyric_lines: Vec::new(),
+        scores: None,
         report: Report {
             language_model_secs: thought.plan_secs + thought.codes_secs,
             ..take.report

@@ -61,7 +61,7 @@ pub(super) fn text(
             ..Measured::default()
         };
         rates.learn(amount, measured);
-        shared.service.set_rates(rates);
+        shared.learnt(rates);
     } else {
         let codes = audio_codes::to_text(&report.audio_codes);
         shared

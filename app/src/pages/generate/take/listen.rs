@@ -3,6 +3,7 @@
 use acestep_domain::{job::JobKind, library::Song};
 use leptos::{form::ActionForm, prelude::*};
 
+use super::find_out::FindOutItems;
 use crate::{
     api::{form::UseCodes, jobs::Listen},
     components::note::Refused,
@@ -24,8 +25,10 @@ pub fn ListenItems(
     view! {
         <ListenItem listen kind=JobKind::Understand song=song.clone() />
         <ListenItem listen kind=JobKind::Encode song=song.clone() />
-        <UseCodesItem song />
+        <UseCodesItem song=song.clone() />
         <Answer listen />
+        <div class="menu__rule"></div>
+        <FindOutItems song />
     }
     .into_any()
 }

@@ -144,7 +144,12 @@ fn attend_block(
     let first_panel = visible.start / panel_rows();
     let last_panel = visible.end.div_ceil(panel_rows());
 
-    for block in panels[first_panel..last_panel].chunks(KEYS / panel_rows()) {
+    let seen = Seen::new(positions.start, shapes.lk, mask);
+    // Blocks of about one size: a rest would pay for the softmax of a whole one.
+    let panels = &panels[first_panel..last_panel];
+    let most = KEYS / panel_rows();
+    let even = panels.len().div_ceil(panels.len().div_ceil(most).max(1));
+    for block in panels.chunks(even.max(1)) {
         let (Some(first), Some(last)) = (block.first(), block.last()) else {
             break;
         };
@@ -162,7 +167,7 @@ fn attend_block(
         }
         let scores = &mut scratch.scores[..keys.len() * QUERIES];
         if mask != Mask::None {
-            hide(scores, keys.start, positions.start, shapes.lk, mask);
+            hide(scores, keys.start, &seen);
         }
         soften(
             scores,
@@ -184,14 +189,38 @@ fn attend_block(
     }
 }
 
-/// Sets the scores of keys that a query may not see to −∞.
-fn hide(scores: &mut [f32], first_key: usize, first_position: usize, lk: usize, mask: Mask) {
-    for lane in 0..QUERIES {
-        let keys = mask.keys((first_position + lane).min(lk - 1), lk);
-        for (i, row) in scores.chunks_exact_mut(QUERIES).enumerate() {
-            if !keys.contains(&(first_key + i)) {
-                row[lane] = f32::NEG_INFINITY;
-            }
+/// First key that each query of a block sees, and the first after those.
+pub(super) struct Seen {
+    first: [u32; QUERIES],
+    end: [u32; QUERIES],
+}
+
+impl Seen {
+    fn new(first_position: usize, lk: usize, mask: Mask) -> Self {
+        let of = |lane: usize| mask.keys((first_position + lane).min(lk - 1), lk);
+        Self {
+            first: std::array::from_fn(|lane| of(lane).start as u32),
+            end: std::array::from_fn(|lane| of(lane).end as u32),
+        }
+    }
+}
+
+multiversion! {
+    /// Sets the scores of keys from `first_key` on to −∞ where a query may not see them.
+    fn hide(scores: &mut [f32], first_key: usize, seen: &Seen) = hide_body
+}
+
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "must be compiled with its caller's instruction set"
+)]
+fn hide_body<const FMA: bool>(scores: &mut [f32], first_key: usize, seen: &Seen) {
+    for (i, row) in scores.as_chunks_mut::<QUERIES>().0.iter_mut().enumerate() {
+        let key = (first_key + i) as u32;
+        for lane in 0..QUERIES {
+            let sees = seen.first[lane] <= key && key < seen.end[lane];
+            row[lane] = if sees { row[lane] } else { f32::NEG_INFINITY };
         }
     }
 }

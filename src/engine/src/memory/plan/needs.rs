@@ -7,10 +7,13 @@ use acestep_domain::{
     service::Quantization,
 };
 
-use super::{Asked, Free, Needs};
+use super::{Asked, Brought, Free, Needs, Work};
 use crate::{
     device::dtype_of,
-    memory::sizes::{Inputs, Loading, Size},
+    memory::{
+        room::SCRATCH_BYTES,
+        sizes::{Inputs, Loading, Size},
+    },
     planner::jobs::PLAN_TOKENS,
     tasks::Lengths,
     text::{caption, lyrics},
@@ -24,9 +27,6 @@ const PROGRAM_BYTES: u64 = 96 << 20;
 
 /// What a CUDA context takes of a card.
 const CONTEXT_BYTES: u64 = 400 << 20;
-
-/// Buffers of the kernels beside inputs and outputs: decoded blocks, packed panels, one a thread.
-const SCRATCH_BYTES: u64 = 24 << 20;
 
 /// Bytes of a token in a loaded tokenizer: text, merges, maps.
 const TOKEN_BYTES: u64 = 400;
@@ -92,6 +92,8 @@ struct Places {
     condition: Placed,
     dit: Placed,
     vae: Placed,
+    /// The autoencoder when it encodes.
+    encoder: Placed,
     lm: Option<Placed>,
     codes: Option<Placed>,
 }
@@ -124,13 +126,14 @@ impl Places {
         let text = models.text_encoder_size(weighed, how, inputs);
         let condition = models.condition_encoder_size(weighed, how, inputs);
         let lm = models.lm_size(weighed, how, &lengths(asked));
-        let codes = (work.writes_codes || work.given_codes)
+        let codes = (work.writes_codes || work.given_codes || work.follows)
             .then(|| models.audio_codes_size(weighed, how, inputs));
         Self {
             text: place(Network::TextEncoder, text, others),
             condition: place(Network::ConditionEncoder, condition, dit),
             dit: place(Network::Dit, models.dit_size(weighed, how, inputs), dit),
             vae: place(Network::Vae, models.vae_size(how, inputs), others),
+            encoder: place(Network::Vae, models.vae_encoder_size(how, inputs), others),
             lm: lm.map(|size| place(Network::LanguageModel, size, others)),
             codes: codes.map(|size| place(Network::AudioCodes, size, dit)),
         }
@@ -156,8 +159,9 @@ impl Places {
             .collect()
     }
 
-    /// The peak of each stage beside what is there in any case, and beside the finished sound.
-    fn stages(&self, asked: &Asked, beside: u64, sound: u64) -> Vec<StageMemory> {
+    /// The peak of each stage beside what is there in any case, beside the recordings that come along
+    /// and beside the finished sound.
+    fn stages(&self, asked: &Asked, beside: u64, (heard, sound): (Heard, u64)) -> Vec<StageMemory> {
         let work = &asked.work;
         let mut resident = beside;
         let mut load = 0;
@@ -174,15 +178,31 @@ impl Places {
             secs: None,
         };
         let mut stages = vec![stage(Stage::Load, load)];
-        if let Some(lm) = self.lm.as_ref().filter(|_| work.plans || work.writes_codes) {
-            stages.push(stage(Stage::LanguageModel, resident + lm.visit()));
+        resident += heard.kept + work.brought.lora_bytes;
+        let lm = self.lm.as_ref().filter(|_| work.plans || work.writes_codes);
+        let writing = lm.map(|lm| stage(Stage::LanguageModel, resident + lm.visit()));
+        // A song is planned first; what is listened to is heard first.
+        stages.extend(writing.filter(|_| work.sings));
+        if work.encodes || work.references > 0 {
+            let encode = resident + self.encoder.visit() + heard.working;
+            stages.push(stage(Stage::Encode, encode));
         }
         let mut prepare = self.text.visit().max(self.condition.visit());
+        let mut hear = 0;
         if let Some(codes) = &self.codes {
             if !codes.moves {
                 resident += codes.size.footprint.weights;
             }
-            prepare = prepare.max(codes.visit());
+            hear = codes.visit();
+            prepare = prepare.max(hear);
+        }
+        if !work.sings {
+            let most = lm.map_or(0, Placed::visit).max(hear);
+            if lm.is_some() {
+                stages.push(stage(Stage::LanguageModel, resident + most));
+            } else if let Some(encode) = stages.last_mut().filter(|_| work.encodes) {
+                encode.peak_bytes = encode.peak_bytes.max(resident + hear);
+            }
         }
         if work.sings {
             stages.push(stage(Stage::Prepare, resident + prepare));
@@ -191,6 +211,15 @@ impl Places {
         }
         stages
     }
+}
+
+/// Recordings in main memory.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    /// As long as the run lasts.
+    kept: u64,
+    /// While they are brought to the autoencoder's rate and channels.
+    working: u64,
 }
 
 /// What the networks are given.
@@ -206,8 +235,33 @@ fn inputs(asked: &Asked, tile_frames: usize) -> Inputs {
         caption_tokens: (work.caption_bytes + FRAME_TOKENS).min(caption::MAX_TOKENS),
         lyric_tokens: (work.lyric_bytes + FRAME_TOKENS).min(lyrics::MAX_TOKENS),
         steps: work.steps,
-        songs: work.songs,
-        contexts: if work.writes_codes { work.songs } else { 1 },
+        references: work.references,
+        contexts: if work.writes_codes { work.songs } else { 1 } + usize::from(work.switches),
+        // Each song hears slices of its own of the references.
+        conditions: if work.references > 0 { work.songs } else { 1 }
+            * (1 + usize::from(work.switches)),
+    }
+}
+
+/// The recordings of `work`, by the bytes of a length of sound.
+fn heard(work: &Work, sound_bytes: impl Fn(f64) -> u64) -> Heard {
+    /// Copies of a recording while it is brought to the autoencoder's rate and channels.
+    const COPIES: u64 = 3;
+    let Brought {
+        source_secs,
+        reference_secs,
+        ..
+    } = work.brought;
+    // A source whose length is not known is as long as the song.
+    let source = if work.encodes {
+        sound_bytes(source_secs.max(work.duration_secs))
+    } else {
+        0
+    };
+    let references = sound_bytes(reference_secs);
+    Heard {
+        kept: source + references,
+        working: COPIES * source.max(references),
     }
 }
 
@@ -224,19 +278,30 @@ fn sum(asked: &Asked, moved: (bool, bool), tile_frames: usize) -> Needs {
     let vae = &models.vae;
     let channels = models.dit.audio_acoustic_hidden_dim as u64;
     let latents = 2 * work.songs as u64 * inputs.frames as u64 * channels * 4;
-    let samples = (work.duration_secs.max(0.0) * f64::from(vae.sampling_rate)) as u64
-        * vae.audio_channels as u64;
-    let audio = AUDIO_COPIES * samples * 4;
+    let sound_bytes = |secs: f64| {
+        let samples = (secs.max(0.0) * f64::from(vae.sampling_rate)) as u64;
+        samples * vae.audio_channels as u64 * size_of::<f32>() as u64
+    };
+    let song = sound_bytes(work.duration_secs);
+    let mut audio = if work.sings { AUDIO_COPIES * song } else { 0 };
+    if work.keeps {
+        audio += song;
+    }
+    let heard = heard(work, sound_bytes);
     let tokens =
         models.text_encoder.vocab_size + models.lm.as_ref().map_or(0, |lm| lm.config.vocab_size);
     let tokenizers = tokens as u64 * TOKEN_BYTES;
     // Where the networks run in main memory, what the host holds is there beside them.
-    let (beside, sound) = if on_card {
-        (CONTEXT_BYTES, 0)
-    } else {
-        (tokenizers + latents + SCRATCH_BYTES, audio)
+    let nothing = Heard {
+        kept: 0,
+        working: 0,
     };
-    let stages = places.stages(asked, beside, sound);
+    let (beside, sounds) = if on_card {
+        (CONTEXT_BYTES, (nothing, 0))
+    } else {
+        (tokenizers + latents + SCRATCH_BYTES, (heard, audio))
+    };
+    let stages = places.stages(asked, beside, sounds);
     let peaks = stages.iter().map(|stage| stage.peak_bytes);
     let peak = peaks.max().unwrap_or(0);
     let moving = places.all().filter(|placed| placed.moves);
@@ -244,7 +309,9 @@ fn sum(asked: &Asked, moved: (bool, bool), tile_frames: usize) -> Needs {
     let (host, device) = if on_card {
         // The mapped file of what moves is main memory while it is read.
         let read = read.unwrap_or(0);
-        (PROGRAM_BYTES + tokenizers + latents + audio + read, peak)
+        let recordings = heard.kept + heard.working;
+        let host = PROGRAM_BYTES + tokenizers + latents + audio + recordings + read;
+        (host, peak)
     } else {
         (PROGRAM_BYTES + peak, 0)
     };
@@ -263,7 +330,7 @@ fn sum(asked: &Asked, moved: (bool, bool), tile_frames: usize) -> Needs {
 fn lengths(asked: &Asked) -> Vec<usize> {
     let work = &asked.work;
     let prompt = (work.caption_bytes + work.lyric_bytes + FRAME_TOKENS).min(lyrics::MAX_TOKENS);
-    let planning = prompt + PLAN_TOKENS;
+    let planning = prompt + work.read_codes() + PLAN_TOKENS;
     if !work.writes_codes {
         return vec![planning];
     }

@@ -231,3 +231,58 @@ fn what_does_not_fit_is_told_with_the_least_that_would() {
     assert!(roomy.fits && roomy.notes.is_empty());
     assert!(roomy.next_smaller.unwrap().expected_peak_bytes.host < roomy.expected_peak_bytes.host);
 }
+
+/// What runs bring along, by tasks: a column each.
+#[test]
+fn tasks_recordings_and_adapters_by_tiers() {
+    let models = models(false, Some(LmSize::Small));
+    let params = |task_type| GenerationParams {
+        task_type,
+        caption: "a slow waltz for two pianos".to_owned(),
+        lyrics: "la ".repeat(300),
+        duration_secs: Some(240.0),
+        batch_size: 2,
+        inference_steps: 8,
+        src_audio: (task_type != TaskType::Text2music).then(|| "source".to_owned()),
+        ..GenerationParams::default()
+    };
+    let source = Brought {
+        source_secs: 240.0,
+        ..Brought::default()
+    };
+    let of = |task| Work::of(&params(task), &models).with(source);
+    let text = params(TaskType::Text2music);
+    let referring = GenerationParams {
+        reference_audio: vec!["one".to_owned(), "two".to_owned()],
+        ..text.clone()
+    };
+    let references = Brought {
+        reference_secs: 400.0,
+        ..Brought::default()
+    };
+    let adapter = Brought {
+        lora_bytes: 200 << 20,
+        ..Brought::default()
+    };
+    let works = [
+        ("text", Work::of(&text, &models)),
+        ("cover", of(TaskType::Cover)),
+        ("repaint", of(TaskType::Repaint)),
+        ("references", Work::of(&referring, &models).with(references)),
+        ("adapter", Work::of(&text, &models).with(adapter)),
+        ("listening", Work::of_listening(&text, &models, 240.0, true)),
+    ];
+    let mut table = String::new();
+    for (device, name) in [(DeviceKind::Cuda, "card"), (DeviceKind::Cpu, "host")] {
+        for (what, work) in works {
+            let options = on(device, Quantization::Int8);
+            let plan = plan(&models, &options, work, PLENTY);
+            write!(table, "{name} {what:10}").unwrap();
+            for stage in &plan.stages {
+                write!(table, " | {} {}", stage.stage, gib(stage.peak_bytes)).unwrap();
+            }
+            table.push('\n');
+        }
+    }
+    insta::assert_snapshot!(table);
+}

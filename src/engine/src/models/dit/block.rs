@@ -3,6 +3,8 @@
 //!
 //! Reference: `AceStepTransformerBlock`.
 
+use std::ops::Range;
+
 use candle_core::{Module, Result, Tensor};
 
 use super::{Config, timestep::ROWS};
@@ -74,28 +76,66 @@ impl Block {
         cross: &Cross,
         rope: &Rope,
     ) -> Result<Tensor> {
-        let rows = (&self.scale_shift_table + timestep_proj)?;
-        let row = |i: usize| rows.narrow(1, i, 1); // [1, 1, h]
+        let hidden_states = self.attend(hidden_states, timestep_proj, rope)?;
+        self.finish(&hidden_states, timestep_proj, cross)
+    }
 
-        let normed = modulate(
-            &self.self_attn_norm.forward(hidden_states)?,
-            &row(0)?,
-            &row(1)?,
-        )?;
+    /// The first third of [`Self::forward`]: self-attention.
+    pub(super) fn attend(
+        &self,
+        hidden_states: &Tensor,
+        timestep_proj: &Tensor,
+        rope: &Rope,
+    ) -> Result<Tensor> {
+        let [shift, scale, gate, ..] = self.rows(timestep_proj)?;
+        let normed = modulate(&self.self_attn_norm.forward(hidden_states)?, &shift, &scale)?;
         let attended = self.self_attn.forward(&normed, rope, self.mask)?;
-        let hidden_states = (hidden_states + attended.broadcast_mul(&row(2)?)?)?;
+        hidden_states + attended.broadcast_mul(&gate)?
+    }
 
+    /// Where the `heads` of cross-attention look after [`Self::attend`], see [`Attention::shares`].
+    pub(super) fn shares(
+        &self,
+        hidden_states: &Tensor,
+        cross: &Cross,
+        heads: &[usize],
+        columns: &Range<usize>,
+    ) -> Result<Tensor> {
+        let Cross::Sequence(kv) = cross else {
+            candle_core::bail!("a condition of one token is looked at whole by every head")
+        };
+        let normed = self.cross_attn_norm.forward(hidden_states)?;
+        self.cross_attn.shares(&normed, kv, heads, columns)
+    }
+
+    /// The rest of [`Self::forward`]: cross-attention and MLP.
+    pub(super) fn finish(
+        &self,
+        hidden_states: &Tensor,
+        timestep_proj: &Tensor,
+        cross: &Cross,
+    ) -> Result<Tensor> {
+        let [.., shift, scale, gate] = self.rows(timestep_proj)?;
         let hidden_states = match cross {
             Cross::Sequence(kv) => {
-                let normed = self.cross_attn_norm.forward(&hidden_states)?;
-                (&hidden_states + self.cross_attn.cross(&normed, kv)?)?
+                let normed = self.cross_attn_norm.forward(hidden_states)?;
+                (hidden_states + self.cross_attn.cross(&normed, kv)?)?
             }
             Cross::Constant(value) => hidden_states.broadcast_add(value)?,
         };
-
-        let normed = modulate(&self.mlp_norm.forward(&hidden_states)?, &row(3)?, &row(4)?)?;
+        let normed = modulate(&self.mlp_norm.forward(&hidden_states)?, &shift, &scale)?;
         let fed = self.mlp.forward(&normed)?;
-        hidden_states + fed.broadcast_mul(&row(5)?)?
+        hidden_states + fed.broadcast_mul(&gate)?
+    }
+
+    /// Shift, scale and gate of self-attention, then of the MLP, `[1, 1, h]` each.
+    fn rows(&self, timestep_proj: &Tensor) -> Result<[Tensor; ROWS]> {
+        let rows = (&self.scale_shift_table + timestep_proj)?;
+        let rows = (0..ROWS)
+            .map(|i| rows.narrow(1, i, 1))
+            .collect::<Result<Vec<_>>>()?;
+        rows.try_into()
+            .map_err(|_| candle_core::Error::Msg("a layer has six rows".into()))
     }
 
     pub(super) const fn parameters(cfg: &Config, attention: u64) -> u64 {

@@ -95,6 +95,37 @@ pub struct Config {
     pub lyric_alignment_layers_config: Option<BTreeMap<usize, Vec<usize>>>,
 }
 
+/// Width, layers and heads of a released checkpoint.
+type KnownSizes = (usize, usize, usize);
+
+/// Heads by their layers.
+type KnownHeads = &'static [(usize, &'static [usize])];
+
+/// Heads of the released checkpoints that follow the lyrics (engine.md 10.1): 2B, whose configs do not
+/// name them, and XL.
+const LYRIC_HEADS: [(KnownSizes, KnownHeads); 2] = [
+    (
+        (2048, 24, 16),
+        &[
+            (2, &[6]),
+            (3, &[10, 11]),
+            (4, &[3]),
+            (5, &[8, 9]),
+            (6, &[8]),
+        ],
+    ),
+    (
+        (2560, 32, 32),
+        &[
+            (3, &[18, 27]),
+            (4, &[22]),
+            (5, &[5, 6, 7]),
+            (6, &[2, 12, 13]),
+            (7, &[20, 21]),
+        ],
+    ),
+];
+
 const fn trained() -> bool {
     true
 }
@@ -178,6 +209,31 @@ impl Config {
         self.fsq_input_levels.iter().product::<usize>() as u32
     }
 
+    /// Heads whose cross-attention follows the lyrics, by their layers: those the config names, else
+    /// those of the released checkpoint of its sizes. `None` where nobody knows any.
+    pub fn lyric_heads(&self) -> Option<BTreeMap<usize, Vec<usize>>> {
+        let sizes = (
+            self.hidden_size,
+            self.num_hidden_layers,
+            self.num_attention_heads,
+        );
+        let heads: BTreeMap<usize, Vec<usize>> = match &self.lyric_alignment_layers_config {
+            Some(named) => named.clone(),
+            None => LYRIC_HEADS
+                .iter()
+                .find(|(known, _)| *known == sizes)?
+                .1
+                .iter()
+                .map(|(layer, heads)| (*layer, heads.to_vec()))
+                .collect(),
+        };
+        let some: BTreeMap<_, _> = heads
+            .into_iter()
+            .filter(|(_, heads)| !heads.is_empty())
+            .collect();
+        (!some.is_empty()).then_some(some)
+    }
+
     /// Turbo or base, from the config alone; `None` when it does not say.
     pub fn family(&self) -> Option<Family> {
         let by_version = || Some(self.model_version.as_ref()?.contains("turbo"));
@@ -258,6 +314,14 @@ impl Config {
         }
         if self.use_sliding_window && self.sliding_window.is_none() {
             return Err("use_sliding_window is true but sliding_window is missing".into());
+        }
+        for (layer, heads) in self.lyric_alignment_layers_config.iter().flatten() {
+            let (layers, nq) = (self.num_hidden_layers, self.num_attention_heads);
+            if *layer >= layers || heads.iter().any(|head| *head >= nq) {
+                return Err(format!(
+                    "lyric_alignment_layers_config names heads {heads:?} of layer {layer}, but there are {layers} layers of {nq} heads"
+                ));
+            }
         }
         if let Some(types) = &self.layer_types
             && types.len() < self.num_hidden_layers

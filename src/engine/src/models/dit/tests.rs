@@ -168,9 +168,26 @@ fn memory_grows_with_length_and_shrinks_with_precision() {
 }
 
 #[test]
+fn the_heads_that_follow_the_lyrics_are_the_configs_or_those_of_its_size() {
+    let heads = |cfg: &Config| {
+        cfg.lyric_heads()
+            .map(|heads| heads.values().flatten().count())
+    };
+    let mut cfg = released(false);
+    assert_eq!(heads(&cfg), Some(7));
+    assert_eq!(heads(&released(true)), Some(3), "its config names them");
+    cfg.num_hidden_layers = 6;
+    assert_eq!(heads(&cfg), None, "a model that nobody has looked at");
+    cfg.lyric_alignment_layers_config = Some([(5, vec![1, 2]), (2, vec![])].into());
+    assert_eq!(heads(&cfg), Some(2));
+    cfg.lyric_alignment_layers_config = Some([(5, vec![])].into());
+    assert_eq!(heads(&cfg), None);
+}
+
+#[test]
 fn impossible_configs_are_refused_with_the_key() {
     type Change = fn(&mut Config);
-    let changes: [(Change, &str); 10] = [
+    let changes: [(Change, &str); 12] = [
         (|c| c.num_hidden_layers = usize::MAX, "num_hidden_layers"),
         (|c| c.audio_acoustic_hidden_dim = usize::MAX, "in_channels"),
         (|c| c.num_key_value_heads = 5, "num_key_value_heads"),
@@ -184,6 +201,14 @@ fn impossible_configs_are_refused_with_the_key() {
         (|c| c.sliding_window = None, "sliding_window"),
         (|c| c.layer_types = Some(vec![]), "layer_types"),
         (|c| c.hidden_size = 0, "hidden_size"),
+        (
+            |c| c.lyric_alignment_layers_config = Some([(24, vec![0])].into()),
+            "lyric_alignment_layers_config",
+        ),
+        (
+            |c| c.lyric_alignment_layers_config = Some([(2, vec![3, 16])].into()),
+            "lyric_alignment_layers_config",
+        ),
     ];
     for (change, key) in changes {
         let mut cfg = released(false);

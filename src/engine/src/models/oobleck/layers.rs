@@ -6,6 +6,7 @@ use crate::kernels::conv_transpose1d::{ConvTranspose1d, ConvTranspose1dConfig};
 use crate::kernels::conv1d::{Conv1d, Conv1dConfig};
 use crate::kernels::snake::Snake;
 use crate::nn::weights::Weights;
+use crate::room;
 
 /// Dilations of the three residual units of a block.
 pub(super) const DILATIONS: [usize; 3] = [1, 3, 9];
@@ -163,10 +164,27 @@ pub(super) fn peak_values(layers: &[Layer], n: usize, fused: bool) -> u64 {
     peak as u64
 }
 
+/// Multiplications and additions over `n` inputs, counted apart.
+pub(super) fn operations(layers: &[Layer], n: usize) -> f64 {
+    let mut len = n;
+    let mut sum = 0.0;
+    for layer in layers {
+        let out = layer.out_len(len);
+        // A transposed convolution does its work for each input.
+        let places = if layer.transposed { len } else { out };
+        sum += 2.0 * (layer.in_channels * layer.out_channels * layer.kernel) as f64 * places as f64;
+        len = out;
+    }
+    sum
+}
+
 /// `weight_g · weight_v / ‖weight_v‖`, the norm over all dimensions but the first, in f32 whatever
 /// the load dtype; rounded to it afterwards.
 fn fused_weight(shape: (usize, usize, usize), w: &Weights) -> Result<Tensor> {
     let exact = w.with_dtype(DType::F32);
+    let bytes = shape.0 * shape.1 * shape.2 * size_of::<f32>();
+    // As values, as a tensor, in the order of the kernel.
+    room::ask(3 * bytes as u64, w.device())?;
     let gain = exact
         .get((shape.0, 1, 1), "weight_g")?
         .flatten_all()?

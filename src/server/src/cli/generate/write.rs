@@ -3,19 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use acestep_domain::{
-    GenerationParams, audio_codes, library::Report, lora::LoraUse, service::Resolved,
+    GenerationParams, Note, audio_codes, library::Report, lora::LoraUse, service::Resolved,
+    timed_lyrics::Scores,
 };
 use acestep_engine::{
     audio::{Audio, encode::encode, tags},
-    engine::{EngineInfo, Take},
+    engine::{Engine, EngineInfo, Request, Take},
     error::{Error, Stage},
 };
 use candle_core::{Device, Tensor};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Failure, GenerateArgs, sources::without_folders};
-use crate::cli::files::{free_name, numbered, write_safely, write_tensors};
+use super::{Failure, GenerateArgs, listen::listen, sources::without_folders};
+use crate::{
+    cli::files::{free_name, numbered, write_safely, write_tensors},
+    progress::Bar,
+};
 
 /// A file that was written.
 #[derive(Debug, Serialize)]
@@ -25,6 +29,15 @@ pub(super) struct Output {
     pub(super) duration_secs: f64,
     pub(super) sample_rate_hz: u32,
     pub(super) channels: usize,
+    /// What it is listened to by afterwards, where something is to be found out.
+    #[serde(skip)]
+    pub(super) latents: Option<Tensor>,
+    /// The file of its timed lyrics, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lyrics: Option<PathBuf>,
+    /// How it was scored, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scores: Option<Scores>,
     /// How it sounds, and what it took.
     #[serde(flatten)]
     report: Report,
@@ -51,16 +64,32 @@ impl Writer<'_> {
     pub(super) fn take(&mut self, take: Take) -> Result<(), Error> {
         self.decode_secs += take.report.decode_secs;
         match self.write(&take) {
-            Ok(output) => self.outputs.push(output),
+            Ok(mut output) => {
+                let listened_to = self.params.auto_lrc || self.params.auto_score;
+                output.latents = take.latents.clone().filter(|_| listened_to);
+                self.outputs.push(output);
+            }
             Err(failure) => {
                 self.failure = Some(failure);
                 return Err(Error::Cancelled);
             }
         }
-        if let Some(latents) = take.latents {
+        if let (Some(latents), true) = (take.latents, self.args.output_latents.is_some()) {
             self.kept.push((latents, take.audio));
         }
         Ok(())
+    }
+
+    /// Finds out what the parameters ask to be found out about the takes, see [`listen()`].
+    pub(super) fn listen(
+        &mut self,
+        engine: &mut Engine,
+        request: &Request,
+        bar: &Bar,
+    ) -> Result<Vec<Note>, Failure> {
+        let told = listen(engine, request, &mut self.outputs, bar);
+        bar.clear();
+        told
     }
 
     fn write(&self, take: &Take) -> Result<Output, Failure> {
@@ -85,6 +114,9 @@ impl Writer<'_> {
             duration_secs: take.audio.duration_secs(),
             sample_rate_hz: take.audio.sample_rate_hz,
             channels: take.audio.channels.len(),
+            latents: None,
+            lyrics: None,
+            scores: None,
             report: take.report,
         })
     }

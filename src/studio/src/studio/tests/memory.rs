@@ -33,7 +33,7 @@ fn ready_with(free: fn(DeviceKind) -> Free) -> Fixture {
 #[test]
 fn a_job_that_cannot_fit_is_refused_before_anything_runs() {
     let fixture = ready_with(|_| host(8));
-    let plan = fixture.studio.plan(&song()).unwrap();
+    let plan = fixture.studio.plan(&song()).unwrap().memory;
     assert!(!plan.fits && plan.expected_peak_bytes.host > 8 << 30);
     let job = fixture.run(&song());
     assert_eq!(job.state, JobState::Failed);
@@ -52,9 +52,11 @@ fn a_job_that_cannot_fit_is_refused_before_anything_runs() {
 #[test]
 fn a_song_keeps_what_was_planned_and_measured() {
     let fixture = ready_with(|_| host(64));
-    let planned = fixture.studio.plan(&song()).unwrap();
+    let plan = fixture.studio.plan(&song()).unwrap();
+    let planned = plan.memory;
     assert!(planned.fits);
-    assert!(planned.stages.iter().all(|stage| stage.secs.is_none()));
+    let time = plan.time.unwrap();
+    assert!(!time.measured && time.total > 0.0, "{time:?}");
     let job = fixture.run(&song());
     let kept = fixture
         .studio
@@ -67,15 +69,21 @@ fn a_song_keeps_what_was_planned_and_measured() {
         assert!(kept.measured_host_bytes.unwrap() > 1 << 20);
     }
     let again = fixture.studio.plan(&song()).unwrap();
-    let measured = again.stages.iter().filter(|stage| stage.secs.is_some());
-    assert!(measured.count() > 0, "a run was measured: {again:?}");
+    let time = again.time.unwrap();
+    assert!(time.measured, "a run was measured: {time:?}");
+    let known = again
+        .memory
+        .stages
+        .iter()
+        .filter(|stage| stage.secs.is_some());
+    assert!(known.count() > 0, "{:?}", again.memory);
 }
 
 #[test]
 fn longer_songs_need_more_and_words_need_no_song() {
     let fixture = ready_with(|_| host(64));
     let peak = |params: &Value| {
-        let plan = fixture.studio.plan(params).unwrap();
+        let plan = fixture.studio.plan(params).unwrap().memory;
         plan.expected_peak_bytes.host
     };
     let long = with(song(), "duration", 120);

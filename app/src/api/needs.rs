@@ -1,0 +1,37 @@
+//! What a run of the form as it stands would need.
+
+use acestep_domain::memory::RunPlan;
+use leptos::prelude::*;
+
+use super::ApiError;
+
+/// Plans the run of `form`, a JSON object by parameter key, values as typed. Queues nothing.
+#[server(prefix = "/api/page")]
+pub async fn needs(form: String) -> Result<RunPlan, ApiError> {
+    let form = serde_json::from_str(&form).unwrap_or_default();
+    plan(&form)
+}
+
+/// The same of the form as it was left, while the server draws the page.
+#[cfg(feature = "ssr")]
+pub fn first() -> Option<RunPlan> {
+    let studio = super::context::studio().ok()?;
+    let mut form = crate::state::fields::fields_from_params(&studio.defaults());
+    if let (Some(fields), Some(serde_json::Value::Object(draft))) =
+        (form.as_object_mut(), super::snapshot::draft())
+    {
+        fields.extend(draft);
+    }
+    plan(&form).ok()
+}
+
+#[cfg(feature = "ssr")]
+fn plan(form: &serde_json::Value) -> Result<RunPlan, ApiError> {
+    use crate::state::request::{Wish, parameters};
+
+    // What is written first in Simple becomes a song, and that is what takes long.
+    let request = parameters(form, Wish::of_mode(form));
+    super::context::studio()?
+        .plan(&request)
+        .map_err(super::context::user)
+}

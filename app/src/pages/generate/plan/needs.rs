@@ -1,0 +1,137 @@
+//! Memory and time of the run, before it happens: what is needed, what can be had, and what to change
+//! where that is too little.
+
+use acestep_domain::{
+    event::Stage,
+    generation::clamp::minutes,
+    memory::{Change, MemoryPlan, TimePlan},
+    tier::size_text,
+};
+use leptos::prelude::*;
+
+use crate::{
+    components::icon::Icon,
+    i18n::{t, t_string, use_i18n},
+    pages::generate::words::{self, Words},
+    state::{StudioStore, needs::Needs},
+};
+
+/// The two rows; they keep their height whatever they say.
+#[component]
+pub(super) fn NeedsRows() -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let plan = Needs::expect().plan;
+    let unknown = move || {
+        if store.is_ready() {
+            t_string!(i18n, needs.known_when_right)
+        } else {
+            t_string!(i18n, needs.known_when_loaded)
+        }
+    };
+    let memory = move || {
+        plan.with(|plan| match plan {
+            Some(plan) => memory_text(i18n, &plan.memory).into_any(),
+            None => unknown().to_string().into_any(),
+        })
+    };
+    let time = move || {
+        plan.with(|plan| match plan.as_ref().map(|plan| &plan.time) {
+            Some(Some(time)) => view! {
+                <strong>{words::about(i18n, time.total as f32)}</strong>
+                " "
+                <span class="readout__auto">{time_parts(i18n, time)}</span>
+            }
+            .into_any(),
+            Some(None) => t_string!(i18n, generate.time_unknown)
+                .to_string()
+                .into_any(),
+            None => unknown().to_string().into_any(),
+        })
+    };
+    view! {
+        <div class="plan__row plan__row--needs">
+            <dt>{t!(i18n, needs.memory)}</dt>
+            <dd id="plan-memory">{memory}</dd>
+        </div>
+        <div class="plan__row plan__row--needs">
+            <dt>{t!(i18n, generate.time_label)}</dt>
+            <dd id="plan-time">{time}</dd>
+        </div>
+    }
+    .into_any()
+}
+
+/// Needed and free, and what would make it fit.
+fn memory_text(i18n: Words, memory: &MemoryPlan) -> impl IntoView {
+    let needed = size_text(memory.expected_peak_bytes.at_work());
+    let free = size_text(memory.free_bytes);
+    if memory.fits {
+        let text = t_string!(i18n, needs.of_free, needed = needed, free = free);
+        return view! {
+            <span class="plan__fit">
+                <Icon name="check" />
+                {text}
+            </span>
+        }
+        .into_any();
+    }
+    let help = match &memory.next_smaller {
+        Some(smaller) => {
+            let what: Vec<String> = smaller
+                .changes
+                .iter()
+                .map(|change| in_words(i18n, change))
+                .collect();
+            t_string!(i18n, needs.fits_with, what = what.join(", "))
+        }
+        None => t_string!(i18n, needs.nothing_fits).to_string(),
+    };
+    let text = t_string!(i18n, needs.too_much, needed = needed, free = free);
+    view! {
+        <span class="plan__fit plan__fit--no">
+            <Icon name="error" />
+            {text}
+        </span>
+        " "
+        <span class="readout__auto">{help}</span>
+    }
+    .into_any()
+}
+
+/// One change, as the page calls what is changed.
+fn in_words(i18n: Words, change: &Change) -> String {
+    let value = &change.value;
+    match change.field.as_str() {
+        "offload_to_cpu" => t_string!(i18n, needs.change.offload).to_string(),
+        "offload_dit_to_cpu" => t_string!(i18n, needs.change.offload_dit).to_string(),
+        "quantization" => {
+            let format = value.as_str().unwrap_or_default().to_owned();
+            t_string!(i18n, needs.change.quantization, format = format)
+        }
+        "batch_size" => words::takes(i18n, value.as_u64().unwrap_or(1) as usize),
+        "duration" => {
+            let time = minutes(value.as_f64().unwrap_or_default());
+            t_string!(i18n, needs.change.duration, time = time)
+        }
+        _ => t_string!(i18n, needs.change.without_lm).to_string(),
+    }
+}
+
+/// The parts that count, in words, and whether they were ever measured.
+fn time_parts(i18n: Words, time: &TimePlan) -> String {
+    let of = |stage| {
+        time.stages
+            .get(&stage)
+            .map(|secs| words::short(i18n, *secs as f32))
+    };
+    let parts = [
+        of(Stage::LanguageModel)
+            .map(|time| t_string!(i18n, needs.stages.language_model, time = time)),
+        of(Stage::Encode).map(|time| t_string!(i18n, needs.stages.encode, time = time)),
+        of(Stage::Diffusion).map(|time| t_string!(i18n, needs.stages.diffusion, time = time)),
+        of(Stage::Decode).map(|time| t_string!(i18n, needs.stages.decode, time = time)),
+        (!time.measured).then(|| t_string!(i18n, needs.estimated).to_string()),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}

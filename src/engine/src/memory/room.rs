@@ -1,0 +1,76 @@
+//! Room for a stage: what it is about to use, against what can be had now.
+//!
+//! The plan was held against free memory before the run; by the time of a stage others may have
+//! taken some. A system that promises more than it has would end the program when the promise is
+//! used, so what is much is compared with what is there as well.
+
+use candle_core::Device;
+
+use super::probe;
+use crate::{
+    error::{Error, Result, Stage},
+    footprint::Footprint,
+    room::ask,
+};
+
+/// Buffers of the kernels beside inputs and outputs: decoded blocks, packed panels, one a thread.
+pub(crate) const SCRATCH_BYTES: u64 = 24 << 20;
+
+/// Less than this is not worth a look at the system.
+const MUCH: u64 = 64 << 20;
+
+/// Makes sure that a network can work in `stage` on `device`: of its footprint everything but the
+/// weights, which are there.
+///
+/// # Errors
+/// [`Error::OutOfMemory`] with what is needed, and what can be had where that is known.
+pub(crate) fn for_network(stage: Stage, footprint: Footprint, device: &Device) -> Result<()> {
+    let working = footprint.activations + footprint.cache;
+    for_bytes(stage, working + SCRATCH_BYTES, device)
+}
+
+/// Makes sure that `bytes` of main memory can be had in `stage`.
+///
+/// # Errors
+/// See [`for_network`].
+pub(crate) fn for_bytes(stage: Stage, bytes: u64, device: &Device) -> Result<()> {
+    if !device.is_cpu() {
+        return Ok(());
+    }
+    let out_of_memory = |free| Error::OutOfMemory {
+        stage,
+        needed: Some(bytes),
+        free,
+    };
+    if bytes >= MUCH
+        && let Some(free) = probe::available_bytes()
+        && bytes > free
+    {
+        return Err(out_of_memory(Some(free)));
+    }
+    ask(bytes, device).map_err(|_refused| out_of_memory(None))
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn more_than_the_machine_has_is_refused_with_both_figures() {
+        let asked = 1 << 50;
+        let error = for_bytes(Stage::Decode, asked, &Device::Cpu).unwrap_err();
+        let Error::OutOfMemory {
+            stage,
+            needed,
+            free,
+        } = error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!((stage, needed), (Stage::Decode, Some(asked)));
+        assert!(free.is_none_or(|free| free < asked));
+        for_bytes(Stage::Decode, 1 << 20, &Device::Cpu).unwrap();
+    }
+}

@@ -1,0 +1,228 @@
+//! What was learnt of this machine's pace, kept with the library: a file of JSON beside the songs.
+//! Nothing but estimates hangs on it; a damaged one is begun anew.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use acestep_domain::{GenerationParams, memory::TimePlan};
+use acestep_engine::{
+    engine::LoadOptions,
+    memory::{
+        pace::{Machine, UnitSecs},
+        plan::Models,
+    },
+};
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use crate::pace::{Amount, LmRates, MainRates, Rates};
+
+const FILE: &str = "paces.json";
+
+/// The file's content.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Kept {
+    machine: Option<Machine>,
+    /// By model and how it is loaded.
+    main: BTreeMap<String, MainRates>,
+    /// By language model and how it is loaded.
+    lm: BTreeMap<String, LmRates>,
+}
+
+/// The file.
+#[derive(Debug)]
+pub(crate) struct Paces {
+    path: PathBuf,
+    /// One change at a time.
+    changing: Mutex<()>,
+}
+
+impl Paces {
+    /// In the folder of songs.
+    pub(crate) fn new(output_dir: &Path) -> Self {
+        Self {
+            path: output_dir.join(FILE),
+            changing: Mutex::default(),
+        }
+    }
+
+    fn read(&self) -> Kept {
+        let Ok(bytes) = fs::read(&self.path) else {
+            return Kept::default();
+        };
+        serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+            warn!("{} is damaged and begun anew: {error}", self.path.display());
+            Kept::default()
+        })
+    }
+
+    /// What runs with `models` took on this machine, else what they should take.
+    pub(crate) fn rates(&self, models: &Models, options: &LoadOptions) -> Rates {
+        let kept = self.read();
+        let main = kept.main.get(&main_key(models, options)).copied();
+        let lm = lm_key(models, options).and_then(|key| kept.lm.get(&key).copied());
+        let missing = main.is_none() || (lm.is_none() && models.lm_name().is_some());
+        let mut rates = if missing {
+            self.estimate(models, options, &kept)
+        } else {
+            Rates::default()
+        };
+        rates.main = main.unwrap_or(rates.main);
+        rates.lm = lm.unwrap_or(rates.lm);
+        rates
+    }
+
+    fn estimate(&self, models: &Models, options: &LoadOptions, kept: &Kept) -> Rates {
+        let machine = kept.machine.or_else(|| {
+            let machine = Machine::measure()?;
+            self.change(|kept| kept.machine = Some(machine));
+            Some(machine)
+        });
+        machine
+            .and_then(|machine| UnitSecs::of(models, options.device, machine))
+            .map_or_else(Rates::default, Rates::from)
+    }
+
+    /// Keeps what was learnt.
+    pub(crate) fn keep(&self, models: &Models, options: &LoadOptions, rates: Rates) {
+        self.change(|kept| {
+            if rates.main.is_measured() {
+                kept.main.insert(main_key(models, options), rates.main);
+            }
+            if let Some(key) = lm_key(models, options).filter(|_| rates.lm.is_measured()) {
+                kept.lm.insert(key, rates.lm);
+            }
+        });
+    }
+
+    /// A file that cannot be written costs an estimate, no song.
+    fn change(&self, change: impl FnOnce(&mut Kept)) {
+        let _held = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever only asks has no folder of songs, and gets none for it.
+        if !self.path.parent().is_some_and(Path::is_dir) {
+            return;
+        }
+        let mut kept = self.read();
+        change(&mut kept);
+        let temporary = self.path.with_extension("json.part");
+        let written = serde_json::to_vec_pretty(&kept)
+            .map_err(std::io::Error::other)
+            .and_then(|bytes| fs::write(&temporary, bytes))
+            .and_then(|()| fs::rename(&temporary, &self.path));
+        if let Err(error) = written {
+            warn!("{} cannot be written: {error}", self.path.display());
+        }
+    }
+}
+
+fn main_key(models: &Models, options: &LoadOptions) -> String {
+    format!(
+        "{}, {:?}, {}, {}{}",
+        models.name,
+        options.device,
+        options.quantization.as_str(),
+        if options.fused_attention {
+            "fused attention"
+        } else {
+            "standard attention"
+        },
+        match (options.offload_to_cpu, options.offload_dit_to_cpu) {
+            (false, _) => "",
+            (true, false) => ", offload",
+            (true, true) => ", offload with DiT",
+        }
+    )
+}
+
+fn lm_key(models: &Models, options: &LoadOptions) -> Option<String> {
+    let offload = if options.offload_to_cpu {
+        ", offload"
+    } else {
+        ""
+    };
+    models.lm_name().map(|name| {
+        let (device, format) = (options.device, options.quantization.as_str());
+        format!("{name}, {device:?}, {format}{offload}")
+    })
+}
+
+/// How long songs by `params`, settled, take with `models`: by what was kept in the folder of songs
+/// `output_dir`, else estimated. Recordings of `heard_secs` are encoded.
+pub fn time_of_songs(
+    output_dir: &Path,
+    (models, options): (&Models, &LoadOptions),
+    params: &GenerationParams,
+    heard_secs: f64,
+) -> Option<TimePlan> {
+    let amount = Amount::beside(params, models.lm_name().map(|_| models.lm_has_codes()));
+    Paces::new(output_dir)
+        .rates(models, options)
+        .time(amount.hearing(heard_secs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pace::Measured;
+
+    fn params(secs: f64) -> GenerationParams {
+        GenerationParams {
+            duration_secs: Some(secs),
+            batch_size: 1,
+            inference_steps: 8,
+            ..GenerationParams::default()
+        }
+    }
+
+    #[test]
+    fn what_a_run_took_is_known_to_the_next_program() {
+        let folder = tempfile::tempdir().unwrap();
+        let models = Models::released("acestep-v15-turbo");
+        let options = LoadOptions::default();
+        let time = |secs| time_of_songs(folder.path(), (&models, &options), &params(secs), 0.0);
+        let estimated = time(30.0).unwrap();
+        assert!(!estimated.measured && estimated.total > 0.0);
+
+        let paces = Paces::new(folder.path());
+        let mut rates = paces.rates(&models, &options);
+        let measured = Measured {
+            prepare_secs: 2.0,
+            diffusion_secs: 80.0,
+            decode_secs: 16.0,
+            save_secs: 1.0,
+            ..Measured::default()
+        };
+        rates.learn(Amount::beside(&params(30.0), None), measured);
+        paces.keep(&models, &options, rates);
+        let known = time(60.0).unwrap();
+        assert!(known.measured, "{known:?}");
+        assert!(
+            (known.total - (2.0 + 160.0 + 32.0 + 2.0)).abs() < 1e-6,
+            "{known:?}"
+        );
+        // Another way to load it has a pace of its own.
+        let moved = LoadOptions {
+            offload_to_cpu: true,
+            ..options
+        };
+        let other = time_of_songs(folder.path(), (&models, &moved), &params(60.0), 0.0);
+        assert!(!other.unwrap().measured);
+    }
+
+    #[test]
+    fn a_damaged_file_is_begun_anew_and_a_folder_is_not_made_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(FILE), "{").unwrap();
+        let models = Models::released("acestep-v15-turbo");
+        let options = LoadOptions::default();
+        let of = |place: &Path| time_of_songs(place, (&models, &options), &params(30.0), 0.0);
+        assert!(of(folder.path()).is_some());
+        let nowhere = folder.path().join("none");
+        assert!(of(&nowhere).is_some() && !nowhere.exists());
+    }
+}
