@@ -218,9 +218,9 @@ multiversion! {
 fn hide_body<const FMA: bool>(scores: &mut [f32], first_key: usize, seen: &Seen) {
     for (i, row) in scores.as_chunks_mut::<QUERIES>().0.iter_mut().enumerate() {
         let key = (first_key + i) as u32;
-        for lane in 0..QUERIES {
-            let sees = seen.first[lane] <= key && key < seen.end[lane];
-            row[lane] = if sees { row[lane] } else { f32::NEG_INFINITY };
+        for ((value, first), end) in row.iter_mut().zip(&seen.first).zip(&seen.end) {
+            let sees = *first <= key && key < *end;
+            *value = if sees { *value } else { f32::NEG_INFINITY };
         }
     }
 }
