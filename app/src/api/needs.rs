@@ -5,11 +5,13 @@ use leptos::prelude::*;
 
 use super::ApiError;
 
-/// Plans the run of `form`, a JSON object by parameter key, values as typed. Queues nothing.
+/// Plans the run of `form`, a JSON object by parameter key, values as typed. Queues nothing. `None`
+/// while there is nothing to plan: no model is loaded, or the form is not right yet, which its fields
+/// say themselves.
 #[server(prefix = "/api/page")]
-pub async fn needs(form: String) -> Result<RunPlan, ApiError> {
+pub async fn needs(form: String) -> Result<Option<RunPlan>, ApiError> {
     let form = serde_json::from_str(&form).unwrap_or_default();
-    plan(&form)
+    Ok(plan(&form).ok())
 }
 
 /// The same of the form as it was left, while the server draws the page.

@@ -42,10 +42,9 @@ pub fn LibraryPage() -> impl IntoView {
         let song = params.with(|params| params.get("id"));
         query.with(|query| Place::from_address(song, query))
     });
-    // New songs reach the page as another list of latest songs.
-    let latest = Memo::new(move |_| store.songs.get());
+    // New songs, and what is found out about one, reach the page as another list of latest songs.
     let changed = Memo::new(move |before: Option<&u32>| {
-        latest.track();
+        store.songs.track();
         before.map_or(0, |number| number + 1)
     });
     let edits = RwSignal::new(0_u32);

@@ -88,7 +88,7 @@ mod follow {
                     newest.update_value(|number| *number += 1);
                     let own = newest.get_value();
                     spawn_local(async move {
-                        let answer = needs(fields).await.ok();
+                        let answer = needs(fields).await.ok().flatten();
                         // An answer that was overtaken is of a form that is no more.
                         if newest.get_value() == own {
                             super::super::set_if_changed(kept.plan, answer);

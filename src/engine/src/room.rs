@@ -13,8 +13,8 @@ thread_local! {
     static ASKING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread is asking right now: an allocation that may be refused. Allocators of tests
-/// refuse it; one may ask from within an allocation.
+/// Whether this thread is asking right now: an allocation that may be refused and is given back
+/// unused. Allocators of tests refuse it and do not count it; one may ask from within an allocation.
 pub fn asking() -> bool {
     ASKING.get()
 }
@@ -30,11 +30,12 @@ pub(crate) fn ask(bytes: u64, device: &Device) -> Result<()> {
     let had = usize::try_from(bytes).is_ok_and(|bytes| {
         let mut block = Vec::<u8>::new();
         ASKING.set(true);
-        let answer = block.try_reserve_exact(bytes);
-        ASKING.set(false);
+        let had = block.try_reserve_exact(bytes).is_ok();
         // Or the compiler leaves out what nobody uses.
         black_box(block.as_ptr());
-        answer.is_ok()
+        drop(block);
+        ASKING.set(false);
+        had
     });
     if had {
         Ok(())

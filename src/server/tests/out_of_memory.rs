@@ -18,7 +18,7 @@ use serde_json::json;
 static REFUSING: refusing::Refusing = refusing::Refusing;
 
 /// Jobs that run after one another.
-const STRIDE: usize = 3;
+const STRIDE: usize = 1;
 
 #[tokio::test]
 async fn a_job_without_memory_fails_and_the_server_goes_on() {

@@ -1,7 +1,7 @@
 //! A song's parameters inside its file: title and the whole parameter JSON, so that a file found
 //! years later can be made again. ID3v2 in mp3 and wav, Vorbis comments in flac.
 
-use std::{fs::File, path::Path};
+use std::{fs::File, io::BufReader, path::Path};
 
 use acestep_domain::generation::AudioFormat;
 use lofty::{
@@ -79,8 +79,8 @@ fn id3(params_json: &str, title: &str) -> Id3v2Tag {
 /// # Errors
 /// The file cannot be read, or its tags are damaged.
 pub fn find(path: &Path) -> Result<Option<Tags>> {
-    let kind = Probe::open(path)
-        .map_err(|error| failed(path, error))?
+    // By what is in it alone: a name says little.
+    let kind = Probe::new(BufReader::new(open(path)?))
         .guess_file_type()
         .map_err(|error| failed(path, error))?
         .file_type();

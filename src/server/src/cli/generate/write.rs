@@ -139,7 +139,8 @@ impl Writer<'_> {
             "lora": self.loras,
             "device": self.resolved.device,
             "dtype": self.info.dtype,
-            "report": take.report,
+            // Of the report what undoes the level: seconds would make every file another one.
+            "report": { "gain": take.report.gain },
         });
         value.to_string()
     }
