@@ -40,6 +40,13 @@ async fn a_job_without_memory_fails_and_the_server_goes_on() {
             assert_eq!(job["state"], "done", "{job}");
             break;
         }
+        if job["state"] == "done" {
+            // What does not fit whole is decoded in smaller pieces, and that is said.
+            let notes = job["notes"].as_array().unwrap();
+            let smaller = notes.iter().any(|note| note["code"] == "tile_size_lowered");
+            assert!(smaller, "{n}: {job}");
+            continue;
+        }
         assert_eq!(job["state"], "failed", "{n}: {job}");
         let error = &job["error"];
         assert_eq!(error["code"], "out_of_memory", "{n}: {job}");
