@@ -80,7 +80,7 @@ pub async fn audio(
 
 /// `GET` and `HEAD /api/v1/songs/{id}/lyrics.{lrc,vtt,srt}`: the timed lyrics as a file;
 /// `?download=1` names it for saving.
-pub async fn lyrics(
+pub fn lyrics(
     format: LyricsFormat,
     State(studio): State<Studio>,
     Path(id): Path<String>,

@@ -82,7 +82,7 @@ fn lyrics() -> Router<AppState> {
         .fold(Router::new(), |routes, format| {
             routes.route(
                 &format!("/songs/{{id}}/lyrics.{}", format.as_str()),
-                get(move |studio, id, wanted| media::lyrics(format, studio, id, wanted)),
+                get(async move |studio, id, wanted| media::lyrics(format, studio, id, wanted)),
             )
         })
 }

@@ -148,12 +148,8 @@ pub(crate) fn run(args: &GenerateArgs, environment: &Environment) -> ExitCode {
 
 fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, Failure> {
     let started = Instant::now();
-    let mut asked = read_json(&args.params)?;
     let mut notes = Vec::new();
-    overlay(args, &mut asked, &mut notes)?;
-    for path in args.output.iter().chain(&args.output_latents) {
-        check_place(path)?;
-    }
+    let asked = read_asked(args, &mut notes)?;
     let output_format = args.output.as_deref().map(format_of).transpose()?;
     let noise = args.noise.as_deref().map(read_noise).transpose()?;
 
@@ -219,19 +215,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         tiles,
     };
     let loras = engine.loras();
-    let mut writer = Writer {
-        args,
-        params: &params,
-        codes: &thought.codes,
-        info: &info,
-        loras: &loras,
-        resolved: &resolved,
-        count: seeds.len(),
-        outputs: Vec::new(),
-        kept: Vec::new(),
-        decode_secs: 0.0,
-        failure: None,
-    };
+    let mut writer = Writer::new(args, &request, (&info, &loras), &resolved);
     let ran = engine.generate(&request, &bar, &mut |take| writer.take(take));
     bar.clear();
     if let Some(failure) = writer.failure {
@@ -262,6 +246,16 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         timings,
         latents: args.output_latents.clone(),
     })
+}
+
+/// The parameters with what flags put over them, once it is clear that the results have a place.
+fn read_asked(args: &GenerateArgs, notes: &mut Vec<Note>) -> Result<Value, Failure> {
+    let mut asked = read_json(&args.params)?;
+    overlay(args, &mut asked, notes)?;
+    for path in args.output.iter().chain(&args.output_latents) {
+        check_place(path)?;
+    }
+    Ok(asked)
 }
 
 /// What the request is clamped to.

@@ -59,7 +59,29 @@ pub(super) struct Writer<'a> {
     pub(super) failure: Option<Failure>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    /// For the takes of `request`.
+    pub(super) fn new(
+        args: &'a GenerateArgs,
+        request: &'a Request,
+        (info, loras): (&'a EngineInfo, &'a [LoraUse]),
+        resolved: &'a Resolved,
+    ) -> Self {
+        Self {
+            args,
+            params: &request.params,
+            codes: &request.codes,
+            info,
+            loras,
+            resolved,
+            count: request.seeds.len(),
+            outputs: Vec::new(),
+            kept: Vec::new(),
+            decode_secs: 0.0,
+            failure: None,
+        }
+    }
+
     /// The engine's sink: a failure of ours stops the run and is told in our words afterwards.
     pub(super) fn take(&mut self, take: Take) -> Result<(), Error> {
         self.decode_secs += take.report.decode_secs;
