@@ -4,7 +4,10 @@ use acestep_domain::lora::{LoraEntry, LoraKind};
 use leptos::prelude::*;
 
 use super::{figures::size, icon::Icon};
-use crate::i18n::{t_string, use_i18n};
+use crate::{
+    i18n::{t, t_string, use_i18n},
+    state::loras::Adapters,
+};
 
 /// A part of an id for any name: letters and digits stay, the rest is spelt out.
 pub fn id_of(name: &str) -> String {
@@ -79,6 +82,24 @@ pub fn AdapterProblem(
                     })
             }}
         </div>
+    }
+    .into_any()
+}
+
+/// Looks into the folder again.
+#[component]
+pub fn RescanFolder() -> impl IntoView {
+    let i18n = use_i18n();
+    let adapters = Adapters::expect();
+    view! {
+        <button
+            type="button"
+            class="button button--quiet button--small"
+            on:click=move |_| adapters.refresh()
+        >
+            <Icon name="refresh" />
+            {t!(i18n, loras.rescan)}
+        </button>
     }
     .into_any()
 }

@@ -4,60 +4,39 @@
 //! Random weights in the shape of `acestep-5Hz-lm-0.6B`, in every format that can be asked for:
 //! how quick they are does not depend on their values. Takes 4 GB of memory and 3 GB of disk.
 
-use std::{collections::HashMap, path::Path};
+#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+
+#[path = "../tests/support/lm_layout.rs"]
+mod layout;
+
+use std::collections::HashMap;
 
 use acestep_domain::service::Quantization;
 use acestep_engine::{
     checkpoint::LmCheckpoint,
-    demo,
     engine::{LanguageModel, LoadOptions, MeasureOptions},
     memory::HugePages,
     observer::Silent,
 };
 use candle_core::{DType, Device, Tensor};
+use layout::Sizes;
 
 /// As in the program.
 #[global_allocator]
 static ALLOCATOR: HugePages = HugePages;
 
 const NAME: &str = "acestep-5Hz-lm-0.6B";
-const VOCABULARY: usize = 217_204;
-const HIDDEN: usize = 1024;
-const INTERMEDIATE: usize = 3072;
-const LAYERS: usize = 28;
-const HEAD_DIM: usize = 128;
-const QUERIES: usize = 16 * HEAD_DIM;
-const KEYS: usize = 8 * HEAD_DIM;
+const SIZES: Sizes = Sizes {
+    vocabulary: 217_204,
+    hidden: 1024,
+    intermediate: 3072,
+    layers: 28,
+    head_dim: 128,
+    queries: 16,
+    keys: 8,
+};
 
 type Failed = Box<dyn std::error::Error>;
-
-fn shapes() -> Vec<(String, Vec<usize>)> {
-    let mut shapes = vec![
-        (
-            "model.embed_tokens.weight".to_owned(),
-            vec![VOCABULARY, HIDDEN],
-        ),
-        ("model.norm.weight".to_owned(), vec![HIDDEN]),
-    ];
-    for layer in 0..LAYERS {
-        for (name, shape) in [
-            ("input_layernorm", vec![HIDDEN]),
-            ("post_attention_layernorm", vec![HIDDEN]),
-            ("self_attn.q_norm", vec![HEAD_DIM]),
-            ("self_attn.k_norm", vec![HEAD_DIM]),
-            ("self_attn.q_proj", vec![QUERIES, HIDDEN]),
-            ("self_attn.k_proj", vec![KEYS, HIDDEN]),
-            ("self_attn.v_proj", vec![KEYS, HIDDEN]),
-            ("self_attn.o_proj", vec![HIDDEN, QUERIES]),
-            ("mlp.gate_proj", vec![INTERMEDIATE, HIDDEN]),
-            ("mlp.up_proj", vec![INTERMEDIATE, HIDDEN]),
-            ("mlp.down_proj", vec![HIDDEN, INTERMEDIATE]),
-        ] {
-            shapes.push((format!("model.layers.{layer}.{name}.weight"), shape));
-        }
-    }
-    shapes
-}
 
 /// Around one for norms, around zero for matrices.
 fn values(count: usize, norm: bool) -> Vec<f32> {
@@ -67,37 +46,22 @@ fn values(count: usize, norm: bool) -> Vec<f32> {
         .collect()
 }
 
-/// The released layout, with the bundled tokenizer: what is measured needs no text.
-fn write(root: &Path) -> Result<(), Failed> {
-    let folder = root.join(NAME);
-    std::fs::create_dir_all(&folder)?;
-    let config = serde_json::json!({
-        "model_type": "qwen3", "vocab_size": VOCABULARY, "hidden_size": HIDDEN,
-        "intermediate_size": INTERMEDIATE, "num_hidden_layers": LAYERS,
-        "num_attention_heads": QUERIES / HEAD_DIM, "num_key_value_heads": KEYS / HEAD_DIM,
-        "head_dim": HEAD_DIM, "rope_theta": 1_000_000, "rms_norm_eps": 1e-6,
-        "tie_word_embeddings": true,
-    });
-    std::fs::write(folder.join("config.json"), config.to_string())?;
-    let tokenizer = demo::file("acestep-5Hz-lm-demo/tokenizer.json")
-        .ok_or("the bundled tokenizer is not in this build")?;
-    std::fs::write(folder.join("tokenizer.json"), tokenizer)?;
-    let tensors = shapes()
+fn tensors() -> candle_core::Result<HashMap<String, Tensor>> {
+    SIZES
+        .shapes()
         .into_iter()
         .map(|(name, shape)| {
             let values = values(shape.iter().product(), shape.len() == 1);
             let values = Tensor::from_vec(values, shape, &Device::Cpu)?;
             Ok((name, values.to_dtype(DType::BF16)?))
         })
-        .collect::<candle_core::Result<HashMap<_, _>>>()?;
-    candle_core::safetensors::save(&tensors, folder.join("model.safetensors"))?;
-    Ok(())
+        .collect()
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
 fn main() -> Result<(), Failed> {
     let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    write(root.path())?;
+    SIZES.write(root.path(), NAME, &tensors()?);
     let source = LmCheckpoint::open(root.path(), NAME)?;
     println!(
         "| weights | GB | prefill tokens/s | of the f32 product | decode tokens/s | of the memory |"

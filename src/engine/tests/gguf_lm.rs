@@ -5,6 +5,8 @@
 
 #[path = "support/closeness.rs"]
 mod closeness;
+#[path = "support/replaced.rs"]
+mod replaced;
 
 use std::{
     collections::HashMap,
@@ -21,6 +23,7 @@ use acestep_engine::{
 };
 use candle_core::{DType, Device, Tensor};
 use closeness::assert_close;
+use replaced::replaced;
 
 /// Of the largest reference value.
 const TOLERANCE: f64 = 1e-4;
@@ -124,17 +127,6 @@ fn a_file_a_name_without_ending_and_a_folder_are_found_and_listed() {
         let refused = LmCheckpoint::open(root.path(), name).unwrap_err();
         assert!(matches!(refused, Error::Invalid { .. }), "{refused}");
     }
-}
-
-fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
-    assert_eq!(from.len(), to.len(), "lengths in the file stay true");
-    let at = bytes
-        .windows(from.len())
-        .position(|window| window == from.as_bytes())
-        .unwrap();
-    let mut out = bytes.to_vec();
-    out[at..at + to.len()].copy_from_slice(to.as_bytes());
-    out
 }
 
 #[test]

@@ -8,6 +8,8 @@
 mod closeness;
 #[path = "support/demo_folder.rs"]
 mod demo_folder;
+#[path = "support/replaced.rs"]
+mod replaced;
 
 use std::{
     collections::HashMap,
@@ -32,6 +34,7 @@ use candle_core::{
     },
 };
 use closeness::{Closeness, assert_close};
+use replaced::replaced;
 use serde_json::json;
 
 /// Latents after eight steps, of the largest reference value.
@@ -251,17 +254,6 @@ fn of_several_files_the_one_of_the_release_in_the_same_format_is_used_and_told()
         let refused = Checkpoint::open(two.path(), name).unwrap_err();
         assert!(matches!(refused, Error::Invalid { .. }), "{refused}");
     }
-}
-
-fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
-    assert_eq!(from.len(), to.len(), "lengths in the file stay true");
-    let at = bytes
-        .windows(from.len())
-        .position(|window| window == from.as_bytes())
-        .unwrap();
-    let mut out = bytes.to_vec();
-    out[at..at + to.len()].copy_from_slice(to.as_bytes());
-    out
 }
 
 #[test]

@@ -30,7 +30,7 @@ use candle_core::{
     quantized::{GgmlDType, QTensor},
 };
 use closeness::{Closeness, assert_close};
-use small_lm::{NAME, VOCABULARY, config, tensors, write};
+use small_lm::{NAME, SIZES, VOCABULARY, tensors, write};
 
 /// Of the largest logit: both sides count in f32 and differ in the order of long sums at most.
 const SAME: f64 = 2e-6;
@@ -136,7 +136,7 @@ fn network(formats: Formats) -> CausalLm {
     let bytes = safetensors::serialize(tensors(), None).unwrap();
     let file = WeightFile::from_vec(bytes).unwrap();
     let w = Weights::new(vec![file], DType::F32, &Device::Cpu).unwrap();
-    let cfg: Config = serde_json::from_value(config()).unwrap();
+    let cfg: Config = serde_json::from_value(SIZES.config()).unwrap();
     let lm = CausalLm::load(&cfg, Backend::Fused, &w.with_formats(formats)).unwrap();
     assert_eq!(w.unused(), Vec::<String>::new());
     lm

@@ -97,14 +97,14 @@ fn as_reference(form: Form, id: String) {
 pub fn DroppedNotice() -> impl IntoView {
     let i18n = use_i18n();
     let dropped = expect_context::<Dropped>();
-    let close = move || {
+    let close = move |words: Signal<String>| {
         view! {
             <button
                 type="button"
                 class="button button--quiet"
                 on:click=move |_| dropped.outcome.set(None)
             >
-                {t!(i18n, lm.close)}
+                {words}
             </button>
         }
     };
@@ -135,7 +135,7 @@ pub fn DroppedNotice() -> impl IntoView {
                                 <div class="composer__notes">
                                     <Notes notes />
                                 </div>
-                                {close()}
+                                {close(word!(i18n, lm.close))}
                             </Notice>
                         }
                             .into_any(),
@@ -163,13 +163,7 @@ pub fn DroppedNotice() -> impl IntoView {
                                 >
                                     {t!(i18n, takes.as_reference)}
                                 </button>
-                                <button
-                                    type="button"
-                                    class="button button--quiet"
-                                    on:click=move |_| dropped.outcome.set(None)
-                                >
-                                    {t!(i18n, takes.not_now)}
-                                </button>
+                                {close(word!(i18n, takes.not_now))}
                             </Notice>
                         }
                             .into_any(),
@@ -184,7 +178,7 @@ pub fn DroppedNotice() -> impl IntoView {
                                 text=Signal::stored(error.to_string())
                                 tone=Tone::Error
                             >
-                                {close()}
+                                {close(word!(i18n, lm.close))}
                             </Notice>
                         }
                             .into_any(),

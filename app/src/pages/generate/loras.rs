@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use super::numbers::{error_for, notes_for};
 use crate::{
     components::{
-        adapter::{AdapterFacts, AdapterProblem, id_of},
+        adapter::{AdapterFacts, AdapterProblem, RescanFolder, id_of},
         fold::Fold,
         icon::Icon,
         note::{Invalid, Notes},
@@ -85,14 +85,7 @@ pub fn LoraFold() -> impl IntoView {
                             {t!(i18n, loras.follow)}
                         </button>
                     </Show>
-                    <button
-                        type="button"
-                        class="button button--quiet button--small"
-                        on:click=move |_| adapters.refresh()
-                    >
-                        <Icon name="refresh" />
-                        {t!(i18n, loras.rescan)}
-                    </button>
+                    <RescanFolder />
                 </div>
             </div>
             <div class="fold__wide">

@@ -10,7 +10,7 @@ use crate::{
         loras::{LoadLora, UnloadLora},
     },
     components::{
-        adapter::{AdapterFacts, AdapterProblem, id_of},
+        adapter::{AdapterFacts, AdapterProblem, RescanFolder, id_of},
         icon::Icon,
         note::{Notes, Refused},
     },
@@ -76,14 +76,7 @@ pub fn Loras() -> impl IntoView {
             </div>
             <Notes notes />
             <div class="adapters__tools needs-script">
-                <button
-                    type="button"
-                    class="button button--quiet button--small"
-                    on:click=move |_| adapters.refresh()
-                >
-                    <Icon name="refresh" />
-                    {t!(i18n, loras.rescan)}
-                </button>
+                <RescanFolder />
             </div>
         </section>
     }

@@ -20,7 +20,7 @@ pub const FEW_ROWS: usize = 64;
 const TASK_VALUES: usize = 64 * 1024;
 
 /// Outputs of a block, whose rows of the weight are read side by side.
-pub(super) const OUTPUTS: usize = 4;
+const OUTPUTS: usize = 4;
 
 /// Whether [`linear`] takes `rows` rows of `x`.
 pub fn takes(x: &Tensor, rows: usize) -> bool {
@@ -83,7 +83,7 @@ fn products(x: &[f32], weight: &[f32], width: usize, out: &mut [f32]) {
 }
 
 /// The product of every row of `w` with every row of `x`, `[outputs, n]`.
-pub(super) fn dots(w: &[f32], x: &[f32], width: usize, out: &mut [f32]) {
+fn dots(w: &[f32], x: &[f32], width: usize, out: &mut [f32]) {
     use super::simd::{Isa, isa};
     let n = x.len() / width;
     let step = rows_at_once();
@@ -122,7 +122,7 @@ fn rows_at_once() -> usize {
 }
 
 /// Sums of lanes are added in pairs, always the same ones.
-pub(super) fn fold<const LANES: usize>(mut lanes: [f32; LANES]) -> f32 {
+fn fold<const LANES: usize>(mut lanes: [f32; LANES]) -> f32 {
     let mut half = LANES / 2;
     while half > 0 {
         for i in 0..half {

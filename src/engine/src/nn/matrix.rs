@@ -154,11 +154,14 @@ impl Matrix {
             .collect();
         match panels {
             Some(panels) => Panels::linear(&panels, x),
-            None => matrices.iter().map(|matrix| matrix.product(x)).collect(),
+            None => matrices.iter().map(|matrix| matrix.forward(x)).collect(),
         }
     }
+}
 
-    fn product(&self, x: &Tensor) -> Result<Tensor> {
+impl Module for Matrix {
+    /// `x` `[n, width]` times the transposed matrix: `[n, rows]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::Dense(weight) => {
                 if matvec::takes(x, x.dim(0)?) {
@@ -177,12 +180,5 @@ impl Matrix {
                     .to_dtype(card.dtype)
             }
         }
-    }
-}
-
-impl Module for Matrix {
-    /// `x` `[n, width]` times the transposed matrix: `[n, rows]`.
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.product(x)
     }
 }

@@ -1,53 +1,30 @@
 //! A random language model whose widths are whole superblocks, with the bundled tokenizer.
 
+#[path = "lm_layout.rs"]
+mod layout;
+
 use std::{collections::HashMap, path::Path};
 
 use candle_core::{DType, Device, Tensor};
 
+use layout::Sizes;
+
 pub(crate) const NAME: &str = "acestep-5Hz-lm-random";
 pub(crate) const VOCABULARY: usize = 1536;
-const HIDDEN: usize = 256;
-const INTERMEDIATE: usize = 512;
-/// Query heads × dim, which is no whole superblock: its rows get blocks of 32.
-const QUERIES: usize = 192;
-const KEYS: usize = 96;
-const LAYERS: usize = 2;
 
-pub(crate) fn config() -> serde_json::Value {
-    serde_json::json!({
-        "model_type": "qwen3", "vocab_size": VOCABULARY, "hidden_size": HIDDEN,
-        "intermediate_size": INTERMEDIATE, "num_hidden_layers": LAYERS,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 48,
-        "rope_theta": 1_000_000, "rms_norm_eps": 1e-6, "tie_word_embeddings": true,
-    })
-}
+pub(crate) const SIZES: Sizes = Sizes {
+    vocabulary: VOCABULARY,
+    hidden: 256,
+    intermediate: 512,
+    layers: 2,
+    // Four heads of 48 are no whole superblock: their rows get blocks of 32.
+    head_dim: 48,
+    queries: 4,
+    keys: 2,
+};
 
 /// Names and values, in bf16, always the same.
 pub(crate) fn tensors() -> HashMap<String, Tensor> {
-    let mut shapes = vec![
-        (
-            "model.embed_tokens.weight".to_owned(),
-            vec![VOCABULARY, HIDDEN],
-        ),
-        ("model.norm.weight".to_owned(), vec![HIDDEN]),
-    ];
-    for layer in 0..LAYERS {
-        for (name, shape) in [
-            ("input_layernorm", vec![HIDDEN]),
-            ("post_attention_layernorm", vec![HIDDEN]),
-            ("self_attn.q_norm", vec![48]),
-            ("self_attn.k_norm", vec![48]),
-            ("self_attn.q_proj", vec![QUERIES, HIDDEN]),
-            ("self_attn.k_proj", vec![KEYS, HIDDEN]),
-            ("self_attn.v_proj", vec![KEYS, HIDDEN]),
-            ("self_attn.o_proj", vec![HIDDEN, QUERIES]),
-            ("mlp.gate_proj", vec![INTERMEDIATE, HIDDEN]),
-            ("mlp.up_proj", vec![INTERMEDIATE, HIDDEN]),
-            ("mlp.down_proj", vec![HIDDEN, INTERMEDIATE]),
-        ] {
-            shapes.push((format!("model.layers.{layer}.{name}.weight"), shape));
-        }
-    }
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = move || {
         state ^= state << 13;
@@ -55,7 +32,8 @@ pub(crate) fn tensors() -> HashMap<String, Tensor> {
         state ^= state << 17;
         (state >> 40) as f32 / 8_388_608.0 - 1.0
     };
-    shapes
+    SIZES
+        .shapes()
         .into_iter()
         .map(|(name, shape)| {
             let count = shape.iter().product();
@@ -79,10 +57,5 @@ pub(crate) fn tensors() -> HashMap<String, Tensor> {
 
 /// The released layout in a folder [`NAME`] below `root`.
 pub(crate) fn write(root: &Path, tensors: &HashMap<String, Tensor>) {
-    let folder = root.join(NAME);
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("config.json"), config().to_string()).unwrap();
-    let tokenizer = acestep_engine::demo::file("acestep-5Hz-lm-demo/tokenizer.json").unwrap();
-    std::fs::write(folder.join("tokenizer.json"), tokenizer).unwrap();
-    candle_core::safetensors::save(tensors, folder.join("model.safetensors")).unwrap();
+    SIZES.write(root, NAME, tensors);
 }

@@ -19,7 +19,7 @@ use acestep_engine::{
         decode::{self, Limit},
         tags,
     },
-    checkpoint::{Checkpoint, LmCheckpoint},
+    checkpoint::Checkpoint,
     engine::{AlignRequest, Engine, Heard, LoadOptions, Request, ScoreSong},
 };
 use clap::Args;
@@ -28,6 +28,7 @@ use serde_json::Value;
 
 use super::{
     files::{check_place, format_of, write_safely},
+    generate::load,
     machine::{installed, machine},
     output::{Failure, fail, read_json, say, say_json, tell_notes},
     service::{LoraArgs, ServiceArgs},
@@ -351,15 +352,11 @@ impl Models {
     fn load(&self, args: &SongArgs, bar: &Bar, notes: &mut Vec<Note>) -> Result<Engine, Failure> {
         let checkpoint = Checkpoint::open(&self.root, &self.resolved.config_path)?;
         let options = LoadOptions::from(&self.resolved);
-        let mut engine = Engine::load(&checkpoint, &options, bar)?;
-        notes.extend(engine.info().notes.iter().cloned());
         let loras = self.params.loras.as_deref().unwrap_or_default();
-        notes.extend(engine.use_loras(loras, &args.loras.dir(&args.service), bar)?);
-        if let Some(name) = self.resolved.lm() {
-            let source = LmCheckpoint::open(&self.root, name)?;
-            let loaded = engine.load_lm(&source, &options, bar)?;
-            notes.extend(loaded.notes.iter().cloned());
-        }
+        let from = (&args.service, &args.loras);
+        let (engine, more) = load((&checkpoint, loras), from, &self.resolved, options, bar)?;
+        notes.extend(engine.info().notes.iter().cloned());
+        notes.extend(more);
         Ok(engine)
     }
 }

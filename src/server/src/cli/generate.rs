@@ -180,7 +180,8 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
 
     let bar = Bar::new();
     let loras = params.loras.get_or_insert_default();
-    let (mut engine, more) = load((&checkpoint, loras), args, &resolved, memory.options, &bar)
+    let from = (&args.service, &args.loras);
+    let (mut engine, more) = load((&checkpoint, loras), from, &resolved, memory.options, &bar)
         .inspect_err(|_| bar.clear())?;
     notes.extend(more);
     let mut timings = Timings {
@@ -305,20 +306,20 @@ impl Memory {
 }
 
 /// The main model with its adapters, and the language model where one takes part, with what is worth
-/// saying of them.
-fn load(
+/// saying of the latter two.
+pub(super) fn load(
     (checkpoint, loras): (&Checkpoint, &[LoraUse]),
-    args: &GenerateArgs,
+    (service, adapters): (&ServiceArgs, &LoraArgs),
     resolved: &Resolved,
     options: LoadOptions,
     bar: &Bar,
 ) -> Result<(Engine, Vec<Note>), Failure> {
-    let lora_dir = args.loras.dir(&args.service);
+    let lora_dir = adapters.dir(service);
     check_loras(checkpoint, &lora_dir, loras)?;
     let mut engine = Engine::load(checkpoint, &options, bar)?;
     let mut notes = engine.use_loras(loras, &lora_dir, bar)?;
     if let Some(name) = resolved.lm() {
-        let source = LmCheckpoint::open(&args.service.root(), name)?;
+        let source = LmCheckpoint::open(&service.root(), name)?;
         notes.extend(
             engine
                 .load_lm(&source, &options, bar)?

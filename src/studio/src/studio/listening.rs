@@ -93,16 +93,16 @@ impl Shared {
     /// Whether what is loaded can answer a question of `kind` about `song`.
     fn check_question(&self, kind: JobKind, song: &Song) -> Result<()> {
         let model = self.service.model()?;
-        let cannot_time = || {
-            Error::Unsupported {
-            field: "kind",
-            what: format!("Timing lyrics with {}", model.name),
-            possible: "Load a released model (acestep-v15-…): of those it is known where they look for the words.".to_owned(),
-        }
-        };
         if kind == JobKind::LyricsTiming {
             check_sung(&song.params)?;
-            return model.times_lyrics.then_some(()).ok_or_else(cannot_time);
+            if model.times_lyrics {
+                return Ok(());
+            }
+            return Err(Error::Unsupported {
+                field: "kind",
+                what: format!("Timing lyrics with {}", model.name),
+                possible: "Load a released model (acestep-v15-…): of those it is known where they look for the words.".to_owned(),
+            });
         }
         let reads_codes = self.service.lm().is_some_and(|lm| lm.has_codes);
         if reads_codes || (model.times_lyrics && !is_instrumental(&song.params)) {

@@ -4,8 +4,9 @@
 use acestep_domain::{
     generation::clamp::is_instrumental, job::JobKind, library::Song, timed_lyrics::Scores,
 };
-use leptos::{form::ActionForm, prelude::*};
+use leptos::prelude::*;
 
+use super::listen::AskItem;
 use crate::{
     api::jobs::Listen,
     components::{
@@ -46,35 +47,16 @@ fn FindOutItem(listen: ServerAction<Listen>, kind: JobKind, song: Song) -> impl 
         _ => song.scores.is_some(),
     };
     let off = Memo::new(move |_| off_because(i18n, store, kind, sung));
-    let why = format!("{}-{}", kind.as_str(), song.id);
-    let described = why.clone();
-    let name = move || match kind {
+    let name = Signal::derive(move || match kind {
         JobKind::LyricsTiming => t_string!(i18n, heard.time),
         _ => t_string!(i18n, heard.score),
-    };
-    let hint = move || match kind {
+    });
+    let hint = Signal::derive(move || match kind {
         _ if done => t_string!(i18n, heard.again),
         JobKind::LyricsTiming => t_string!(i18n, heard.time_hint),
         _ => t_string!(i18n, heard.score_hint),
-    };
-    view! {
-        <ActionForm action=listen>
-            <input type="hidden" name="kind" value=kind.as_str() />
-            <input type="hidden" name="song_id" value=song.id />
-            <button
-                class="menu__item"
-                type="submit"
-                aria-describedby=described
-                disabled=move || off.with(Option::is_some) || listen.pending().get()
-            >
-                {name}
-            </button>
-        </ActionForm>
-        <p class="menu__why" id=why>
-            {move || off.get().unwrap_or_else(|| hint().to_owned())}
-        </p>
-    }
-    .into_any()
+    });
+    view! { <AskItem listen kind id=song.id name hint off /> }.into_any()
 }
 
 /// Why the loaded models cannot find out `kind` about a song that is `sung`, or is not.

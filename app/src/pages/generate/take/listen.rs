@@ -37,12 +37,35 @@ pub fn ListenItems(
 fn ListenItem(listen: ServerAction<Listen>, kind: JobKind, song: Song) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let (id, heard) = (song.id, !song.audio_codes.is_empty());
-    let off = Memo::new(move |_| off_because(i18n, store, kind, heard));
-    let name = move || match kind {
+    let heard = !song.audio_codes.is_empty();
+    let name = Signal::derive(move || match kind {
         JobKind::Understand => t_string!(i18n, lm.transcribe),
         _ => t_string!(i18n, lm.encode),
-    };
+    });
+    let hint = Signal::derive(move || match kind {
+        JobKind::Understand => t_string!(i18n, lm.transcribe_hint),
+        _ => t_string!(i18n, lm.encode_hint),
+    });
+    let off = Memo::new(move |_| off_because(i18n, store, kind, heard));
+    view! { <AskItem listen kind id=song.id name hint off /> }.into_any()
+}
+
+/// One thing that can be asked of a song, with what it does or why it cannot be done.
+#[component]
+pub fn AskItem(
+    /// Asks.
+    listen: ServerAction<Listen>,
+    /// What is asked.
+    kind: JobKind,
+    /// Of the song of this id.
+    id: String,
+    /// What the button says.
+    name: Signal<&'static str>,
+    /// What it does.
+    hint: Signal<&'static str>,
+    /// Why it cannot be done.
+    off: Memo<Option<String>>,
+) -> impl IntoView {
     let why = format!("{}-{id}", kind.as_str());
     let described = why.clone();
     view! {
@@ -59,17 +82,10 @@ fn ListenItem(listen: ServerAction<Listen>, kind: JobKind, song: Song) -> impl I
             </button>
         </ActionForm>
         <p class="menu__why" id=why>
-            {move || off.get().unwrap_or_else(|| does(i18n, kind).to_owned())}
+            {move || off.get().unwrap_or_else(|| hint.get().to_owned())}
         </p>
     }
     .into_any()
-}
-
-fn does(i18n: Words, kind: JobKind) -> &'static str {
-    match kind {
-        JobKind::Understand => t_string!(i18n, lm.transcribe_hint),
-        _ => t_string!(i18n, lm.encode_hint),
-    }
 }
 
 /// Why the loaded models cannot do it. `heard`: the song's codes are known, so nobody has to hear them.

@@ -27,11 +27,7 @@ use super::{
     blocks::{Format, PART, six_bit_values, six_bits},
     product,
 };
-use crate::kernels::{
-    conv1d::values,
-    matvec::FEW_ROWS,
-    parallel::{SharedOut, for_each_with_scratch},
-};
+use crate::kernels::{conv1d::values, matvec::FEW_ROWS, parallel::SharedOut};
 
 /// Rows of a panel.
 pub(super) const LANES: usize = 16;
@@ -278,37 +274,32 @@ fn tasks(matrices: &[&Panels], n: usize) -> Vec<Task> {
 fn products(matrices: &[&Panels], x: &Activations, outputs: &mut [Vec<f32>]) {
     let outputs: Vec<_> = outputs.iter_mut().map(|out| SharedOut::new(out)).collect();
     let tasks = tasks(matrices, x.rows());
-    for_each_with_scratch(
-        tasks.len(),
-        || (),
-        |(), index| {
-            let task = &tasks[index];
-            let (matrix, out) = (matrices[task.matrix], &outputs[task.matrix]);
-            let (meant, len) = (&matrix.rows, matrix.panel_bytes());
-            for panel in task.panels.clone().step_by(2) {
-                let together = (task.panels.end - panel).min(2);
-                let data = &bytes(&matrix.lines)[panel * len..][..together * len];
-                product::multiply(
-                    matrix.format,
-                    data,
-                    x,
-                    task.rows.clone(),
-                    |row, column, sums| {
-                        // Rows of the panels that are not meant are left out.
-                        let from = panel * LANES + column;
-                        let wanted = from.max(meant.start)..(from + LANES).min(meant.end);
-                        if wanted.is_empty() {
-                            return;
-                        }
-                        let place = row * meant.len() + wanted.start - meant.start;
-                        // SAFETY: these rows of the panel belong to one task.
-                        let out = unsafe { out.slice(place, wanted.len()) };
-                        out.copy_from_slice(&sums[wanted.start - from..wanted.end - from]);
-                    },
-                );
-            }
-        },
-    );
+    tasks.par_iter().with_max_len(1).for_each(|task| {
+        let (matrix, out) = (matrices[task.matrix], &outputs[task.matrix]);
+        let (meant, len) = (&matrix.rows, matrix.panel_bytes());
+        for panel in task.panels.clone().step_by(2) {
+            let together = (task.panels.end - panel).min(2);
+            let data = &bytes(&matrix.lines)[panel * len..][..together * len];
+            product::multiply(
+                matrix.format,
+                data,
+                x,
+                task.rows.clone(),
+                |row, column, sums| {
+                    // Rows of the panels that are not meant are left out.
+                    let from = panel * LANES + column;
+                    let wanted = from.max(meant.start)..(from + LANES).min(meant.end);
+                    if wanted.is_empty() {
+                        return;
+                    }
+                    let place = row * meant.len() + wanted.start - meant.start;
+                    // SAFETY: these rows of the panel belong to one task.
+                    let out = unsafe { out.slice(place, wanted.len()) };
+                    out.copy_from_slice(&sums[wanted.start - from..wanted.end - from]);
+                },
+            );
+        }
+    });
 }
 
 #[expect(unsafe_code, reason = "lines are bytes")]
