@@ -12,6 +12,7 @@
 mod browser;
 mod bundle;
 mod check;
+mod cuda;
 mod docs;
 mod layers;
 mod reference;
@@ -53,6 +54,15 @@ enum Command {
     Check,
     /// Everything `check` does, then the release build and the browser tests on it
     Test,
+    /// Compile the CUDA build, on a machine without a card too (needs Python and the network there)
+    CheckCuda {
+        /// Cargo features to compile
+        #[arg(long, default_value = "cuda,cudnn")]
+        features: String,
+        /// Link the program as well
+        #[arg(long)]
+        link: bool,
+    },
     /// Write the parity fixtures anew from the reference implementation (needs Python and the network)
     Reference {
         /// Only the scripts whose file name contains this
@@ -76,6 +86,7 @@ fn main() -> Result<()> {
         Command::Dev { arguments } => bundle::dev(&workspace, &arguments),
         Command::Check => check::check(&workspace),
         Command::Test => check::test(&workspace),
+        Command::CheckCuda { features, link } => cuda::check(&workspace, &features, link),
         Command::Reference { filter } => reference::write_fixtures(&workspace, filter.as_deref()),
         Command::Docs { check } => docs::run(&workspace, check),
     }

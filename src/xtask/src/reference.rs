@@ -6,7 +6,10 @@
 
 use crate::shell::{Workspace, exists, run};
 use anyhow::{Context, Result, bail};
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Installed with their dependencies after torch, which two of them ask for and then have.
 const PACKAGES: [&str; 7] = [
@@ -70,23 +73,13 @@ pub(crate) fn write_fixtures(workspace: &Workspace, filter: Option<&str>) -> Res
 /// The virtual environment's Python, made on first use.
 fn environment(workspace: &Workspace) -> Result<PathBuf> {
     let folder = workspace.target.join("reference-venv");
-    let python = folder.join(if cfg!(windows) {
-        "Scripts/python.exe"
-    } else {
-        "bin/python"
-    });
     let ready = folder.join("ready");
     let wanted = format!("{PACKAGES:?} {TORCH} {TORCH_NEEDS:?}");
+    let python = python_in(&folder);
     if fs::read_to_string(&ready).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
     }
-    let system = if cfg!(windows) { "python" } else { "python3" };
-    if !exists(system) {
-        bail!(
-            "Python is missing. Install Python 3.10 or newer with its venv module (on Debian: apt-get install python3-venv)."
-        );
-    }
-    run(workspace.program(system).args(["-m", "venv"]).arg(&folder))?;
+    virtual_environment(workspace, &folder)?;
     let pip = |options: &[&str], packages: &[&str]| {
         run(std::process::Command::new(&python)
             .args([
@@ -104,4 +97,24 @@ fn environment(workspace: &Workspace) -> Result<PathBuf> {
     pip(&[], &PACKAGES)?;
     fs::write(ready, wanted)?;
     Ok(python)
+}
+
+fn python_in(folder: &Path) -> PathBuf {
+    folder.join(if cfg!(windows) {
+        "Scripts/python.exe"
+    } else {
+        "bin/python"
+    })
+}
+
+/// A virtual environment in `folder`; its Python.
+pub(crate) fn virtual_environment(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
+    let system = if cfg!(windows) { "python" } else { "python3" };
+    if !exists(system) {
+        bail!(
+            "Python is missing. Install Python 3.10 or newer with its venv module (on Debian: apt-get install python3-venv)."
+        );
+    }
+    run(workspace.program(system).args(["-m", "venv"]).arg(folder))?;
+    Ok(python_in(folder))
 }
