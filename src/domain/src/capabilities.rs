@@ -49,6 +49,9 @@ pub struct Capabilities {
     pub memory_gb_per_sec: Option<f64>,
     /// The tier of the guide.
     pub tier: GpuTier,
+    /// Networks run in f32 because the card has no bf16.
+    #[serde(default)]
+    pub full_precision: bool,
     /// Fused attention.
     pub flash_attention: Availability,
     /// Weights waiting in host memory.

@@ -86,6 +86,9 @@ pub struct Resolved {
     pub init_llm: bool,
     /// Fused attention.
     pub use_flash_attention: bool,
+    /// In f32 where half precision is usual: the card has no bf16.
+    #[serde(default)]
+    pub full_precision: bool,
     /// Weights wait in host memory.
     pub offload_to_cpu: bool,
     /// The DiT's too.
@@ -335,6 +338,7 @@ pub fn resolve(
         lm_model_path,
         init_llm,
         use_flash_attention,
+        full_precision: machine.full_precision && on_card,
         offload_to_cpu,
         offload_dit_to_cpu,
         compile,

@@ -14,6 +14,7 @@ use acestep_engine::kernels::attention::{fused, standard};
 use acestep_engine::kernels::conv_transpose1d::{ConvTranspose1d, ConvTranspose1dConfig};
 use acestep_engine::kernels::conv1d::{Conv1d, Conv1dConfig};
 use acestep_engine::kernels::matvec;
+use acestep_engine::kernels::prepacked::Prepacked;
 use acestep_engine::kernels::quantized::{Blocks, Format, Panels, quantize};
 use acestep_engine::kernels::rates::Reader;
 use acestep_engine::kernels::snake::Snake;
@@ -251,6 +252,25 @@ fn linears(bench: &mut Bench) {
             black_box(matvec::linear(&x, weight).expect("valid"));
         }
     });
+    let values = dense[0]
+        .flatten_all()
+        .and_then(|all| all.to_vec1::<f32>())
+        .expect("memory");
+    let prepacked = Prepacked::new((outputs, width), |row, out| {
+        out.copy_from_slice(&values[row * width..][..width]);
+    })
+    .expect("memory");
+    for n in [16, 375, 1500] {
+        let x = random(&[n, width]);
+        let operations = 2.0 * (n * outputs * width) as f64;
+        bench.run(&format!("linear f32 packed, {n} rows"), operations, || {
+            Prepacked::linear(&[&prepacked], &x).expect("valid")
+        });
+        bench.run(&format!("linear f32 by gemm, {n} rows"), operations, || {
+            x.matmul(&dense[0].t().expect("two dimensions"))
+                .expect("shapes fit")
+        });
+    }
     for format in [Format::Q8_0, Format::Q4K, Format::Q6K] {
         let weights = packed(format).expect("whole blocks");
         let bytes = (weights[0].bytes() * MATRICES) as f64;

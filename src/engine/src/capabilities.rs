@@ -10,6 +10,7 @@ use acestep_domain::{
 use crate::memory::probe::Probe;
 
 const CUDA_BUILD: bool = cfg!(feature = "cuda");
+const FLASH_BUILD: bool = cfg!(feature = "flash-attn");
 const METAL_BUILD: bool = cfg!(feature = "metal");
 
 fn yes(detail: &str) -> Availability {
@@ -61,12 +62,33 @@ pub fn capabilities(probe: &Probe, simulated_gib: Option<f64>) -> (Capabilities,
     if device != DeviceKind::Cpu {
         devices.insert(0, device);
     }
+    // bf16 came with compute capability 8.0. A card that does not tell it is taken for a newer one.
+    let old =
+        usable_card.filter(|card| card.compute_capability.is_some_and(|(major, _)| major < 8));
+    let full_precision = old.is_some();
+    if let Some(card) = old {
+        notes.push(Note::new(
+            "full_precision",
+            "device",
+            format!(
+                "Device: {} has no bf16, so networks run in f32, which takes twice the memory; int8 quantisation takes a quarter of that.",
+                card.name
+            ),
+        ));
+    }
     let flash_attention = match device {
         DeviceKind::Cpu => yes(
             "On the processor: scores are made block by block and never stored whole. Less memory, same sound.",
         ),
-        _ => no(
-            "This version has fused attention on the processor only; the card uses standard attention in blocks.",
+        DeviceKind::Cuda if !FLASH_BUILD => no(
+            "This build has no fused attention for cards (`--features flash-attn`); the card uses standard attention in blocks.",
+        ),
+        DeviceKind::Cuda if full_precision => no(
+            "Fused attention needs a card of the Ampere generation or later; this one uses standard attention in blocks.",
+        ),
+        DeviceKind::Cuda => yes("On the card: scores are never stored. Faster, less memory."),
+        DeviceKind::Metal => no(
+            "Fused attention is for processors and NVIDIA cards; this one uses standard attention in blocks.",
         ),
     };
     let offload = yes(match device {
@@ -88,12 +110,18 @@ pub fn capabilities(probe: &Probe, simulated_gib: Option<f64>) -> (Capabilities,
         free_gib: Some(usable_card.map_or(probe.host.available_gib, |card| card.free_gib)),
         tier: GpuTier::from_vram_gib(vram.total_gib),
         memory_gb_per_sec: None,
+        full_precision,
         flash_attention,
         offload_to_cpu: offload.clone(),
         offload_dit_to_cpu: offload,
-        compile: no(
-            "Weights are already fused at load where it helps; captured graphs come in a later version.",
-        ),
+        compile: match device {
+            DeviceKind::Cpu => yes(
+                "On the processor: layers that are not quantised are put in the order of multiplication while they are read. Faster, as much memory; quantised ones always are.",
+            ),
+            _ => no(
+                "On a card weights are multiplied as they are; what can be prepared once a song is, in any case.",
+            ),
+        },
         quantization: yes(
             "Smaller weights, made at the first load and kept beside the model. What is heard directly (the autoencoder) and what every layer hangs on stays exact; main models below 1 GiB stay as they are.",
         ),

@@ -1,7 +1,7 @@
 //! The only place where a [`Device`] is made, and where each device gets its precision.
 //!
 //! bf16 on CUDA (the precision the checkpoints were trained in), f16 on Metal, f32 on the CPU
-//! (whose half-precision products are slower than its f32 ones).
+//! (whose half-precision products are slower than its f32 ones) and on cards without bf16.
 
 use acestep_domain::capabilities::DeviceKind;
 use candle_core::{DType, Device};
@@ -17,20 +17,21 @@ pub struct Placement {
     pub dtype: DType,
 }
 
-/// The precision networks run in on a kind of device.
-pub const fn dtype_of(kind: DeviceKind) -> DType {
+/// The precision networks run in on a kind of device; f32 anywhere where it is to be `full`.
+pub const fn dtype_of(kind: DeviceKind, full: bool) -> DType {
     match kind {
+        _ if full => DType::F32,
         DeviceKind::Cpu => DType::F32,
         DeviceKind::Cuda => DType::BF16,
         DeviceKind::Metal => DType::F16,
     }
 }
 
-/// Opens the first device of a kind.
+/// Opens the first device of a kind, for networks in `dtype`.
 ///
 /// # Errors
 /// [`Error::Unsupported`] when this build has no such device or the driver refuses it.
-pub fn open(kind: DeviceKind) -> Result<Placement> {
+pub fn open(kind: DeviceKind, dtype: DType) -> Result<Placement> {
     let device = match kind {
         DeviceKind::Cpu => Ok(Device::Cpu),
         DeviceKind::Cuda => cuda(),
@@ -40,10 +41,7 @@ pub fn open(kind: DeviceKind) -> Result<Placement> {
         what: format!("the device {kind:?}"),
         because,
     })?;
-    Ok(Placement {
-        device,
-        dtype: dtype_of(kind),
-    })
+    Ok(Placement { device, dtype })
 }
 
 #[cfg(feature = "cuda")]
@@ -76,21 +74,27 @@ fn metal() -> std::result::Result<Device, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::open;
+    use super::{dtype_of, open};
     use acestep_domain::capabilities::DeviceKind;
     use candle_core::DType;
 
     #[test]
     fn the_cpu_is_always_there_and_runs_in_f32() {
-        let placement = open(DeviceKind::Cpu).unwrap();
+        let placement = open(DeviceKind::Cpu, dtype_of(DeviceKind::Cpu, false)).unwrap();
         assert!(placement.device.is_cpu());
         assert_eq!(placement.dtype, DType::F32);
+    }
+
+    #[test]
+    fn a_card_without_bf16_runs_in_f32() {
+        assert_eq!(dtype_of(DeviceKind::Cuda, false), DType::BF16);
+        assert_eq!(dtype_of(DeviceKind::Cuda, true), DType::F32);
     }
 
     #[cfg(not(feature = "cuda"))]
     #[test]
     fn a_device_that_was_not_compiled_in_says_what_to_do() {
-        let text = open(DeviceKind::Cuda).unwrap_err().to_string();
+        let text = open(DeviceKind::Cuda, DType::BF16).unwrap_err().to_string();
         assert!(text.contains("--features cuda"), "{text}");
     }
 }

@@ -10,7 +10,7 @@ use acestep_domain::{
     service::{QUANTIZE_ABOVE_BYTES, Quantization, Resolved},
     task::Family,
 };
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 pub use crate::pipeline::align::{AlignRequest, Aligned, Heard};
 pub use crate::pipeline::generate::{Request, RunReport, Take};
@@ -22,8 +22,9 @@ pub use crate::planner::language_model::{LanguageModel, LmInfo, MeasureOptions, 
 use crate::{
     audio::{Audio, resample::resample},
     checkpoint::{Checkpoint, LmCheckpoint},
-    device,
+    device::{self, Placement, dtype_of},
     error::{Error, Result, Stage},
+    kernels::attention::self_test,
     models::oobleck::{self, Oobleck},
     nn::Backend,
     observer::Observer,
@@ -45,6 +46,8 @@ pub struct LoadOptions {
     pub device: DeviceKind,
     /// Attention without a stored matrix of scores, where the device has a kernel for it.
     pub fused_attention: bool,
+    /// In f32 where half precision is usual.
+    pub full_precision: bool,
     /// Asked of devices that can capture graphs; none can in this version.
     pub compile: bool,
     /// Format of the matrices.
@@ -62,6 +65,7 @@ impl Default for LoadOptions {
         Self {
             device: DeviceKind::Cpu,
             fused_attention: true,
+            full_precision: false,
             compile: false,
             quantization: Quantization::None,
             quantize_above_bytes: QUANTIZE_ABOVE_BYTES,
@@ -76,6 +80,7 @@ impl From<&Resolved> for LoadOptions {
         Self {
             device: resolved.device,
             fused_attention: resolved.use_flash_attention,
+            full_precision: resolved.full_precision,
             compile: resolved.compile,
             quantization: resolved.quantization,
             offload_to_cpu: resolved.offload_to_cpu,
@@ -89,6 +94,38 @@ impl LoadOptions {
     /// Whether the networks of the DiT's file move.
     pub(crate) fn moves_dit(&self) -> bool {
         self.offload_to_cpu && self.offload_dit_to_cpu
+    }
+
+    /// Precision of activations.
+    pub(crate) fn dtype(&self) -> DType {
+        dtype_of(self.device, self.full_precision)
+    }
+
+    /// The same, without fused attention where it does not give what the standard one gives; and the
+    /// note that says so.
+    pub(crate) fn with_trusted_attention(self, placement: &Placement) -> (Self, Option<Note>) {
+        /// Two roundings to bf16, and sums in another order.
+        const ENOUGH: f32 = 0.03;
+        if !self.fused_attention {
+            return (self, None);
+        }
+        let why = match self_test(&placement.device, placement.dtype) {
+            Ok(apart) if apart <= ENOUGH => return (self, None),
+            Ok(apart) => format!("differs by {:.0} % from the standard one", apart * 100.0),
+            Err(error) => format!("fails ({error})"),
+        };
+        let note = Note::new(
+            "flash_attention_not_trusted",
+            "use_flash_attention",
+            format!(
+                "Flash attention: in a trial on this device it {why}, so standard attention is used."
+            ),
+        );
+        let standard = Self {
+            fused_attention: false,
+            ..self
+        };
+        (standard, Some(note))
     }
 
     /// How the networks compute attention.
@@ -151,14 +188,16 @@ impl Engine {
         options: &LoadOptions,
         observer: &dyn Observer,
     ) -> Result<Self> {
-        let placement = device::open(options.device)?;
-        let loaded = Networks::load(source, placement, options, observer)?;
+        let placement = device::open(options.device, options.dtype())?;
+        let (options, distrust) = options.with_trusted_attention(&placement);
+        let loaded = Networks::load(source, placement, &options, observer)?;
         let mut notes = loaded.notes;
-        if options.compile {
+        notes.extend(distrust);
+        if options.compile && options.device != DeviceKind::Cpu {
             notes.push(Note::new(
                 "compile_without_effect",
                 "compile",
-                "Compile: this version has no captured graphs; weights are fused at load in any case.",
+                "Compile: weights are packed for a processor; on a card they are multiplied as they are.",
             ));
         }
         let vae = &loaded.networks.vae_config;
@@ -347,7 +386,7 @@ impl Engine {
         tiles: TileOptions,
         observer: &dyn Observer,
     ) -> Result<(Tensor, Vec<Note>)> {
-        encode(&*self.networks.vae.visit()?, audio, tiles, observer)
+        encode(&*self.networks.vae_encoder.visit()?, audio, tiles, observer)
     }
 
     /// Latents to sound, see [`Vae::decode`].
@@ -376,7 +415,7 @@ impl Vae {
     /// # Errors
     /// The folder is missing or damaged, or the device cannot be had.
     pub fn load(root: Option<&Path>, device: DeviceKind) -> Result<Self> {
-        let placement = device::open(device)?;
+        let placement = device::open(device, dtype_of(device, false))?;
         let (config, part) = Checkpoint::vae_alone(root, &placement)?;
         let network = part.load(|w| Oobleck::load(&config, w))?;
         Ok(Self { network })

@@ -1,5 +1,5 @@
 //! The operations that decide how long a song takes on a CPU, in f32: convolutions, snake,
-//! attention, linear layers of a few rows and those of quantised weights. Everything else is candle's.
+//! attention, linear layers of a few rows, of packed and of quantised weights. Everything else is candle's.
 //!
 //! Each file holds one operation: a public function or type on tensors. On a CPU in f32 it runs
 //! the kernel of this module, anywhere else candle's own operations, so a network never asks
@@ -21,6 +21,7 @@ pub mod conv_transpose1d;
 mod direct;
 pub mod matvec;
 pub(crate) mod parallel;
+pub mod prepacked;
 pub mod quantized;
 pub mod rates;
 mod simd;

@@ -55,7 +55,7 @@ fn load_all(root: &Path) -> Result<Vec<String>> {
 }
 
 fn load_networks(checkpoint: &Checkpoint) -> Result<Vec<String>> {
-    let placement = device::open(DeviceKind::Cpu)?;
+    let placement = device::open(DeviceKind::Cpu, DType::F32)?;
     let backend = Backend::Fused;
     let cfg = &checkpoint.dit;
     let dit = checkpoint.part(Module::Dit, &placement)?;
@@ -83,7 +83,10 @@ fn velocity(root: &Path) -> (Tensor, Tensor) {
             .unwrap();
     let checkpoint = Checkpoint::open(root, TINY).unwrap();
     let part = checkpoint
-        .part(Module::Dit, &device::open(DeviceKind::Cpu).unwrap())
+        .part(
+            Module::Dit,
+            &device::open(DeviceKind::Cpu, DType::F32).unwrap(),
+        )
         .unwrap();
     let net = part
         .load(|w| Dit::load(&checkpoint.dit, Backend::Fused, &w.pp("decoder")))

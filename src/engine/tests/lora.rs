@@ -46,7 +46,7 @@ fn loras() -> PathBuf {
 }
 
 fn cpu() -> Placement {
-    device::open(DeviceKind::Cpu).unwrap()
+    device::open(DeviceKind::Cpu, DType::F32).unwrap()
 }
 
 fn tiny() -> Checkpoint {

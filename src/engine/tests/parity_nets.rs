@@ -31,7 +31,7 @@ fn fixtures() -> PathBuf {
 }
 
 fn cpu() -> Placement {
-    device::open(DeviceKind::Cpu).unwrap()
+    device::open(DeviceKind::Cpu, DType::F32).unwrap()
 }
 
 struct Reference(HashMap<String, Tensor>);

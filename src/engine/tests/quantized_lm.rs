@@ -197,9 +197,12 @@ fn caches(root: &Path) -> Vec<String> {
 fn what_was_quantised_is_kept_and_made_again_when_the_checkpoint_changes() {
     let root = tempfile::tempdir().unwrap();
     write(root.path(), &tensors());
-    let cache = root.path().join(NAME).join("acestep-cache-q8_0.gguf");
+    let cache = root
+        .path()
+        .join(NAME)
+        .join("acestep-cache-q8_0-panels.gguf");
     let first = logits(&load(root.path(), Quantization::Int8));
-    assert_eq!(caches(root.path()), ["acestep-cache-q8_0.gguf"]);
+    assert_eq!(caches(root.path()), ["acestep-cache-q8_0-panels.gguf"]);
     let made = std::fs::read(&cache).unwrap();
     let time = std::fs::metadata(&cache).unwrap().modified().unwrap();
 
@@ -238,7 +241,10 @@ fn what_was_quantised_is_kept_and_made_again_when_the_checkpoint_changes() {
     assert_ne!(bits(&changed[1]), bits(&first[1]));
 
     load(root.path(), Quantization::Int4);
-    let both = ["acestep-cache-q4_k.gguf", "acestep-cache-q8_0.gguf"];
+    let both = [
+        "acestep-cache-q4_k-panels.gguf",
+        "acestep-cache-q8_0-panels.gguf",
+    ];
     assert_eq!(caches(root.path()), both);
     // Neither is taken for the model itself.
     let size = std::fs::metadata(root.path().join(NAME).join("model.safetensors"))
@@ -260,7 +266,10 @@ fn a_cache_that_cannot_be_written_is_a_note() {
     let root = tempfile::tempdir().unwrap();
     write(root.path(), &tensors());
     let want = logits(&load(root.path(), Quantization::Int8));
-    let cache = root.path().join(NAME).join("acestep-cache-q8_0.gguf");
+    let cache = root
+        .path()
+        .join(NAME)
+        .join("acestep-cache-q8_0-panels.gguf");
     std::fs::remove_file(&cache).unwrap();
     std::fs::create_dir(&cache).unwrap();
     std::fs::write(cache.join("in the way"), "").unwrap();
@@ -278,7 +287,7 @@ fn a_cache_that_cannot_be_written_is_a_note() {
     }
     assert_eq!(
         caches(root.path()),
-        ["acestep-cache-q8_0.gguf"],
+        ["acestep-cache-q8_0-panels.gguf"],
         "nothing is left over"
     );
 }

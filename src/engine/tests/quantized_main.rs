@@ -161,7 +161,11 @@ fn what_was_quantised_is_kept_beside_the_networks_that_were() {
     let root = tempfile::tempdir().unwrap();
     demo_folder::write(root.path());
     let (first, _) = run(root.path(), &asked(Quantization::Int8));
-    let cache = |folder: &str| root.path().join(folder).join("acestep-cache-q8_0.gguf");
+    let cache = |folder: &str| {
+        root.path()
+            .join(folder)
+            .join("acestep-cache-q8_0-panels.gguf")
+    };
     let made = |folder: &str| fs::metadata(cache(folder)).unwrap().modified().unwrap();
     let times = [made(demo::NAME), made("Qwen3-Embedding-0.6B")];
     assert!(!cache("vae").exists(), "the autoencoder stays as it is");
@@ -184,6 +188,9 @@ fn a_small_model_stays_as_it_is_and_says_so() {
     assert_eq!(info.notes.len(), 1);
     assert_eq!(info.notes[0].code, "quantization_needless");
     assert!(info.notes[0].message.contains("1.0 GiB"), "{info:?}");
-    let cache = root.path().join(demo::NAME).join("acestep-cache-q8_0.gguf");
+    let cache = root
+        .path()
+        .join(demo::NAME)
+        .join("acestep-cache-q8_0-panels.gguf");
     assert!(!cache.exists());
 }

@@ -1,7 +1,8 @@
 //! Quantised weights kept beside the checkpoint they were made from.
 //!
 //! Quantising takes a while, so it is done once: the result is a GGUF file in the checkpoint's own
-//! folder, mapped the next time. It names the files it was made from with their sizes and times;
+//! folder, mapped the next time. For a card it holds blocks; for a processor it holds panels, which
+//! are multiplied where they are mapped, so that opening it reads nothing. It names the files it was made from with their sizes and times;
 //! when one differs it is made again. It is written tensor by tensor under a temporary name and
 //! renamed, so that it is whole or not there. A folder that cannot be written to costs nothing but
 //! the time of the next load.
@@ -18,7 +19,7 @@ use acestep_domain::note::Note;
 use super::source::Source;
 use crate::{
     error::Result,
-    kernels::quantized::{Format, quantize},
+    kernels::quantized::{self as panels, Format, Panels, arranged, quantize},
     nn::{
         Formats, WeightFile,
         weights::{Role, Stored, TensorInfo, floats, gguf},
@@ -27,6 +28,10 @@ use crate::{
 
 /// `general.architecture` of a cache, which is no model of its own.
 const ARCHITECTURE: &str = "acestep-cache";
+
+/// Tensor data begins at multiples of this.
+const ALIGNMENT: usize = panels::ALIGNMENT;
+
 const SOURCES: &str = "acestep.cache.sources";
 
 /// Opens the cache of the weights `names` in `folder`, made now if need be. `None`, with a note,
@@ -38,13 +43,13 @@ pub(super) fn open(
     source: &Source,
     folder: &str,
     names: &[String],
-    formats: Formats,
+    (formats, order): (Formats, Order),
     check: &dyn Fn() -> Result<()>,
 ) -> Result<(Option<WeightFile>, Option<Note>)> {
     let (Source::Folder(_), Some(layers)) = (source, formats.layers) else {
         return Ok((None, None));
     };
-    let path = source.path(&format!("{folder}/{}", file_name(layers)));
+    let path = source.path(&format!("{folder}/{}", file_name(layers, order)));
     let paths: Vec<PathBuf> = names
         .iter()
         .map(|name| source.path(&format!("{folder}/{name}")))
@@ -58,7 +63,7 @@ pub(super) fn open(
         .map(|name| source.open(&format!("{folder}/{name}")))
         .collect::<Result<Vec<_>>>()?;
     let temporary = path.with_extension(format!("gguf.part-{}", std::process::id()));
-    let written = write(&temporary, &files, formats, &stamp, check);
+    let written = write(&temporary, &entries(&files, formats, order), &stamp, check);
     let made = match written {
         Ok(Ok(())) => fs::rename(&temporary, &path)
             .and_then(|()| valid(&path, &stamp).ok_or_else(|| io::Error::other("it changed"))),
@@ -85,12 +90,23 @@ pub(super) fn open(
     }
 }
 
+/// In which order a file holds quantised matrices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Row by row.
+    Blocks,
+    /// As a processor multiplies them.
+    Panels,
+}
+
 /// Name of the cache file of a format.
-fn file_name(layers: Format) -> String {
-    format!(
-        "acestep-cache-{}.gguf",
-        layers.as_str().to_ascii_lowercase()
-    )
+fn file_name(layers: Format, order: Order) -> String {
+    let order = match order {
+        Order::Blocks => "",
+        Order::Panels => "-panels",
+    };
+    let format = layers.as_str().to_ascii_lowercase();
+    format!("acestep-cache-{format}{order}.gguf")
 }
 
 /// What is left of a failed attempt; that it cannot be removed either changes nothing.
@@ -109,7 +125,7 @@ fn valid(path: &Path, stamp: &str) -> Option<WeightFile> {
 
 /// Names, sizes and times of the files, and the formats.
 fn stamp(paths: &[PathBuf], formats: Formats) -> String {
-    let mut stamp = format!("2 {formats:?}");
+    let mut stamp = format!("3 {formats:?}");
     for path in paths {
         let (size, nanos) = fs::metadata(path).map_or((0, 0), |meta| {
             let since = meta
@@ -131,26 +147,31 @@ struct Entry<'a> {
     info: &'a TensorInfo,
     /// Blocks to be made of a matrix `[rows, width]`; otherwise it stays as it is.
     packed: Option<(Format, (usize, usize))>,
+    order: Order,
 }
 
 impl Entry<'_> {
     fn bytes(&self) -> usize {
-        match self.packed {
-            Some((format, (rows, width))) => rows * format.row_bytes(width).unwrap_or_default(),
-            None => self.info.range.len(),
+        match (self.packed, self.order) {
+            (Some((format, dims)), Order::Panels) => Panels::bytes_for(format, dims),
+            (Some((format, (rows, width))), Order::Blocks) => {
+                rows * format.row_bytes(width).unwrap_or_default()
+            }
+            (None, _) => self.info.range.len(),
         }
     }
 
     fn kind(&self) -> Option<u32> {
-        match self.packed {
-            Some((format, _)) => gguf::type_number(&Stored::Packed(format)),
-            None => gguf::type_number(&self.info.stored),
+        match (self.packed, self.order) {
+            (Some((format, _)), Order::Panels) => gguf::type_number(&Stored::Panels(format)),
+            (Some((format, _)), Order::Blocks) => gguf::type_number(&Stored::Packed(format)),
+            (None, _) => gguf::type_number(&self.info.stored),
         }
     }
 }
 
 /// Every tensor that a GGUF file can hold, with what is to become of it.
-fn entries(files: &[WeightFile], formats: Formats) -> Vec<Entry<'_>> {
+fn entries(files: &[WeightFile], formats: Formats, order: Order) -> Vec<Entry<'_>> {
     files
         .iter()
         .flat_map(|file| file.tensors().iter().map(move |tensor| (file, tensor)))
@@ -166,6 +187,7 @@ fn entries(files: &[WeightFile], formats: Formats) -> Vec<Entry<'_>> {
                 file,
                 info,
                 packed,
+                order,
             }
         })
         .filter(|entry| entry.kind().is_some())
@@ -175,22 +197,20 @@ fn entries(files: &[WeightFile], formats: Formats) -> Vec<Entry<'_>> {
 /// Writes the cache; the outer error is `check`'s.
 fn write(
     path: &Path,
-    files: &[WeightFile],
-    formats: Formats,
+    entries: &[Entry<'_>],
     stamp: &str,
     check: &dyn Fn() -> Result<()>,
 ) -> Result<io::Result<()>> {
-    let entries = entries(files, formats);
     let start = || -> io::Result<BufWriter<File>> {
         let mut out = BufWriter::new(File::create(path)?);
-        out.write_all(&header(&entries, stamp))?;
+        out.write_all(&header(entries, stamp))?;
         Ok(out)
     };
     let mut out = match start() {
         Ok(out) => out,
         Err(error) => return Ok(Err(error)),
     };
-    for entry in &entries {
+    for entry in entries {
         check()?;
         if let Err(error) = write_tensor(&mut out, entry) {
             return Ok(Err(error));
@@ -210,19 +230,24 @@ fn write_tensor(out: &mut impl Write, entry: &Entry<'_>) -> io::Result<()> {
             let blocks = quantize(format, dims, |index, out| {
                 floats(*stored, &data[index * row..][..row], out);
             });
-            out.write_all(&blocks.map_err(io::Error::other)?)?;
+            let mut data = blocks.map_err(io::Error::other)?;
+            if entry.order == Order::Panels {
+                data = arranged(format, dims, &data).map_err(io::Error::other)?;
+            }
+            out.write_all(&data)?;
         }
         _ => out.write_all(data)?,
     }
     entry.file.release(entry.info.range.clone());
-    let gap = entry.bytes().next_multiple_of(gguf::ALIGNMENT) - entry.bytes();
-    out.write_all(&[0; gguf::ALIGNMENT][..gap])
+    let gap = entry.bytes().next_multiple_of(ALIGNMENT) - entry.bytes();
+    out.write_all(&[0; ALIGNMENT][..gap])
 }
 
-/// Version 3: two texts, then each tensor's name, shape (fastest dimension first), kind, offset.
+/// Version 3: two texts and the alignment, then each tensor's name, shape (fastest dimension first), kind, offset.
 fn header(entries: &[Entry<'_>], stamp: &str) -> Vec<u8> {
     const VERSION: u32 = 3;
     const TEXT: u32 = 8;
+    const NUMBER: u32 = 4;
     fn text(out: &mut Vec<u8>, text: &str) {
         out.extend((text.len() as u64).to_le_bytes());
         out.extend(text.as_bytes());
@@ -231,12 +256,15 @@ fn header(entries: &[Entry<'_>], stamp: &str) -> Vec<u8> {
     out.extend(VERSION.to_le_bytes());
     out.extend((entries.len() as u64).to_le_bytes());
     let values = [("general.architecture", ARCHITECTURE), (SOURCES, stamp)];
-    out.extend((values.len() as u64).to_le_bytes());
+    out.extend((values.len() as u64 + 1).to_le_bytes());
     for (key, value) in values {
         text(&mut out, key);
         out.extend(TEXT.to_le_bytes());
         text(&mut out, value);
     }
+    text(&mut out, "general.alignment");
+    out.extend(NUMBER.to_le_bytes());
+    out.extend((ALIGNMENT as u32).to_le_bytes());
     let mut offset = 0u64;
     for entry in entries {
         text(&mut out, entry.name);
@@ -246,8 +274,8 @@ fn header(entries: &[Entry<'_>], stamp: &str) -> Vec<u8> {
         }
         out.extend(entry.kind().unwrap_or_default().to_le_bytes());
         out.extend(offset.to_le_bytes());
-        offset += entry.bytes().next_multiple_of(gguf::ALIGNMENT) as u64;
+        offset += entry.bytes().next_multiple_of(ALIGNMENT) as u64;
     }
-    out.resize(out.len().next_multiple_of(gguf::ALIGNMENT), 0);
+    out.resize(out.len().next_multiple_of(ALIGNMENT), 0);
     out
 }

@@ -141,6 +141,6 @@ impl LmCheckpoint {
             .place
             .part_in(&self.source, placement, formats, check)?;
         notes.extend(note);
-        Ok((part, notes))
+        Ok((part.in_large_pages(), notes))
     }
 }

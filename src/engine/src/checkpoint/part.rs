@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use acestep_domain::note::Note;
 
 use super::{
-    cache, config,
+    cache::{self, Order},
+    config,
     layout::{has_extension, message},
     source::Source,
 };
 use crate::{
     device::Placement,
     error::{Error, Result, Stage},
-    nn::{Formats, WeightFile, Weights, weights::Held},
+    nn::{Formats, WeightFile, Weights, matrix::in_panels, weights::Held},
 };
 
 /// Weights of a folder as they are.
@@ -32,7 +33,12 @@ pub(super) fn part_in(
     check: &dyn Fn() -> Result<()>,
 ) -> Result<(Part, Option<Note>)> {
     let names = weight_files(source, folder)?;
-    let (cached, note) = cache::open(source, folder, &names, formats, check)?;
+    let order = if in_panels(placement.dtype, &placement.device) {
+        Order::Panels
+    } else {
+        Order::Blocks
+    };
+    let (cached, note) = cache::open(source, folder, &names, (formats, order), check)?;
     let part = match cached {
         Some(cached) => {
             let (path, bytes) = weights_place(source, folder, &names);
@@ -122,6 +128,24 @@ impl Part {
         Self {
             weights: self.weights.with_formats(formats),
             quantizes: formats != Formats::default(),
+            ..self
+        }
+    }
+
+    /// The same weights; see [`Weights::prepacked`].
+    #[must_use]
+    pub(crate) fn prepacked(self, wanted: bool) -> Self {
+        Self {
+            weights: self.weights.prepacked(wanted),
+            ..self
+        }
+    }
+
+    /// The same weights; see [`Weights::in_large_pages`].
+    #[must_use]
+    pub(super) fn in_large_pages(self) -> Self {
+        Self {
+            weights: self.weights.in_large_pages(),
             ..self
         }
     }

@@ -121,7 +121,7 @@ impl Place {
         let opened = gguf::open(source, file, *kind)?;
         let mut held = Held::default();
         for info in opened.tensors().values() {
-            if let Stored::Packed(format) = info.stored {
+            if let Stored::Packed(format) | Stored::Panels(format) = info.stored {
                 *held.packed.entry(format).or_default() += info.range.len() as u64;
             }
         }

@@ -10,7 +10,9 @@
 //! give `[b, nq, lq, d]` in the dtype of `q`. Keys and values may be the first rows of a longer
 //! cache: [`fused`] reads them where they lie.
 
+mod card;
 mod decode;
+mod self_test;
 mod standard;
 mod stream;
 
@@ -19,6 +21,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use super::conv1d::{runs_here, values};
 use crate::nn::mask::Mask;
 
+pub use self_test::self_test;
 pub use standard::{MAX_SCORES, standard};
 
 /// Below this many queries keys are read once where they lie; from here on, packing them pays.
@@ -116,13 +119,17 @@ impl Shapes {
     }
 }
 
-/// Streaming attention: on a CPU in f32 by the kernel of this module, anywhere else [`standard`].
+/// Streaming attention: on a CPU in f32 by the kernel of this module, on a card by candle's where the
+/// build has it, anywhere else [`standard`].
 pub fn fused(q: &Tensor, k: &Tensor, v: &Tensor, scale: f32, mask: Mask) -> Result<Tensor> {
-    if !runs_here(q.device(), q.dtype()) {
-        return standard(q, k, v, scale, mask);
-    }
     let shapes = Shapes::new(q.shape(), k.shape(), v.shape())?;
     shapes.check_mask(mask)?;
+    if !runs_here(q.device(), q.dtype()) {
+        return match card::flash(q, k, v, scale, mask)? {
+            Some(out) => Ok(out),
+            None => standard(q, k, v, scale, mask),
+        };
+    }
     let op = Fused {
         shapes,
         scale,

@@ -26,7 +26,8 @@ use candle_core::{Device, Result, Tensor, bail};
 use rayon::prelude::*;
 
 pub use blocks::{Format, quantize};
-pub use panels::Panels;
+pub(crate) use panels::LANES;
+pub use panels::{ALIGNMENT, Panels, arranged};
 
 /// Bytes held somewhere: a mapped file, the program itself, memory.
 pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;

@@ -71,7 +71,7 @@ mod large {
     /// Size of a large page, on x86-64 and on arm64 with pages of 4 KiB.
     const PAGE: usize = 2 << 20;
 
-    /// From here on the last, half-used page is a small part of the whole.
+    /// From here on at least two thirds of a buffer are in large pages.
     const LARGE: usize = 4 << 20;
 
     pub(super) fn takes(layout: Layout) -> bool {
@@ -111,7 +111,12 @@ mod large {
                 libc::munmap(start.cast(), before);
             }
             libc::munmap(aligned.add(len).cast(), room - before - len);
-            libc::madvise(aligned.cast(), len, libc::MADV_HUGEPAGE);
+            // The rest is in small pages: all of a large one would count as memory in use.
+            let whole = layout.size() / PAGE * PAGE;
+            libc::madvise(aligned.cast(), whole, libc::MADV_HUGEPAGE);
+            if whole < len {
+                libc::madvise(aligned.add(whole).cast(), PAGE, libc::MADV_NOHUGEPAGE);
+            }
             aligned
         }
     }

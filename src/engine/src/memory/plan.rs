@@ -61,7 +61,7 @@ pub fn lora_bytes(dir: &Path, uses: &[LoraUse], device: DeviceKind) -> u64 {
         .iter()
         .filter_map(|lora| Lora::open(dir, &lora.name).ok())
         .map(|lora| lora.values());
-    values.sum::<u64>() * dtype_of(device).size_in_bytes() as u64
+    values.sum::<u64>() * dtype_of(device, false).size_in_bytes() as u64
 }
 
 /// What a run does, as far as memory is concerned.
@@ -227,14 +227,14 @@ pub fn plan(models: &Models, options: &LoadOptions, work: Work, free: Free) -> M
             "Memory: what does not fit on the card waits in host memory and visits it for its stage.",
         ));
     }
-    if needs.tile_frames < needs::TILES[0] {
+    let [usual_tile, ..] = needs::tiles(options.device);
+    if needs.tile_frames < usual_tile {
         notes.push(Note::new(
             "decode_in_smaller_tiles",
             "duration",
             format!(
                 "Memory: the song is decoded in pieces of {} latent frames instead of {}.",
-                needs.tile_frames,
-                needs::TILES[0]
+                needs.tile_frames, usual_tile
             ),
         ));
     }

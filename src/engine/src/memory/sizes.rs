@@ -333,7 +333,7 @@ impl Models {
     /// Bytes of the language model as it is loaded on a device without being quantised.
     pub(super) fn lm_bytes(&self, device: DeviceKind) -> Option<u64> {
         let how = Loading {
-            dtype: dtype_of(device),
+            dtype: dtype_of(device, false),
             backend: Backend::default(),
             quantization: Quantization::None,
         };
@@ -397,7 +397,7 @@ impl Models {
     pub(super) fn vae_size(&self, how: Loading, inputs: Inputs) -> Size {
         let fused = how.dtype == DType::F32;
         let frames = inputs.tile_frames.min(inputs.frames);
-        self.vae_working(how, decoder_footprint(&self.vae, frames, how.dtype, fused))
+        self.vae_working(decoder_footprint(&self.vae, frames, how.dtype, fused))
     }
 
     /// Of the autoencoder while it encodes.
@@ -408,16 +408,12 @@ impl Models {
             longest = longest.max(self.dit.timbre_fix_frame);
         }
         let frames = inputs.tile_frames.min(longest);
-        self.vae_working(how, encoder_footprint(&self.vae, frames, how.dtype, fused))
+        self.vae_working(encoder_footprint(&self.vae, frames, how.dtype, fused))
     }
 
-    fn vae_working(&self, how: Loading, working: Footprint) -> Size {
-        let fused = how.dtype == DType::F32;
-        let decoder = decoder_footprint(&self.vae, 1, how.dtype, fused);
-        let encoder = encoder_footprint(&self.vae, 1, how.dtype, fused);
-        let weights = decoder.weights + encoder.weights;
+    fn vae_working(&self, footprint: Footprint) -> Size {
         Size {
-            footprint: Footprint { weights, ..working },
+            footprint,
             reading: self.vae.largest_kernel_bytes() * KERNEL_COPIES,
         }
     }

@@ -131,7 +131,7 @@ pub struct Moments {
 /// The autoencoder.
 pub struct Oobleck {
     config: Config,
-    decoder: Decoder,
+    decoder: Option<Decoder>,
     encoder: Option<Encoder>,
     dtype: DType,
     device: Device,
@@ -144,7 +144,7 @@ impl Oobleck {
     /// The config is unusable, or a tensor is missing or has another shape than it says.
     pub fn load(config: &Config, w: &Weights) -> Result<Self> {
         let mut vae = Self::load_decoder(config, w)?;
-        vae.encoder = Some(Encoder::load(config, &w.pp("encoder"))?);
+        vae.encoder = Self::load_encoder(config, w)?.encoder;
         Ok(vae)
     }
 
@@ -153,10 +153,26 @@ impl Oobleck {
     /// # Errors
     /// As [`Oobleck::load`].
     pub fn load_decoder(config: &Config, w: &Weights) -> Result<Self> {
+        let mut vae = Self::empty(config, w)?;
+        vae.decoder = Some(Decoder::load(config, &w.pp("decoder"))?);
+        Ok(vae)
+    }
+
+    /// The encoder alone; decoding is then refused.
+    ///
+    /// # Errors
+    /// As [`Oobleck::load`].
+    pub fn load_encoder(config: &Config, w: &Weights) -> Result<Self> {
+        let mut vae = Self::empty(config, w)?;
+        vae.encoder = Some(Encoder::load(config, &w.pp("encoder"))?);
+        Ok(vae)
+    }
+
+    fn empty(config: &Config, w: &Weights) -> Result<Self> {
         config.validate()?;
         Ok(Self {
             config: config.clone(),
-            decoder: Decoder::load(config, &w.pp("decoder"))?,
+            decoder: None,
             encoder: None,
             dtype: w.dtype(),
             device: w.device().clone(),
@@ -195,8 +211,11 @@ impl Oobleck {
 
     /// Latents `[b, c, t]` of any dtype to sound `[b, channels, n]`, f32, neither clipped nor scaled.
     pub fn decode(&self, latents: &Tensor) -> Result<Tensor> {
+        let Some(decoder) = &self.decoder else {
+            bail!("the decoder of the autoencoder was not loaded");
+        };
         let latents = latents.to_device(&self.device)?.to_dtype(self.dtype)?;
-        self.decoder.forward(&latents)?.to_dtype(DType::F32)
+        decoder.forward(&latents)?.to_dtype(DType::F32)
     }
 
     /// Sound `[b, channels, n]` of any dtype to the mean and spread of its latents.

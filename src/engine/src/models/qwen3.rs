@@ -40,19 +40,21 @@ pub struct Chunk<'a> {
 
 impl Qwen3 {
     /// Takes `embed_tokens`, `layers.*` and `norm`, below `model.` where the checkpoint has that
-    /// prefix.
+    /// prefix. Of the table only rows are read.
     pub fn load(cfg: &Config, backend: Backend, w: &Weights) -> Result<Self> {
-        let w = if w.pp("model.embed_tokens").contains("weight") {
-            w.pp("model")
-        } else {
-            w.clone()
-        };
+        let w = below_model(w);
+        let table = w
+            .pp("embed_tokens")
+            .seldom((cfg.vocab_size, cfg.hidden_size), "weight")?;
+        Self::around(table, cfg, backend, &w)
+    }
+
+    /// The same around a table that is a head as well.
+    fn around(embed_tokens: Matrix, cfg: &Config, backend: Backend, w: &Weights) -> Result<Self> {
         let masks = vec![Mask::Causal; cfg.num_hidden_layers];
         Ok(Self {
-            embed_tokens: w
-                .pp("embed_tokens")
-                .matrix((cfg.vocab_size, cfg.hidden_size), "weight")?,
-            layers: EncoderStack::load(&cfg.layer(), &masks, backend, &w)?,
+            embed_tokens,
+            layers: EncoderStack::load(&cfg.layer(), &masks, backend, w)?,
         })
     }
 
@@ -133,6 +135,15 @@ impl Qwen3 {
     pub fn footprint(cfg: &Config, l: usize, backend: Backend, dtype: DType) -> Footprint {
         let activations = cfg.layer().activation_bytes(1, l, backend, dtype);
         Footprint::new(Self::parameters(cfg), dtype).with_activations(activations)
+    }
+}
+
+/// Where the network begins: below `model.` where a checkpoint has that prefix.
+fn below_model(w: &Weights) -> Weights {
+    if w.pp("model.embed_tokens").contains("weight") {
+        w.pp("model")
+    } else {
+        w.clone()
     }
 }
 

@@ -39,6 +39,15 @@ impl Linear {
         })
     }
 
+    /// As [`Self::load`], for a layer that is used a few times a song; see [`Weights::seldom`].
+    pub fn load_seldom(input: usize, output: usize, w: &Weights) -> Result<Self> {
+        Ok(Self {
+            weight: w.seldom((output, input), "weight")?,
+            bias: Some(w.get(output, "bias")?),
+            side_paths: Vec::new(),
+        })
+    }
+
     /// A layer from tensors that a network has cut out of another weight: `weight`
     /// `[out, in]`, `bias` `[out]`.
     pub fn from_parts(weight: Tensor, bias: Option<Tensor>) -> Self {

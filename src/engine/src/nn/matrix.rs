@@ -1,22 +1,31 @@
 //! A matrix of a layer, whatever it is stored as.
 
+mod rows;
+
 use std::{ops::Range, sync::Arc};
 
 use candle_core::{
-    DType, Device, Module, Result, Tensor,
+    DType, Device, Module, Result, Tensor, bail,
     quantized::{QMatMul, QStorage, QTensor},
 };
 
 use crate::kernels::{
     matvec,
+    prepacked::Prepacked,
     quantized::{Blocks, Format, Panels},
 };
+
+pub use rows::Rows;
 
 /// `[rows, width]`; made by [`Weights::matrix`](super::Weights::matrix).
 #[derive(Debug, Clone)]
 pub enum Matrix {
     /// In the precision of the activations.
     Dense(Tensor),
+    /// In the order of multiplication in host memory, for activations in f32.
+    Prepacked(Prepacked),
+    /// Left in its file on the host, for activations in f32.
+    Rows(Rows),
     /// Panels in host memory, for activations in f32.
     Panels(Panels),
     /// Blocks on a card, multiplied by candle's kernels.
@@ -72,14 +81,18 @@ impl Matrix {
     pub fn dims(&self) -> Result<(usize, usize)> {
         match self {
             Self::Dense(weight) => weight.dims2(),
+            Self::Prepacked(packed) => Ok(packed.dims()),
+            Self::Rows(rows) => Ok(rows.dims()),
             Self::Panels(panels) => Ok(panels.dims()),
             Self::Card(card) => Ok((card.rows.len(), card.blocks.shape().dims2()?.1)),
         }
     }
 
-    /// Bytes of its values or blocks.
+    /// Bytes that its values or blocks take in memory.
     pub fn bytes(&self) -> u64 {
         (match self {
+            Self::Prepacked(packed) => packed.bytes(),
+            Self::Rows(_) => 0,
             Self::Dense(weight) => weight.elem_count() * weight.dtype().size_in_bytes(),
             Self::Panels(panels) => panels.bytes(),
             Self::Card(card) => card.blocks.storage_size_in_bytes(),
@@ -90,7 +103,7 @@ impl Matrix {
     pub fn dtype(&self) -> DType {
         match self {
             Self::Dense(weight) => weight.dtype(),
-            Self::Panels(_) => DType::F32,
+            Self::Prepacked(_) | Self::Rows(_) | Self::Panels(_) => DType::F32,
             Self::Card(card) => card.dtype,
         }
     }
@@ -99,7 +112,7 @@ impl Matrix {
     pub fn device(&self) -> Device {
         match self {
             Self::Dense(weight) => weight.device().clone(),
-            Self::Panels(_) => Device::Cpu,
+            Self::Prepacked(_) | Self::Rows(_) | Self::Panels(_) => Device::Cpu,
             Self::Card(card) => card.blocks.device(),
         }
     }
@@ -111,6 +124,9 @@ impl Matrix {
     pub fn narrow(&self, rows: Range<usize>) -> Result<Self> {
         Ok(match self {
             Self::Dense(weight) => Self::Dense(weight.narrow(0, rows.start, rows.len())?),
+            // Layers are packed; what rows are taken of is a table.
+            Self::Prepacked(_) => bail!("rows of a packed layer"),
+            Self::Rows(held) => Self::Rows(held.narrow(rows)?),
             Self::Panels(panels) => Self::Panels(panels.narrow(rows)?),
             Self::Card(card) => Self::Card(Card {
                 rows: card.rows.start + rows.start..card.rows.start + rows.end,
@@ -126,6 +142,8 @@ impl Matrix {
     pub fn lookup(&self, ids: &Tensor) -> Result<Tensor> {
         match self {
             Self::Dense(weight) => weight.index_select(ids, 0),
+            Self::Prepacked(_) => bail!("a packed layer is no table"),
+            Self::Rows(rows) => rows.lookup(&ids.to_vec1::<u32>()?),
             Self::Panels(panels) => panels.lookup(&ids.to_vec1::<u32>()?),
             Self::Card(card) => card.blocks.embedding(ids)?.to_dtype(card.dtype),
         }
@@ -134,7 +152,7 @@ impl Matrix {
 
 /// Whether quantised matrices become panels: their kernel counts in f32, which is what networks run
 /// in on a CPU.
-fn in_panels(dtype: DType, device: &Device) -> bool {
+pub(crate) fn in_panels(dtype: DType, device: &Device) -> bool {
     device.is_cpu() && dtype == DType::F32
 }
 
@@ -144,18 +162,22 @@ impl Matrix {
     ///
     /// # Errors
     /// Another width, too little memory.
-    pub fn forward_all(matrices: &[&Self], x: &Tensor) -> Result<Vec<Tensor>> {
-        let panels: Option<Vec<&Panels>> = matrices
-            .iter()
-            .map(|matrix| match matrix {
-                Self::Panels(panels) => Some(panels),
-                Self::Dense(_) | Self::Card(_) => None,
-            })
-            .collect();
-        match panels {
-            Some(panels) => Panels::linear(&panels, x),
-            None => matrices.iter().map(|matrix| matrix.forward(x)).collect(),
+    pub fn forward_all<'a>(matrices: &[&'a Self], x: &Tensor) -> Result<Vec<Tensor>> {
+        let of = |matrix: &&'a Self| match matrix {
+            Self::Panels(panels) => Some(panels),
+            _ => None,
+        };
+        if let Some(panels) = matrices.iter().map(of).collect::<Option<Vec<_>>>() {
+            return Panels::linear(&panels, x);
         }
+        let of = |matrix: &&'a Self| match matrix {
+            Self::Prepacked(packed) => Some(packed),
+            _ => None,
+        };
+        if let Some(packed) = matrices.iter().map(of).collect::<Option<Vec<_>>>() {
+            return Prepacked::linear(&packed, x);
+        }
+        matrices.iter().map(|matrix| matrix.forward(x)).collect()
     }
 }
 
@@ -170,6 +192,8 @@ impl Module for Matrix {
                     x.matmul(&weight.t()?)
                 }
             }
+            Self::Prepacked(packed) => Ok(Prepacked::linear(&[packed], x)?.remove(0)),
+            Self::Rows(rows) => rows.forward(x),
             Self::Panels(panels) => Ok(Panels::linear(&[panels], x)?.remove(0)),
             Self::Card(card) => {
                 // candle cannot multiply with some rows of its blocks, so all are and some kept.

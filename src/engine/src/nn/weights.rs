@@ -13,6 +13,7 @@ mod file;
 mod formats;
 pub(crate) mod gguf;
 pub mod header;
+mod matrices;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -24,13 +25,13 @@ use std::{
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use half::{bf16, f16};
 
+pub(in crate::nn) use file::Content;
 pub use file::{Metadata, OpenError, Stored, TensorInfo, WeightFile};
 pub use formats::{Formats, Held, Role};
 pub use header::Damage;
 
-use super::Matrix;
 use crate::{
-    kernels::quantized::{Blocks, Format, SharedBytes, quantize},
+    kernels::quantized::{Blocks, Format, SharedBytes},
     room,
 };
 
@@ -77,6 +78,8 @@ pub struct Weights {
     prefix: String,
     dtype: DType,
     formats: Formats,
+    in_large_pages: bool,
+    prepacked: bool,
 }
 
 impl Weights {
@@ -113,6 +116,8 @@ impl Weights {
             prefix: String::new(),
             dtype,
             formats,
+            in_large_pages: false,
+            prepacked: false,
         }
     }
 
@@ -154,6 +159,8 @@ impl Weights {
             prefix: String::new(),
             dtype,
             formats: Formats::default(),
+            in_large_pages: false,
+            prepacked: false,
         })
     }
 
@@ -185,6 +192,27 @@ impl Weights {
         }
     }
 
+    /// The same place; quantised matrices that could be used where a file of them is mapped are
+    /// copied to memory of their own. A language model reads all of them for every token, which
+    /// goes half as fast again from large pages; the other networks read them a few times a song.
+    #[must_use]
+    pub fn in_large_pages(&self) -> Self {
+        Self {
+            in_large_pages: true,
+            ..self.clone()
+        }
+    }
+
+    /// The same place; layers that are not quantised come out packed for the processor, see
+    /// [`kernels::prepacked`](crate::kernels::prepacked). On a card they come out as they are.
+    #[must_use]
+    pub fn prepacked(&self, wanted: bool) -> Self {
+        Self {
+            prepacked: wanted,
+            ..self.clone()
+        }
+    }
+
     /// The precision tensors come out in.
     pub fn dtype(&self) -> DType {
         self.dtype
@@ -208,7 +236,7 @@ impl Weights {
     /// Whether some of the checkpoint is in blocks.
     pub(crate) fn is_packed(&self) -> bool {
         let mut tensors = self.shared.files.iter().flat_map(WeightFile::tensors);
-        tensors.any(|(_, info)| matches!(info.stored, Stored::Packed(_)))
+        tensors.any(|(_, info)| matches!(info.stored, Stored::Packed(_) | Stored::Panels(_)))
     }
 
     /// Takes a tensor: checked against `shape`, cast to the load dtype, moved to the device,
@@ -252,6 +280,7 @@ impl Weights {
                 found.file.release(found.range.clone());
                 tensor
             }
+            Kind::Panels(_) => bail!("the tensor {name} is in panels, which only layers can use"),
             Kind::Packed(format) => {
                 let width = shape.dims().last().copied().unwrap_or_default();
                 let rows = shape.elem_count() / width.max(1);
@@ -267,73 +296,6 @@ impl Weights {
         .to_dtype(self.dtype)?;
         self.hold(name, bytes, None);
         Ok(tensor)
-    }
-
-    /// Takes a matrix `[rows, width]`: quantised as the file holds it, or as the
-    /// [`Formats`] ask, or as [`Self::get`] gives it.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
-    pub fn matrix(&self, dims: (usize, usize), name: &str) -> Result<Matrix> {
-        let full = self.full_name(name);
-        if self.shared.complaints.is_some() {
-            return self.rehearse_matrix(dims, name, &full);
-        }
-        let found = self.find(&dims.into(), &full)?;
-        let blocks = match found.stored {
-            Kind::Packed(format) => found.blocks(format, dims)?,
-            Kind::Plain(stored) => match self.formats.of(Role::of(&full), dims.1) {
-                Some(format) => {
-                    let bytes = dims.0 * format.row_bytes(dims.1).unwrap_or_default();
-                    room::ask(bytes as u64, &Device::Cpu)?;
-                    let blocks = quantize(format, dims, |row, out| {
-                        let width = dims.1 * stored.size_in_bytes();
-                        floats(stored, &found.data()[row * width..][..width], out);
-                    })?;
-                    Blocks::new(Arc::new(blocks), 0, format, dims)?
-                }
-                None => return self.get(dims, name).map(Matrix::Dense),
-            },
-        };
-        let (dtype, device) = (self.dtype, &self.shared.device);
-        let bytes = Matrix::quantized_bytes(blocks.format(), dims, dtype, device);
-        room::ask(bytes.unwrap_or_default() as u64, device)?;
-        let matrix = Matrix::quantized(&blocks, dtype, device)?;
-        found.file.release(found.range.clone());
-        let (format, bytes) = (blocks.format(), matrix.bytes() as usize);
-        self.hold(full, bytes, Some(format));
-        Ok(matrix)
-    }
-
-    /// Zeros in place of a matrix, and its bytes in the ledger as they would be.
-    fn rehearse_matrix(&self, dims: (usize, usize), name: &str, full: &str) -> Result<Matrix> {
-        let asked = self.formats.of(Role::of(full), dims.1);
-        let format = if self.shared.survey {
-            asked
-        } else {
-            match self.find(&dims.into(), full).map(|found| found.stored) {
-                Ok(Kind::Packed(format)) => Some(format),
-                Ok(Kind::Plain(_)) => asked,
-                Err(_) => return self.get(dims, name).map(Matrix::Dense),
-            }
-        };
-        let (dtype, device) = (self.dtype, &self.shared.device);
-        let held = format.and_then(|format| {
-            Some((
-                format,
-                Matrix::quantized_bytes(format, dims, dtype, device)?,
-            ))
-        });
-        match held {
-            Some((format, bytes)) => self.hold(full.to_owned(), bytes, Some(format)),
-            None => self.hold(
-                full.to_owned(),
-                dims.0 * dims.1 * self.dtype.size_in_bytes(),
-                None,
-            ),
-        }
-        let zeros = Tensor::zeros((), self.dtype, &self.shared.device)?;
-        Ok(Matrix::Dense(zeros.broadcast_as(dims)?))
     }
 
     fn hold(&self, name: String, bytes: usize, format: Option<Format>) {
@@ -384,6 +346,7 @@ impl Weights {
         let stored = match &info.stored {
             Stored::Plain(dtype @ (DType::BF16 | DType::F16 | DType::F32)) => Kind::Plain(*dtype),
             Stored::Packed(format) => Kind::Packed(*format),
+            Stored::Panels(format) => Kind::Panels(*format),
             other => {
                 bail!("the tensor {name} is stored as {other}; {READABLE} can be read")
             }
@@ -448,6 +411,7 @@ const READABLE: &str = "BF16, F16, F32, Q8_0, Q4_K, Q5_K and Q6_K";
 enum Kind {
     Plain(DType),
     Packed(Format),
+    Panels(Format),
 }
 
 /// A tensor of a file.
@@ -496,88 +460,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{WeightFile, Weights};
-    use candle_core::{DType, Device, Tensor};
-    use std::collections::HashMap;
-
-    fn weights(dtype: DType) -> Weights {
-        let device = Device::Cpu;
-        let tensors = HashMap::from([
-            (
-                "a.b.weight",
-                Tensor::new(&[[1f32, 2.5], [-3., 0.25]], &device).unwrap(),
-            ),
-            (
-                "a.c",
-                Tensor::new(&[1f32, 2.], &device)
-                    .unwrap()
-                    .to_dtype(DType::BF16)
-                    .unwrap(),
-            ),
-            ("count", Tensor::new(&[1i64], &device).unwrap()),
-        ]);
-        let bytes = safetensors::serialize(tensors, None).unwrap();
-        Weights::new(vec![WeightFile::from_vec(bytes).unwrap()], dtype, &device).unwrap()
-    }
-
-    #[test]
-    fn tensors_are_cast_and_written_to_the_ledger() {
-        let w = weights(DType::F32);
-        let c = w.pp("a").get(2, "c").unwrap();
-        assert_eq!(c.to_vec1::<f32>().unwrap(), [1., 2.]);
-        assert_eq!(w.unused(), ["a.b.weight", "count"]);
-        assert_eq!(w.pp("a").unused(), ["a.b.weight"]);
-        assert!(w.pp("a").pp("b").contains("weight"));
-        assert!(!w.contains("weight"));
-    }
-
-    #[test]
-    fn errors_name_the_tensor_and_both_shapes() {
-        let w = weights(DType::F32);
-        let wrong = w
-            .pp("a")
-            .pp("b")
-            .get((2, 3), "weight")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            wrong.contains("a.b.weight") && wrong.contains("[2, 2]") && wrong.contains("[2, 3]"),
-            "{wrong}"
-        );
-        let missing = w.get(1, "nowhere").unwrap_err().to_string();
-        assert!(
-            missing.contains("nowhere") && missing.contains("missing"),
-            "{missing}"
-        );
-        let kind = w.get(1, "count").unwrap_err().to_string();
-        assert!(kind.contains("count") && kind.contains("I64"), "{kind}");
-    }
-
-    #[test]
-    fn a_rehearsal_collects_every_complaint() {
-        let tensors = HashMap::from([("a", Tensor::new(&[1f32, 2.], &Device::Cpu).unwrap())]);
-        let bytes = safetensors::serialize(tensors, None).unwrap();
-        let w = Weights::rehearsal(vec![WeightFile::from_vec(bytes).unwrap()]).unwrap();
-        assert_eq!(w.get(3, "a").unwrap().dims(), [3]);
-        assert_eq!(w.get((2, 2), "b").unwrap().dims(), [2, 2]);
-        let complaints = w.complaints();
-        assert!(
-            complaints[0].contains("[2]") && complaints[0].contains("[3]"),
-            "{complaints:?}"
-        );
-        assert!(
-            complaints[1].contains('b') && complaints[1].contains("missing"),
-            "{complaints:?}"
-        );
-    }
-
-    #[test]
-    fn one_tensor_in_two_files_is_refused() {
-        let file = || {
-            let one = HashMap::from([("x", Tensor::new(&[1f32], &Device::Cpu).unwrap())]);
-            WeightFile::from_vec(safetensors::serialize(one, None).unwrap()).unwrap()
-        };
-        assert!(Weights::new(vec![file(), file()], DType::F32, &Device::Cpu).is_err());
-    }
-}
+mod tests;

@@ -36,7 +36,10 @@ pub(crate) struct Networks {
     pub(crate) text_encoder: Slot<Qwen3>,
     pub(crate) condition_encoder: Slot<ConditionEncoder>,
     pub(crate) dit: Slot<Dit>,
+    /// The half that decodes.
     pub(crate) vae: Slot<Oobleck>,
+    /// The half that encodes; never stays, since few songs need it.
+    pub(crate) vae_encoder: Slot<Oobleck>,
     /// `[1, t, c]`, f32, on the host.
     pub(crate) silence: Tensor,
     /// The timbre of no reference, `[1, 1, he]`: a constant of the checkpoint, made when first
@@ -80,12 +83,16 @@ pub(super) struct Reader {
     pub(super) backend: Backend,
     /// After the checkpoint's size has had its say.
     quantization: Quantization,
+    /// Layers that are not quantised are packed.
+    compile: bool,
 }
 
 impl Reader {
     fn part(&self, module: Module, check: &dyn Fn() -> Result<()>) -> Result<(Part, Option<Note>)> {
-        self.checkpoint
-            .quantized_part(module, &self.placement, self.quantization, check)
+        let (part, note) =
+            self.checkpoint
+                .quantized_part(module, &self.placement, self.quantization, check)?;
+        Ok((part.prepacked(self.compile), note))
     }
 
     /// The place of a network of `module`, whose weights `part` has open: read from there now, or
@@ -130,6 +137,7 @@ impl Networks {
             placement: placement.clone(),
             backend: options.backend(),
             quantization: quantization(checkpoint, options, &mut notes)?,
+            compile: options.compile,
         };
         let mut part = |module, moves: bool| -> Result<(Part, bool)> {
             let (part, note) = reader.part(module, &|| observer.check())?;
@@ -168,8 +176,12 @@ impl Networks {
         step()?;
 
         let (vae_part, stays) = part(Module::Vae, options.offload_to_cpu)?;
-        let vae = reader.slot((Module::Vae, &vae_part), stays, |reader, w| {
-            Oobleck::load(&reader.checkpoint.vae, w)
+        let file = (Module::Vae, &vae_part);
+        let vae = reader.slot(file, stays, |reader, w| {
+            Oobleck::load_decoder(&reader.checkpoint.vae, w)
+        })?;
+        let vae_encoder = reader.slot(file, false, |reader, w| {
+            Oobleck::load_encoder(&reader.checkpoint.vae, w)
         })?;
         notes.extend(text_part.unused_note(ANY, |_| false));
         notes.extend(dit_part.unused_note(ANY, |name| {
@@ -200,6 +212,7 @@ impl Networks {
                 condition_encoder,
                 dit,
                 vae,
+                vae_encoder,
                 silence,
                 timbre: OnceCell::new(),
                 has_audio_codes,

@@ -33,7 +33,7 @@ pub(super) fn source(
     let Some(audio) = request.source.as_ref().filter(|_| params.works_on_source()) else {
         return Ok(None);
     };
-    let vae = &*networks.vae.visit()?;
+    let vae = &*networks.vae_encoder.visit()?;
     let mut clip = clip(vae, audio, "src_audio", notes)?;
     let rate = f64::from(clip.sample_rate_hz);
     let region = params
@@ -82,7 +82,7 @@ pub(super) fn heard(
     observer: &dyn Observer,
     notes: &mut Vec<Note>,
 ) -> Result<Tensor> {
-    let vae = &*networks.vae.visit()?;
+    let vae = &*networks.vae_encoder.visit()?;
     let mut clip = clip(vae, audio, "song_id", notes)?;
     let samples = clip.frames().div_ceil(vae.hop()) * vae.hop();
     let level = if gain.is_finite() && gain > 0.0 {
@@ -124,7 +124,7 @@ pub(super) fn references(
     if request.references.is_empty() {
         return Ok(Vec::new());
     }
-    let vae = &*networks.vae.visit()?;
+    let vae = &*networks.vae_encoder.visit()?;
     let frames = networks.config.timbre_fix_frame;
     let samples = frames * vae.hop();
     let mut clips = Vec::with_capacity(request.references.len());

@@ -76,11 +76,13 @@ impl Tiling {
         }
     }
 
+    /// Cores of about one length: as many as have to be, none larger than it has to be.
     fn core_frames(&self) -> usize {
         if self.frames <= self.tile_frames {
             self.frames.max(1)
         } else {
-            self.tile_frames - 2 * self.overlap_frames
+            let most = self.tile_frames - 2 * self.overlap_frames;
+            self.frames.div_ceil(self.frames.div_ceil(most))
         }
     }
 

@@ -148,7 +148,7 @@ pub(crate) fn listen(
         });
     }
     let (latents, notes) = engine::encode(
-        &*networks.vae.visit()?,
+        &*networks.vae_encoder.visit()?,
         audio,
         TileOptions::default(),
         observer,

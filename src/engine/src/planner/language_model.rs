@@ -94,7 +94,8 @@ impl LanguageModel {
     ) -> Result<Self> {
         const PARTS: usize = 2;
         observer.check()?;
-        let placement = device::open(options.device)?;
+        let placement = device::open(options.device, options.dtype())?;
+        let (options, distrust) = options.with_trusted_attention(&placement);
         let backend = options.backend();
         let path = source.tokenizer_path();
         let tokenizer = Arc::new(LmTokenizer::from_bytes(&source.tokenizer()?, &path)?);
@@ -115,7 +116,7 @@ impl LanguageModel {
         let (part, mut notes) =
             source.part(&placement, options.quantization, &|| observer.check())?;
         let (stays, why) = part.stays(!options.offload_to_cpu, "offload_to_cpu");
-        notes.extend(why);
+        notes.extend(why.into_iter().chain(distrust));
         let network = if stays {
             Slot::Resident(part.load(|w| CausalLm::load(&config, backend, w))?)
         } else {

@@ -22,7 +22,7 @@ use candle_core::{Device, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
 
 use super::{
-    Blocks,
+    Blocks, SharedBytes,
     activations::{Activations, Closeness},
     blocks::{Format, PART, six_bit_values, six_bits},
     product,
@@ -30,7 +30,7 @@ use super::{
 use crate::kernels::{conv1d::values, matvec::FEW_ROWS, parallel::SharedOut};
 
 /// Rows of a panel.
-pub(super) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// Bytes of a plane of a panel.
 pub(super) const PLANE: usize = LANES * PART;
@@ -67,18 +67,62 @@ impl Format {
             Self::Q6K => at::Q6K_VALUES + 6 * PLANE,
         }
     }
+
+    /// Bytes of a panel that a block comes to: those of the block, and a few more where they are
+    /// unpacked.
+    pub(crate) const fn block_bytes_in_panels(self) -> usize {
+        self.panel_block_bytes() / LANES
+    }
 }
 
-/// A cache line, so that no vector of a panel lies in two.
+/// Panels begin at a multiple of this, so that no vector of them lies in two cache lines.
+pub const ALIGNMENT: usize = 64;
+
+/// A cache line.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Line([u8; 64]);
+struct Line([u8; ALIGNMENT]);
 
-/// A quantised matrix `[rows, width]` ready to be multiplied, or some rows of one. Cloning is
-/// cheap.
+/// Panels in memory of their own.
+struct Lines(Vec<Line>);
+
+impl Lines {
+    /// Zeros for `bytes` bytes.
+    fn zeros(bytes: usize) -> Result<Self> {
+        let mut lines = Vec::new();
+        if lines.try_reserve_exact(bytes.div_ceil(ALIGNMENT)).is_err() {
+            bail!("no memory for {bytes} bytes of weights");
+        }
+        lines.resize(bytes.div_ceil(ALIGNMENT), Line([0; ALIGNMENT]));
+        Ok(Self(lines))
+    }
+
+    #[expect(unsafe_code, reason = "lines are bytes")]
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        let len = self.0.len() * ALIGNMENT;
+        // SAFETY: a line is that many bytes without gaps, and every byte is a value.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), len) }
+    }
+}
+
+impl AsRef<[u8]> for Lines {
+    #[expect(unsafe_code, reason = "lines are bytes")]
+    fn as_ref(&self) -> &[u8] {
+        let len = self.0.len() * ALIGNMENT;
+        // SAFETY: a line is that many bytes without gaps.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), len) }
+    }
+}
+
+/// A quantised matrix `[rows, width]` ready to be multiplied, or some rows of one; in memory, or
+/// where a file of panels is mapped. Cloning is cheap.
 #[derive(Clone)]
 pub struct Panels {
-    lines: Arc<Vec<Line>>,
+    bytes: SharedBytes,
+    /// Where its first panel begins: a multiple of [`ALIGNMENT`] in memory.
+    start: usize,
+    /// Bytes of all panels.
+    len: usize,
     format: Format,
     /// Rows of the panels that are meant.
     rows: Range<usize>,
@@ -98,35 +142,74 @@ impl Panels {
     /// # Errors
     /// Too little memory.
     pub fn new(blocks: &Blocks) -> Result<Self> {
-        let (rows, width) = blocks.dims();
-        let format = blocks.format();
-        let bytes = Self::bytes_for(format, (rows, width));
-        let mut lines = Vec::new();
-        if lines.try_reserve_exact(bytes.div_ceil(64)).is_err() {
-            bail!("no memory for {bytes} bytes of weights");
+        let (dims, format) = (blocks.dims(), blocks.format());
+        let bytes = Self::bytes_for(format, dims);
+        let mut lines = Lines::zeros(bytes)?;
+        arrange(
+            format,
+            dims.1,
+            blocks.data(),
+            &mut lines.bytes_mut()[..bytes],
+        );
+        Self::at(Arc::new(lines), 0, format, dims)
+    }
+
+    /// The matrix whose panels, as [`arranged`] gives them, begin at `start` of `bytes`.
+    ///
+    /// # Errors
+    /// A row is no whole number of blocks, the bytes end too early, or they begin between two
+    /// multiples of [`ALIGNMENT`].
+    pub fn at(
+        bytes: SharedBytes,
+        start: usize,
+        format: Format,
+        (rows, width): (usize, usize),
+    ) -> Result<Self> {
+        if format.row_bytes(width).is_none() {
+            bail!("rows of {width} values are no whole number of {format} blocks");
         }
-        lines.resize(bytes.div_ceil(64), Line([0; 64]));
-        let mut panels = Self {
-            lines: Arc::new(Vec::new()),
+        let (held, len) = ((*bytes).as_ref(), Self::bytes_for(format, (rows, width)));
+        let end = start.checked_add(len);
+        let Some(panels) = end.and_then(|end| held.get(start..end)) else {
+            bail!(
+                "{rows} rows of {width} {format} values from byte {start} are not in {}",
+                held.len()
+            );
+        };
+        if !panels.is_empty() && !panels.as_ptr().addr().is_multiple_of(ALIGNMENT) {
+            bail!("panels begin at byte {start}, which is no beginning of a cache line");
+        }
+        Ok(Self {
+            bytes,
+            start,
+            len,
             format,
             rows: 0..rows,
             width,
-        };
-        let panel_bytes = panels.panel_bytes();
-        if bytes > 0 {
-            let row_bytes = blocks.row_bytes();
-            bytes_mut(&mut lines)[..bytes]
-                .par_chunks_mut(panel_bytes)
-                .zip(blocks.data().par_chunks(LANES * row_bytes))
-                .for_each(|(panel, rows)| fill(format, rows, row_bytes, panel));
-        }
-        panels.lines = Arc::new(lines);
-        Ok(panels)
+        })
+    }
+
+    /// The same panels in memory of their own: in large pages, where those of a file are small.
+    ///
+    /// # Errors
+    /// Too little memory.
+    pub fn copied(&self) -> Result<Self> {
+        const TOGETHER: usize = 1 << 20;
+        let mut lines = Lines::zeros(self.len)?;
+        lines.bytes_mut()[..self.len]
+            .par_chunks_mut(TOGETHER)
+            .zip(self.data().par_chunks(TOGETHER))
+            .for_each(|(to, from)| to.copy_from_slice(from));
+        Ok(Self {
+            bytes: Arc::new(lines),
+            start: 0,
+            ..self.clone()
+        })
     }
 
     /// Bytes that a matrix takes.
     pub const fn bytes_for(format: Format, (rows, width): (usize, usize)) -> usize {
-        rows.div_ceil(LANES) * (width / format.block_values()) * format.panel_block_bytes()
+        rows.div_ceil(LANES) * panel_bytes(format, width)
     }
 
     /// How it is quantised.
@@ -141,23 +224,22 @@ impl Panels {
 
     /// Bytes of the matrix that its rows are of.
     pub fn bytes(&self) -> usize {
-        self.lines.len() * 64
+        self.len
     }
 
     fn panel_bytes(&self) -> usize {
-        self.width / self.format.block_values() * self.format.panel_block_bytes()
+        panel_bytes(self.format, self.width)
     }
 
     /// Its panels, one after another.
-    #[cfg(test)]
     pub(super) fn data(&self) -> &[u8] {
-        bytes(&self.lines)
+        &(*self.bytes).as_ref()[self.start..][..self.len]
     }
 
     /// Panel `index` of the whole matrix.
     fn panel(&self, index: usize) -> &[u8] {
         let len = self.panel_bytes();
-        &bytes(&self.lines)[index * len..][..len]
+        &self.data()[index * len..][..len]
     }
 
     /// Some of its rows, without a copy.
@@ -279,7 +361,7 @@ fn products(matrices: &[&Panels], x: &Activations, outputs: &mut [Vec<f32>]) {
         let (meant, len) = (&matrix.rows, matrix.panel_bytes());
         for panel in task.panels.clone().step_by(2) {
             let together = (task.panels.end - panel).min(2);
-            let data = &bytes(&matrix.lines)[panel * len..][..together * len];
+            let data = &matrix.data()[panel * len..][..together * len];
             product::multiply(
                 matrix.format,
                 data,
@@ -302,16 +384,36 @@ fn products(matrices: &[&Panels], x: &Activations, outputs: &mut [Vec<f32>]) {
     });
 }
 
-#[expect(unsafe_code, reason = "lines are bytes")]
-fn bytes(lines: &[Line]) -> &[u8] {
-    // SAFETY: a line is 64 bytes without gaps.
-    unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * 64) }
+/// Bytes of a panel of rows of `width` values.
+const fn panel_bytes(format: Format, width: usize) -> usize {
+    width / format.block_values() * format.panel_block_bytes()
 }
 
-#[expect(unsafe_code, reason = "lines are bytes")]
-fn bytes_mut(lines: &mut [Line]) -> &mut [u8] {
-    // SAFETY: as above, and every byte is a value.
-    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * 64) }
+/// The panels of a matrix `[rows, width]` whose blocks are `data`, as a file keeps them.
+///
+/// # Errors
+/// Too little memory.
+pub fn arranged(format: Format, dims: (usize, usize), data: &[u8]) -> Result<Vec<u8>> {
+    let bytes = Panels::bytes_for(format, dims);
+    let mut out = Vec::new();
+    if out.try_reserve_exact(bytes).is_err() {
+        bail!("no memory for {bytes} bytes of weights");
+    }
+    out.resize(bytes, 0);
+    arrange(format, dims.1, data, &mut out);
+    Ok(out)
+}
+
+/// Writes blocks in rows of `width` values to panels of zeros, on all threads.
+fn arrange(format: Format, width: usize, data: &[u8], panels: &mut [u8]) {
+    let (panel, row) = (panel_bytes(format, width), format.row_bytes(width));
+    let Some(row) = row.filter(|_| !panels.is_empty()) else {
+        return;
+    };
+    panels
+        .par_chunks_mut(panel)
+        .zip(data.par_chunks(LANES * row))
+        .for_each(|(panel, rows)| fill(format, rows, row, panel));
 }
 
 /// Writes up to [`LANES`] rows of blocks to a panel of zeros.

@@ -278,3 +278,39 @@ fn what_does_not_fit_is_refused() {
     assert!(linear(&four, &tensor(&[0, 32], 1)).elem_count() == 0);
     assert!(quantize(Format::Q4K, (1, 128), |_, _| ()).is_err());
 }
+
+#[test]
+fn panels_of_a_file_are_multiplied_where_they_are() {
+    use super::{ALIGNMENT, arranged};
+    for format in Format::ALL {
+        let (rows, width) = (37, 512);
+        let blocks = blocks(format, rows, width, 5);
+        let whole = Panels::new(&blocks).unwrap();
+        let data = arranged(format, (rows, width), blocks.data()).unwrap();
+        // Bytes of a mapped file begin at a page; those of a vector may begin anywhere.
+        let mut bytes = vec![0u8; data.len() + 2 * ALIGNMENT];
+        let start = bytes.as_ptr().align_offset(ALIGNMENT) + ALIGNMENT;
+        bytes[start..][..data.len()].copy_from_slice(&data);
+        let bytes = Arc::new(bytes);
+        let at = |start| Panels::at(bytes.clone(), start, format, (rows, width));
+        let (mapped, x) = (at(start).unwrap(), tensor(&[3, width], 9));
+        assert_eq!(
+            bits(&linear(&mapped, &x)),
+            bits(&linear(&whole, &x)),
+            "{format}"
+        );
+        assert_eq!(mapped.bytes(), whole.bytes());
+        let copied = mapped.copied().unwrap().narrow(20..37).unwrap();
+        let some = whole.narrow(20..37).unwrap();
+        assert_eq!(
+            bits(&linear(&copied, &x)),
+            bits(&linear(&some, &x)),
+            "{format}"
+        );
+        // Between two cache lines, and cut short.
+        assert!(
+            at(start + 16).is_err() && at(start + 2 * ALIGNMENT).is_err(),
+            "{format}"
+        );
+    }
+}

@@ -9,7 +9,6 @@ use acestep_domain::{
 
 use super::{Asked, Brought, Free, Needs, Work};
 use crate::{
-    device::dtype_of,
     memory::{
         room::SCRATCH_BYTES,
         sizes::{Inputs, Loading, Size},
@@ -19,8 +18,14 @@ use crate::{
     text::{caption, lyrics},
 };
 
-/// Latent frames that are decoded at once, largest first.
-pub(super) const TILES: [usize; 4] = [512, 256, 128, 64];
+/// Latent frames that are decoded at once, largest first. A card does as the reference does; a
+/// processor is as fast with less, which is a third of a gibibyte for the usual autoencoder.
+pub(super) const fn tiles(device: DeviceKind) -> [usize; 4] {
+    match device {
+        DeviceKind::Cpu => [384, 256, 128, 64],
+        DeviceKind::Cuda | DeviceKind::Metal => [512, 256, 128, 64],
+    }
+}
 
 /// What the program itself takes: code, page, library, threads.
 const PROGRAM_BYTES: u64 = 96 << 20;
@@ -55,7 +60,7 @@ pub(super) fn needs(asked: &Asked, free: Free) -> Needs {
     };
     let mut found = None;
     for moved in &LEVELS[first..=last] {
-        for tile in TILES {
+        for tile in tiles(options.device) {
             let needs = sum(asked, *moved, tile);
             if needs.fit(free) {
                 return needs;
@@ -64,7 +69,7 @@ pub(super) fn needs(asked: &Asked, free: Free) -> Needs {
         }
     }
     // Nothing fits: as it would be tried.
-    found.unwrap_or_else(|| sum(asked, LEVELS[last], TILES[0]))
+    found.unwrap_or_else(|| sum(asked, LEVELS[last], tiles(options.device)[0]))
 }
 
 /// A network with its place.
@@ -92,8 +97,8 @@ struct Places {
     condition: Placed,
     dit: Placed,
     vae: Placed,
-    /// The autoencoder when it encodes.
-    encoder: Placed,
+    /// The half of the autoencoder that encodes, where something is to be encoded.
+    encoder: Option<Placed>,
     lm: Option<Placed>,
     codes: Option<Placed>,
 }
@@ -113,7 +118,7 @@ impl Places {
             Quantization::None
         };
         let how = Loading {
-            dtype: dtype_of(options.device),
+            dtype: options.dtype(),
             backend: options.backend(),
             quantization,
         };
@@ -126,6 +131,8 @@ impl Places {
         let text = models.text_encoder_size(weighed, how, inputs);
         let condition = models.condition_encoder_size(weighed, how, inputs);
         let lm = models.lm_size(weighed, how, &lengths(asked));
+        let encoder =
+            (work.encodes || work.references > 0).then(|| models.vae_encoder_size(how, inputs));
         let codes = (work.writes_codes || work.given_codes || work.follows)
             .then(|| models.audio_codes_size(weighed, how, inputs));
         Self {
@@ -133,7 +140,8 @@ impl Places {
             condition: place(Network::ConditionEncoder, condition, dit),
             dit: place(Network::Dit, models.dit_size(weighed, how, inputs), dit),
             vae: place(Network::Vae, models.vae_size(how, inputs), others),
-            encoder: place(Network::Vae, models.vae_encoder_size(how, inputs), others),
+            // It comes and goes wherever the other half is.
+            encoder: encoder.map(|size| place(Network::Vae, size, true)),
             lm: lm.map(|size| place(Network::LanguageModel, size, others)),
             codes: codes.map(|size| place(Network::AudioCodes, size, dit)),
         }
@@ -148,12 +156,14 @@ impl Places {
 
     /// All of them.
     fn all(&self) -> impl Iterator<Item = &Placed> {
-        self.loaded().chain(&self.codes)
+        self.loaded().chain(&self.codes).chain(&self.encoder)
     }
 
     /// The networks that move, or those that stay.
     fn names(&self, moves: bool) -> Vec<Network> {
-        self.all()
+        // Both halves of the autoencoder are one network to who reads the plan.
+        self.loaded()
+            .chain(&self.codes)
             .filter(|placed| placed.moves == moves)
             .map(|placed| placed.network)
             .collect()
@@ -183,8 +193,8 @@ impl Places {
         let writing = lm.map(|lm| stage(Stage::LanguageModel, resident + lm.visit()));
         // A song is planned first; what is listened to is heard first.
         stages.extend(writing.filter(|_| work.sings));
-        if work.encodes || work.references > 0 {
-            let encode = resident + self.encoder.visit() + heard.working;
+        if let Some(encoder) = &self.encoder {
+            let encode = resident + encoder.visit() + heard.working;
             stages.push(stage(Stage::Encode, encode));
         }
         let mut prepare = self.text.visit().max(self.condition.visit());

@@ -28,9 +28,9 @@ impl TimestepEmbedding {
     /// Takes `linear_1`, `linear_2`, `time_proj`.
     pub(super) fn load(h: usize, w: &Weights) -> Result<Self> {
         Ok(Self {
-            linear_1: Linear::load(SINUSOID, h, &w.pp("linear_1"))?,
-            linear_2: Linear::load(h, h, &w.pp("linear_2"))?,
-            time_proj: Linear::load(h, ROWS * h, &w.pp("time_proj"))?,
+            linear_1: Linear::load_seldom(SINUSOID, h, &w.pp("linear_1"))?,
+            linear_2: Linear::load_seldom(h, h, &w.pp("linear_2"))?,
+            time_proj: Linear::load_seldom(h, ROWS * h, &w.pp("time_proj"))?,
         })
     }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use candle_core::{DType, Module, Result, Tensor};
 
-use super::{Chunk, Config, Qwen3};
+use super::{Chunk, Config, Qwen3, below_model};
 use crate::{
     footprint::Footprint,
     kernels::matvec::FEW_ROWS,
@@ -27,12 +27,13 @@ impl CausalLm {
     /// Takes what [`Qwen3::load`] takes, and `lm_head.weight` unless the config ties it to the
     /// embeddings. A tied file may hold it all the same: a copy, which is passed over.
     pub fn load(cfg: &Config, backend: Backend, w: &Weights) -> Result<Self> {
-        let model = Qwen3::load(cfg, backend, w)?;
-        let lm_head = if cfg.tie_word_embeddings {
-            model.embed_tokens.clone()
+        let (below, table) = (below_model(w), (cfg.vocab_size, cfg.hidden_size));
+        let (model, lm_head) = if cfg.tie_word_embeddings {
+            let head = below.pp("embed_tokens").matrix(table, "weight")?;
+            (Qwen3::around(head.clone(), cfg, backend, &below)?, head)
         } else {
-            w.pp("lm_head")
-                .matrix((cfg.vocab_size, cfg.hidden_size), "weight")?
+            let model = Qwen3::load(cfg, backend, w)?;
+            (model, w.pp("lm_head").matrix(table, "weight")?)
         };
         Ok(Self {
             model,

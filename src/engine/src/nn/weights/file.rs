@@ -42,6 +42,8 @@ pub enum Stored {
     Plain(DType),
     /// Quantised blocks.
     Packed(Format),
+    /// The same in the order in which a processor multiplies them; only caches of ours are.
+    Panels(Format),
     /// Something no network is loaded from, by its name.
     Other(String),
 }
@@ -51,9 +53,35 @@ impl fmt::Display for Stored {
         match self {
             Self::Plain(dtype) => f.write_str(&dtype.as_str().to_uppercase()),
             Self::Packed(format) => format.fmt(f),
+            Self::Panels(format) => write!(f, "panels of {format}"),
             Self::Other(name) => f.write_str(name),
         }
     }
+}
+
+/// The bytes of a weight file, for who reads some of them again and again. Cloning is cheap.
+#[derive(Clone)]
+pub(in crate::nn) struct Content(Arc<Bytes>);
+
+impl Content {
+    pub(in crate::nn) fn bytes(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+
+    /// See [`WeightFile::release`].
+    #[cfg(unix)]
+    #[expect(unsafe_code, reason = "advice that would lose changes is unsafe")]
+    pub(in crate::nn) fn release(&self, range: Range<usize>) {
+        if let Bytes::Mapped(map) = &*self.0 {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            // SAFETY: the map is read only, so there are no changes to lose. What is advised in vain
+            // changes nothing.
+            unsafe { map.unchecked_advise_range(advice, range.start, range.len()) }.ok();
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(in crate::nn) fn release(&self, _: Range<usize>) {}
 }
 
 /// A tensor of a file.
@@ -165,19 +193,27 @@ impl WeightFile {
 
     /// The bytes of `range` were read and are not needed for now: of a mapped file they count no
     /// more as memory in use. Reading them again reads the file.
-    #[cfg(unix)]
-    #[expect(unsafe_code, reason = "advice that would lose changes is unsafe")]
     pub(crate) fn release(&self, range: Range<usize>) {
+        self.content().release(range);
+    }
+
+    pub(in crate::nn) fn content(&self) -> Content {
+        Content(Arc::clone(&self.bytes))
+    }
+
+    /// The bytes of `range` are read soon: of a mapped file they are fetched from now on, while
+    /// others are.
+    #[cfg(unix)]
+    pub(crate) fn expect(&self, range: Range<usize>) {
         if let Bytes::Mapped(map) = &*self.bytes {
-            let advice = memmap2::UncheckedAdvice::DontNeed;
-            // SAFETY: the map is read only, so there are no changes to lose. What is advised in vain
-            // changes nothing.
-            unsafe { map.unchecked_advise_range(advice, range.start, range.len()) }.ok();
+            // Without it they are fetched when they are read.
+            map.advise_range(memmap2::Advice::WillNeed, range.start, range.len())
+                .ok();
         }
     }
 
     #[cfg(not(unix))]
-    pub(crate) fn release(&self, _: Range<usize>) {}
+    pub(crate) fn expect(&self, _: Range<usize>) {}
 
     pub(super) fn shared(&self) -> SharedBytes {
         self.bytes.clone()

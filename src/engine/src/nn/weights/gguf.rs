@@ -14,7 +14,7 @@ use super::{
     file::{Stored, TensorInfo},
     header::Damage,
 };
-use crate::kernels::quantized::Format;
+use crate::kernels::quantized::{Format, LANES};
 
 /// The first bytes of a file.
 pub(crate) const MAGIC: &[u8] = b"GGUF";
@@ -214,9 +214,15 @@ impl Reader<'_> {
                 "rows of {width} values of the tensor {name} are no whole number of {stored} blocks"
             )));
         }
+        // Rows that a panel has beyond the last are there as well.
+        let whole = |(dim, size): (usize, &usize)| match (&stored, dim) {
+            (Stored::Panels(_), 1) => size.checked_next_multiple_of(LANES),
+            _ => Some(*size),
+        };
         let bytes = shape
             .iter()
-            .try_fold(1u64, |values, size| values.checked_mul(*size as u64))
+            .enumerate()
+            .try_fold(1u64, |values, size| values.checked_mul(whole(size)? as u64))
             .and_then(|values| (values / block).checked_mul(block_bytes))
             .filter(|bytes| *bytes < u64::MAX / 4)
             .ok_or_else(|| wrong(format!("the tensor {name} has shape {shape:?}")))?;
@@ -253,6 +259,13 @@ fn format(kind: u32) -> (Stored, u64, u64) {
             format.block_bytes() as u64,
         )
     };
+    let panels = |format: Format| {
+        (
+            Stored::Panels(format),
+            format.block_values() as u64,
+            format.block_bytes_in_panels() as u64,
+        )
+    };
     match kind {
         0 => plain(DType::F32),
         1 => plain(DType::F16),
@@ -261,6 +274,10 @@ fn format(kind: u32) -> (Stored, u64, u64) {
         13 => packed(Format::Q5K),
         14 => packed(Format::Q6K),
         30 => plain(DType::BF16),
+        1008 => panels(Format::Q8_0),
+        1012 => panels(Format::Q4K),
+        1013 => panels(Format::Q5K),
+        1014 => panels(Format::Q6K),
         2 => (Stored::Other("Q4_0".into()), 1, 0),
         6 => (Stored::Other("Q5_0".into()), 1, 0),
         10 => (Stored::Other("Q2_K".into()), 1, 0),
@@ -279,6 +296,11 @@ pub(crate) const fn type_number(stored: &Stored) -> Option<u32> {
         Stored::Packed(Format::Q4K) => Some(12),
         Stored::Packed(Format::Q5K) => Some(13),
         Stored::Packed(Format::Q6K) => Some(14),
+        // Numbers of our own, far from those of ggml: only our caches hold them.
+        Stored::Panels(Format::Q8_0) => Some(1008),
+        Stored::Panels(Format::Q4K) => Some(1012),
+        Stored::Panels(Format::Q5K) => Some(1013),
+        Stored::Panels(Format::Q6K) => Some(1014),
         _ => None,
     }
 }

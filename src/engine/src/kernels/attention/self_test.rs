@@ -1,0 +1,67 @@
+//! Whether fused attention can be trusted on a device.
+
+use candle_core::{DType, Device, Result, Tensor};
+
+use super::{fused, standard};
+use crate::nn::mask::Mask;
+
+/// Lengths of the trial: long enough for a second block of keys, and for a window to hide some.
+const LENGTH: usize = 320;
+const HEADS: (usize, usize) = (4, 2);
+const DIMS: usize = 128;
+
+/// Compares [`fused`] with [`standard`] on fixed values under every kind of mask: the largest
+/// difference, in units of the largest value. Takes a few milliseconds.
+///
+/// # Errors
+/// The kernel refuses, or the device has too little memory.
+pub fn self_test(device: &Device, dtype: DType) -> Result<f32> {
+    let values = |heads: usize, phase: f32| {
+        let len = heads * LENGTH * DIMS;
+        let wave: Vec<f32> = (0..len)
+            .map(|i| (i as f32).mul_add(0.37, phase).sin() + (i as f32 * 0.011).cos())
+            .collect();
+        Tensor::from_vec(wave, (1, heads, LENGTH, DIMS), device)?.to_dtype(dtype)
+    };
+    let (q, k, v) = (
+        values(HEADS.0, 0.0)?,
+        values(HEADS.1, 1.0)?,
+        values(HEADS.1, 2.0)?,
+    );
+    let scale = (DIMS as f32).powf(-0.5);
+    let largest = |x: &Tensor| {
+        x.to_dtype(DType::F32)?
+            .abs()?
+            .flatten_all()?
+            .max(0)?
+            .to_scalar::<f32>()
+    };
+    let mut worst = 0f32;
+    for mask in [Mask::None, Mask::Causal, Mask::Window(16)] {
+        let want = standard(&q, &k, &v, scale, mask)?;
+        let got = fused(&q, &k, &v, scale, mask)?;
+        let apart = largest(&(got - &want)?)? / largest(&want)?.max(f32::MIN_POSITIVE);
+        // What is no number is no agreement, and `max` would pass over it.
+        worst = if apart.is_nan() {
+            f32::INFINITY
+        } else {
+            worst.max(apart)
+        };
+    }
+    Ok(worst)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+
+    use super::self_test;
+
+    #[test]
+    fn fused_attention_agrees_with_the_standard_one_here() {
+        let apart = self_test(&Device::Cpu, DType::F32).unwrap();
+        assert!(apart > 0.0 && apart < 1e-5, "{apart}");
+        // Nothing fused runs in f64, so both are one.
+        assert_eq!(self_test(&Device::Cpu, DType::F64).unwrap(), 0.0);
+    }
+}

@@ -1,0 +1,174 @@
+//! Matrices of layers: quantised, dense, or left in their file.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Result, Tensor, bail};
+
+use super::{Found, Kind, Role, Weights, floats};
+use crate::{
+    kernels::{
+        prepacked::Prepacked,
+        quantized::{Blocks, Format, Panels, quantize},
+    },
+    nn::matrix::{Matrix, Rows, in_panels},
+    room,
+};
+
+impl Weights {
+    /// Takes a matrix `[rows, width]`: quantised as the file holds it, or as the
+    /// [`Formats`] ask, or as [`Self::get`] gives it.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn matrix(&self, dims: (usize, usize), name: &str) -> Result<Matrix> {
+        let full = self.full_name(name);
+        if self.shared.complaints.is_some() {
+            return self.rehearse_matrix(dims, name, &full);
+        }
+        let found = self.find(&dims.into(), &full)?;
+        let blocks = match found.stored {
+            Kind::Panels(format) => return self.panels(&found, format, dims, full),
+            Kind::Packed(format) => found.blocks(format, dims)?,
+            Kind::Plain(stored) => match self.formats.of(Role::of(&full), dims.1) {
+                Some(format) => {
+                    let bytes = dims.0 * format.row_bytes(dims.1).unwrap_or_default();
+                    room::ask(bytes as u64, &Device::Cpu)?;
+                    let blocks = quantize(format, dims, |row, out| {
+                        let width = dims.1 * stored.size_in_bytes();
+                        floats(stored, &found.data()[row * width..][..width], out);
+                    })?;
+                    Blocks::new(Arc::new(blocks), 0, format, dims)?
+                }
+                None if self.packs(&full) => return self.packed(&found, stored, dims, full),
+                None => return self.get(dims, name).map(Matrix::Dense),
+            },
+        };
+        let (dtype, device) = (self.dtype, &self.shared.device);
+        let bytes = Matrix::quantized_bytes(blocks.format(), dims, dtype, device);
+        room::ask(bytes.unwrap_or_default() as u64, device)?;
+        let matrix = Matrix::quantized(&blocks, dtype, device)?;
+        found.file.release(found.range.clone());
+        let (format, bytes) = (blocks.format(), matrix.bytes() as usize);
+        self.hold(full, bytes, Some(format));
+        Ok(matrix)
+    }
+
+    /// Whether the matrix of that name is packed, if it is not quantised.
+    fn packs(&self, name: &str) -> bool {
+        self.prepacked
+            && Role::of(name) == Role::Layer
+            && in_panels(self.dtype, &self.shared.device)
+    }
+
+    /// A layer in the order of multiplication.
+    fn packed(
+        &self,
+        found: &Found<'_>,
+        stored: DType,
+        dims: (usize, usize),
+        name: String,
+    ) -> Result<Matrix> {
+        let bytes = Prepacked::bytes_for(dims);
+        room::ask(bytes as u64, &self.shared.device)?;
+        let (data, row) = (found.data(), dims.1 * stored.size_in_bytes());
+        let packed = Prepacked::new(dims, |index, out| {
+            floats(stored, &data[index * row..][..row], out);
+        })?;
+        found.file.release(found.range.clone());
+        self.hold(name, bytes, None);
+        Ok(Matrix::Prepacked(packed))
+    }
+
+    /// A matrix of which a file holds the panels.
+    fn panels(
+        &self,
+        found: &Found<'_>,
+        format: Format,
+        dims: (usize, usize),
+        name: String,
+    ) -> Result<Matrix> {
+        let (dtype, device) = (self.dtype, &self.shared.device);
+        if !in_panels(dtype, device) {
+            bail!("the tensor {name} is in panels, which only a processor can use");
+        }
+        let mapped = Panels::at(found.file.shared(), found.range.start, format, dims)?;
+        let panels = if self.in_large_pages {
+            room::ask(mapped.bytes() as u64, device)?;
+            let copied = mapped.copied()?;
+            found.file.release(found.range.clone());
+            copied
+        } else {
+            found.file.expect(found.range.clone());
+            mapped
+        };
+        self.hold(name, panels.bytes(), Some(format));
+        Ok(Matrix::Panels(panels))
+    }
+
+    /// Takes a matrix `[rows, width]` that is used seldom or in few rows, such as the table of a
+    /// text encoder: on a processor, one that is not quantised stays in its file.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn seldom(&self, dims: (usize, usize), name: &str) -> Result<Matrix> {
+        let full = self.full_name(name);
+        let (dtype, device) = (self.dtype, &self.shared.device);
+        let stays = in_panels(dtype, device) && self.formats.of(Role::of(&full), dims.1).is_none();
+        if !stays {
+            return self.matrix(dims, name);
+        }
+        if self.shared.complaints.is_some() {
+            let known = self.shared.survey
+                || self
+                    .find(&dims.into(), &full)
+                    .is_ok_and(|found| matches!(found.stored, Kind::Plain(_)));
+            if !known {
+                return self.matrix(dims, name);
+            }
+            self.hold(full, 0, None);
+            let zeros = Tensor::zeros((), dtype, device)?;
+            return Ok(Matrix::Dense(zeros.broadcast_as(dims)?));
+        }
+        let found = self.find(&dims.into(), &full)?;
+        let Kind::Plain(stored) = found.stored else {
+            return self.matrix(dims, name);
+        };
+        let rows = Rows::new(found.file.content(), found.range.start, stored, dims)?;
+        self.hold(full, 0, None);
+        Ok(Matrix::Rows(rows))
+    }
+
+    /// Zeros in place of a matrix, and its bytes in the ledger as they would be.
+    fn rehearse_matrix(&self, dims: (usize, usize), name: &str, full: &str) -> Result<Matrix> {
+        let asked = self.formats.of(Role::of(full), dims.1);
+        let format = if self.shared.survey {
+            asked
+        } else {
+            match self.find(&dims.into(), full).map(|found| found.stored) {
+                Ok(Kind::Packed(format) | Kind::Panels(format)) => Some(format),
+                Ok(Kind::Plain(_)) => asked,
+                Err(_) => return self.get(dims, name).map(Matrix::Dense),
+            }
+        };
+        let (dtype, device) = (self.dtype, &self.shared.device);
+        let held = format.and_then(|format| {
+            Some((
+                format,
+                Matrix::quantized_bytes(format, dims, dtype, device)?,
+            ))
+        });
+        match held {
+            Some((format, bytes)) => self.hold(full.to_owned(), bytes, Some(format)),
+            None => {
+                let bytes = if self.packs(full) {
+                    Prepacked::bytes_for(dims)
+                } else {
+                    dims.0 * dims.1 * self.dtype.size_in_bytes()
+                };
+                self.hold(full.to_owned(), bytes, None);
+            }
+        }
+        let zeros = Tensor::zeros((), self.dtype, &self.shared.device)?;
+        Ok(Matrix::Dense(zeros.broadcast_as(dims)?))
+    }
+}
