@@ -144,7 +144,7 @@ fn in_toolkit(cargo: &mut Command, toolkit: &Path) {
         .env(
             "RUSTFLAGS",
             format!(
-                "-L native={} -C link-arg=-Wl,--unresolved-symbols=ignore-all",
+                "--cfg erase_components -L native={} -C link-arg=-Wl,--unresolved-symbols=ignore-all",
                 lib.display()
             ),
         );

@@ -20,8 +20,8 @@ use crate::{
 };
 
 /// Shares of the rates that the networks reach (`docs/performance.md`).
-const OF_MATMUL: f64 = 0.6;
-const OF_CONVOLUTION: f64 = 0.5;
+const OF_MATMUL: f64 = 0.8;
+const OF_CONVOLUTION: f64 = 0.7;
 const OF_MEMORY: f64 = 0.7;
 
 /// Tokens of a usual plan, of a usual prompt, and of usual words to the encoders.
