@@ -183,6 +183,7 @@ fn products(matrices: &[&Prepacked], x: &[f32], n: usize, outputs: &mut [Vec<f32
 }
 
 /// Where a task writes.
+#[derive(Clone, Copy)]
 struct Place {
     first_row: usize,
     strip: usize,

@@ -21,7 +21,8 @@ pub struct Rows {
     /// Where its first row begins.
     start: usize,
     stored: DType,
-    rows: Range<usize>,
+    /// Rows of it that are meant.
+    meant: Range<usize>,
     width: usize,
 }
 
@@ -54,14 +55,14 @@ impl Rows {
             content,
             start,
             stored,
-            rows: 0..rows,
+            meant: 0..rows,
             width,
         })
     }
 
     /// `[rows, width]`.
     pub(super) fn dims(&self) -> (usize, usize) {
-        (self.rows.len(), self.width)
+        (self.meant.len(), self.width)
     }
 
     /// Some of its rows, without a copy.
@@ -69,11 +70,11 @@ impl Rows {
     /// # Errors
     /// The range is not inside.
     pub(super) fn narrow(&self, rows: Range<usize>) -> Result<Self> {
-        if rows.start > rows.end || rows.end > self.rows.len() {
-            bail!("rows {rows:?} of a matrix of {}", self.rows.len());
+        if rows.start > rows.end || rows.end > self.meant.len() {
+            bail!("rows {rows:?} of a matrix of {}", self.meant.len());
         }
         Ok(Self {
-            rows: self.rows.start + rows.start..self.rows.start + rows.end,
+            meant: self.meant.start + rows.start..self.meant.start + rows.end,
             ..self.clone()
         })
     }
@@ -99,13 +100,13 @@ impl Rows {
     pub(super) fn lookup(&self, ids: &[u32]) -> Result<Tensor> {
         let mut out = vec![0f32; ids.len() * self.width];
         for (id, out) in ids.iter().zip(out.chunks_exact_mut(self.width.max(1))) {
-            let row = self.rows.start + *id as usize;
-            if row >= self.rows.end {
-                bail!("row {id} of a matrix of {}", self.rows.len());
+            let row = self.meant.start + *id as usize;
+            if row >= self.meant.end {
+                bail!("row {id} of a matrix of {}", self.meant.len());
             }
             self.read(row..row + 1, out);
         }
-        self.release(&self.rows);
+        self.release(&self.meant);
         Tensor::from_vec(out, (ids.len(), self.width), &Device::Cpu)
     }
 }
@@ -115,11 +116,11 @@ impl Module for Rows {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let together = (TOGETHER / self.width.max(1)).max(1);
         let parts = self
-            .rows
+            .meant
             .clone()
             .step_by(together)
             .map(|first| {
-                let rows = first..(first + together).min(self.rows.end);
+                let rows = first..(first + together).min(self.meant.end);
                 let mut values = vec![0f32; rows.len() * self.width];
                 self.read(rows.clone(), &mut values);
                 self.release(&rows);
@@ -145,9 +146,11 @@ mod tests {
     #[test]
     fn values_that_stay_in_a_file_are_those_of_the_tensor() {
         let (rows, width) = (700, 2048);
-        let dense = Tensor::randn(0f32, 1., (rows, width), &Device::Cpu)
-            .and_then(|values| values.to_dtype(DType::BF16))
-            .unwrap();
+        let wave = |rows: usize, step: f32| {
+            let values: Vec<f32> = (0..rows * width).map(|i| (i as f32 * step).sin()).collect();
+            Tensor::from_vec(values, (rows, width), &Device::Cpu).unwrap()
+        };
+        let dense = wave(rows, 0.37).to_dtype(DType::BF16).unwrap();
         let file = safetensors::serialize([("w", &dense)], None).unwrap();
         let file = WeightFile::from_vec(file).unwrap();
         let start = file.tensors()["w"].range.start;
@@ -169,7 +172,7 @@ mod tests {
         );
 
         // More rows than are unpacked at once.
-        let x = Tensor::randn(0f32, 1., (3, width), &Device::Cpu).unwrap();
+        let x = wave(3, 0.91);
         let product = |matrix: &Matrix| matrix.forward(&x).unwrap();
         let far = (product(&stored) - product(&dense)).unwrap().abs().unwrap();
         assert!(far.max_all().unwrap().to_scalar::<f32>().unwrap() < 1e-3);

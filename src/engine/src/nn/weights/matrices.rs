@@ -157,16 +157,15 @@ impl Weights {
                 Matrix::quantized_bytes(format, dims, dtype, device)?,
             ))
         });
-        match held {
-            Some((format, bytes)) => self.hold(full.to_owned(), bytes, Some(format)),
-            None => {
-                let bytes = if self.packs(full) {
-                    Prepacked::bytes_for(dims)
-                } else {
-                    dims.0 * dims.1 * self.dtype.size_in_bytes()
-                };
-                self.hold(full.to_owned(), bytes, None);
-            }
+        if let Some((format, bytes)) = held {
+            self.hold(full.to_owned(), bytes, Some(format));
+        } else {
+            let bytes = if self.packs(full) {
+                Prepacked::bytes_for(dims)
+            } else {
+                dims.0 * dims.1 * self.dtype.size_in_bytes()
+            };
+            self.hold(full.to_owned(), bytes, None);
         }
         let zeros = Tensor::zeros((), self.dtype, &self.shared.device)?;
         Ok(Matrix::Dense(zeros.broadcast_as(dims)?))
