@@ -75,7 +75,7 @@ export class GeneratePage {
   async upload(place: Locator, file: { name: string; mimeType: string; buffer: Buffer }): Promise<void> {
     const [picker] = await Promise.all([
       this.page.waitForEvent('filechooser'),
-      place.getByRole('button', { name: 'Upload' }).click(),
+      place.getByRole('button', { name: 'Upload', exact: true }).click(),
     ]);
     await picker.setFiles(file);
   }
@@ -83,7 +83,7 @@ export class GeneratePage {
   /** Takes a song of the library for a place that takes recordings. */
   async fromLibrary(place: Locator, title: string | RegExp): Promise<void> {
     await place.getByRole('button', { name: 'From library' }).click();
-    const songs = this.page.getByRole('dialog', { name: 'Choose a song of the library' });
+    const songs = this.page.getByRole('dialog', { name: 'Choose a recording' });
     await songs.getByRole('button', { name: title }).click();
     await expect(songs).toBeHidden();
   }

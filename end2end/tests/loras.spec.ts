@@ -1,10 +1,11 @@
+import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Page } from '@playwright/test';
 import { adapters } from '../adapters';
 import { expect, test } from '../fixtures';
 import { GeneratePage, noSidewaysScroll } from '../pages/generate';
-import { type Song } from '../studio';
+import { type Song, type Studio } from '../studio';
 
 interface Used {
   provenance: { loras?: { name: string; scale: number }[] };
@@ -73,6 +74,52 @@ test('several adapters at their scales make a song, which says so and gives them
   await expect(gone).toHaveAccessibleDescription(/no adapter of this name/);
   await gone.click({ force: true });
   await expect(generate.go).toBeEnabled();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** SHA-256 of the samples of a wav file of the API: the bytes behind its tags are the song's own. */
+async function soundOf(studio: Studio, id: string): Promise<string> {
+  const file = Buffer.from(await (await fetch(`${studio.url}/api/v1/songs/${id}/audio`)).arrayBuffer());
+  for (let at = 12; at + 8 <= file.length; ) {
+    const size = file.readUInt32LE(at + 4);
+    if (file.toString('latin1', at, at + 4) === 'data') {
+      return createHash('sha256').update(file.subarray(at + 8, at + 8 + size)).digest('hex');
+    }
+    at += 8 + size + (size % 2);
+  }
+  throw new Error('the file has no samples');
+}
+
+test('a song made with an adapter is made again to the same bytes, and not without the adapter', async ({ page, launch }) => {
+  const folder = adapters({ 'tape-choir': {}, rain: {} });
+  const studio = await launch({ flags: ['--init_service', 'true', '--lora_path', folder] });
+  const asked = { caption: 'waltz with flute', duration: 2, batch_size: 1, seed: 11, audio_format: 'wav' };
+  const made = async (more: object) => {
+    const job = await studio.submit({ ...asked, ...more });
+    const done = await studio.jobThat(job.id, (now) => ['done', 'failed'].includes(now.state));
+    return done.song_ids[0] ?? '';
+  };
+  const [bare, first] = [await made({ loras: [] }), await made({ loras: 'tape-choir:0.5' })];
+  // What is loaded now is another choice than the song's own.
+  await studio.post('/api/v1/loras/load', { name: 'rain' });
+  await page.goto(`${studio.url}/library/${first}`);
+  await expect(page.locator('html[data-hydrated]')).toBeAttached();
+  await page.locator('summary', { hasText: 'Use this take' }).click();
+  await page.getByRole('button', { name: 'Re-create exactly' }).click();
+  await expect.poll(async () => (await studio.songs()).length, { timeout: 60_000 }).toBe(3);
+  const second = (await studio.songs()).find((own) => ![bare, first].includes(own.id)) as Song;
+  expect(used(second)).toEqual([['tape-choir', 0.5]]);
+  const [one, two, without] = await Promise.all([first, second.id, bare].map((id) => soundOf(studio, id)));
+  expect(two).toBe(one);
+  expect(without, 'the adapter is heard').not.toBe(one);
+
+  rmSync(join(folder, 'tape-choir'), { recursive: true });
+  await page.reload();
+  await expect(page.locator('html[data-hydrated]')).toBeAttached();
+  await page.locator('summary', { hasText: 'Use this take' }).click();
+  const again = page.getByRole('button', { name: 'Re-create exactly' });
+  await expect(again).toBeDisabled();
+  await expect(again).toHaveAccessibleDescription('LoRA tape-choir, with which it was made, is not in the folder any more.');
   rmSync(folder, { recursive: true, force: true });
 });
 

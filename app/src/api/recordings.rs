@@ -126,7 +126,22 @@ pub async fn recording(id: String) -> Result<Recording, ApiError> {
     find(&id)
 }
 
-/// The same while the server draws the page.
+/// What was sent in, newest first.
+#[server(name = GetUploads, prefix = "/api/page")]
+pub async fn uploads() -> Result<Vec<Upload>, ApiError> {
+    let list = super::context::studio()?.uploads();
+    Ok(list.map_err(super::context::user)?.uploads)
+}
+
+/// Deletes one of them; refused while a job needs it.
+#[server(prefix = "/api/page")]
+pub async fn delete_upload(id: String) -> Result<(), ApiError> {
+    super::context::studio()?
+        .delete_upload(&id)
+        .map_err(super::context::user)
+}
+
+/// [`recording`] while the server draws the page.
 #[cfg(feature = "ssr")]
 pub fn find(id: &str) -> Result<Recording, ApiError> {
     let studio = super::context::studio()?;

@@ -128,6 +128,12 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// `2026-01-31 09:12` of an RFC 3339 time, in UTC as it is kept.
+pub fn made_at(created_at: &str) -> String {
+    let text: String = created_at.chars().take(16).collect();
+    format!("{} UTC", text.replace('T', " "))
+}
+
 /// A linear level in decibels below full scale.
 fn decibels(level: f32) -> String {
     if level <= 0.0 {
@@ -152,6 +158,11 @@ mod tests {
     fn sizes_read_well() {
         assert_eq!(size(900), "1 kB");
         assert_eq!(size(9_600_000), "9.6 MB");
+    }
+
+    #[test]
+    fn the_time_is_short_and_says_its_zone() {
+        assert_eq!(made_at("2026-11-25T09:12:33.123Z"), "2026-11-25 09:12 UTC");
     }
 
     #[test]

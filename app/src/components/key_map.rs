@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::{
-    components::dialog::Dialog,
+    components::{dialog::Dialog, switch::Toggle},
     i18n::{t, t_string, use_i18n},
     keys::SingleKeys,
 };
@@ -81,23 +81,9 @@ pub fn KeyMap(
                     </dd>
                 </div>
             </dl>
-            <label class="switch">
-                <input
-                    class="switch__input"
-                    type="checkbox"
-                    role="switch"
-                    prop:checked=move || single.on.get()
-                    checked=true
-                    on:change=move |event| single.set(event_target_checked(&event))
-                />
-                <span class="switch__track"></span>
-                <span class="switch__label">{t!(i18n, frame.keys_single)}</span>
-                <span
-                    class="switch__state"
-                    data-on=move || t_string!(i18n, frame.on)
-                    data-off=move || t_string!(i18n, frame.off)
-                ></span>
-            </label>
+            <Toggle on=single.on set=move |on| single.set(on)>
+                {t!(i18n, frame.keys_single)}
+            </Toggle>
             <p>{t!(i18n, frame.keys_note)}</p>
         </Dialog>
     }

@@ -6,6 +6,8 @@ pub mod choose;
 pub mod composer;
 pub mod dice;
 pub mod dropped;
+#[cfg(feature = "hydrate")]
+pub mod files;
 pub mod filled;
 pub mod find_out;
 pub mod folds;
@@ -26,6 +28,7 @@ pub mod take;
 pub mod tasks;
 pub mod text;
 pub mod tracks;
+pub mod uploading;
 pub mod words;
 pub mod writing;
 pub mod written;

@@ -56,7 +56,7 @@ pub const TEXTS: [&str; 37] = [
 ];
 
 /// Fields that are on or off.
-pub const SWITCHES: [&str; 11] = [
+pub const SWITCHES: [&str; 12] = [
     "simple_instrumental",
     KEEP_GOING,
     "instrumental",
@@ -68,14 +68,16 @@ pub const SWITCHES: [&str; 11] = [
     "use_cot_metas",
     "use_cot_caption",
     "use_cot_language",
+    "use_constrained_decoding",
 ];
 
 /// Switches that cannot be moved without a language model; a browser sends nothing for them then.
-pub const LM_SWITCHES: [&str; 4] = [
+pub const LM_SWITCHES: [&str; 5] = [
     "thinking",
     "use_cot_metas",
     "use_cot_caption",
     "use_cot_language",
+    "use_constrained_decoding",
 ];
 
 /// Radios: text behind one of several.

@@ -61,6 +61,11 @@ impl Recordings {
         });
     }
 
+    /// One is no more.
+    pub fn forget(self, id: &str) {
+        self.known.update(|known| known.retain(|own| own.id != id));
+    }
+
     /// Looks up what `ids` name and nobody knows yet; acts in the browser only.
     pub fn follow(self, ids: Signal<Vec<String>>) {
         #[cfg(feature = "hydrate")]

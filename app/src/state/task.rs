@@ -53,6 +53,7 @@ pub fn has_part(key: &str, task: TaskType, form: &Value) -> bool {
         "complete_track_classes" => needs.tracks,
         "audio_codes" => bare.follows_codes(),
         "thinking" => bare.lm_writes_codes(),
+        "use_constrained_decoding" => bare.task_uses_lm(),
         key if key.starts_with("lm_") || key.starts_with("use_cot_") => bare.task_uses_lm(),
         _ => true,
     }
@@ -80,6 +81,15 @@ impl Form {
             ids.push(id.to_owned());
         }
         self.text("reference_audio").set(ids.join(", "));
+    }
+
+    /// A recording is no more: it is neither source nor reference.
+    pub fn let_go(self, id: &str) {
+        let source = self.text("src_audio");
+        if source.with_untracked(|own| own == id) {
+            source.set(String::new());
+        }
+        self.set_reference(id, false);
     }
 
     /// Start and end of the part in seconds of `source`; what is not written is its beginning or end.

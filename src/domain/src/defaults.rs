@@ -61,6 +61,7 @@ pub fn defaults(family: Family, tier: GpuTier) -> GenerationParams {
         use_cot_metas: true,
         use_cot_caption: true,
         use_cot_language: true,
+        use_constrained_decoding: true,
         loras: None,
     }
 }

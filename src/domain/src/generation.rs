@@ -150,6 +150,8 @@ pub struct GenerationParams {
     pub use_cot_caption: bool,
     /// The LM detects the language.
     pub use_cot_language: bool,
+    /// The LM's plan follows its grammar; off, it writes freely and what it wrote is read leniently.
+    pub use_constrained_decoding: bool,
     /// Adapters and their scales; `None` = those that are loaded.
     pub loras: Option<Vec<LoraUse>>,
 }

@@ -20,6 +20,7 @@ pub mod note;
 pub mod param;
 pub mod plan;
 pub mod region;
+pub mod saved;
 pub mod service;
 pub mod song_plan;
 pub mod task;

@@ -74,6 +74,8 @@ impl Song {
     pub fn recipe(&self) -> GenerationParams {
         let mut params = self.params.clone();
         params.seeds = vec![self.seed];
+        // Those that acted, by their files; what is in use today is another matter.
+        params.loras = Some(self.provenance.loras.clone());
         recipe(params, self.plan.as_ref(), &self.audio_codes)
     }
 }
@@ -285,5 +287,15 @@ mod tests {
         assert_eq!(recipe.bpm, Some(Bpm(92)));
         assert_eq!(recipe.duration_secs, Some(10.0));
         assert_eq!(recipe.audio_codes, "<|audio_code_1|>");
+        assert_eq!(
+            recipe.loras,
+            Some(Vec::new()),
+            "none, whatever is loaded now"
+        );
+        let mut tape = crate::lora::LoraUse::new("tape", 0.5);
+        tape.hash = Some("ab".to_owned());
+        let mut with = song;
+        with.provenance.loras = vec![tape.clone()];
+        assert_eq!(with.recipe().loras, Some(vec![tape]));
     }
 }

@@ -326,6 +326,11 @@ pub const SPECS: &[ParamSpec] = &[
     spec("use_cot_metas", Kind::Switch, Group::LanguageModel),
     spec("use_cot_caption", Kind::Switch, Group::LanguageModel),
     spec("use_cot_language", Kind::Switch, Group::LanguageModel),
+    spec(
+        "use_constrained_decoding",
+        Kind::Switch,
+        Group::LanguageModel,
+    ),
     spec("loras", Kind::List, Group::Sampler).auto(),
 ];
 

@@ -5,6 +5,7 @@
 
 pub mod constraint;
 pub mod decode;
+pub mod free;
 pub mod grammar;
 pub mod jobs;
 pub mod language_model;
@@ -13,5 +14,6 @@ pub mod plan_text;
 pub mod prompt;
 pub mod sampler;
 pub mod scoring;
+mod text_job;
 pub mod tokenizer;
 pub mod yaml;

@@ -25,7 +25,8 @@ use acestep_engine::{
     error::{Error, Stage},
     observer::{Observer, Silent, Writing},
     planner::{
-        jobs::{CodesRequest, Given, PlanRequest, TextOptions},
+        jobs::{CodesRequest, Given, PlanRequest, Planned, TextOptions},
+        parse,
         sampler::Sampling,
     },
 };
@@ -41,6 +42,7 @@ fn options(seed: u32) -> TextOptions {
         sampling: Sampling::default(),
         seed,
         max_duration_secs: 240,
+        constrained: true,
     }
 }
 
@@ -158,6 +160,54 @@ fn the_users_values_are_never_replaced() {
         "{}",
         would.message
     );
+}
+
+#[test]
+fn without_the_grammar_the_model_writes_freely_and_what_can_be_read_counts() {
+    let lm = demo();
+    let free = |seed: u32, temperature: f64| {
+        let mut request = request(seed);
+        request.options.constrained = false;
+        request.options.sampling.temperature = temperature;
+        request
+    };
+    // At its most probable the bundled model keeps to what it learnt: the text is its own, and it is read.
+    let planned = lm.plan_song(&free(7, 0.0), &Silent).unwrap();
+    let read = parse::answer(&planned.text, "");
+    assert!(!planned.text.is_empty());
+    assert_eq!(planned.plan.bpm, read.plan.bpm, "{}", planned.text);
+    assert_eq!(planned.plan.keyscale, read.plan.keyscale);
+    assert_eq!(planned.plan.caption, read.plan.caption);
+    assert_ne!(planned.plan, SongPlan::default());
+
+    // Very hot it writes what no grammar lets through; nothing of that gets into the plan, and it is told.
+    let wild = lm.plan_song(&free(7, 2.0), &Silent).unwrap();
+    let held = PlanRequest {
+        options: TextOptions {
+            constrained: true,
+            ..free(7, 2.0).options
+        },
+        ..free(7, 2.0)
+    };
+    let held = lm.plan_song(&held, &Silent).unwrap();
+    assert!(held.text.starts_with("bpm: "), "{}", held.text);
+    assert!(!wild.text.starts_with("bpm: "), "{}", wild.text);
+    let told = |planned: &Planned, code: &str| planned.notes.iter().any(|note| note.code == code);
+    assert!(told(&wild, "lm_left_out"), "{:?}", wild.notes);
+    assert!(!told(&held, "lm_left_out"));
+    assert_eq!(wild, lm.plan_song(&free(7, 2.0), &Silent).unwrap());
+
+    // The user's values stand over whatever is written, and a caption that nobody asked for is not taken.
+    let mut own = free(7, 0.0);
+    own.given.bpm = Some(Bpm(299));
+    own.write_caption = false;
+    let own = lm.plan_song(&own, &Silent).unwrap();
+    assert_eq!(
+        (own.plan.bpm, own.plan.caption.as_str()),
+        (Some(Bpm(299)), "")
+    );
+    assert_eq!(own.text, planned.text, "values are not put into its mouth");
+    assert!(told(&own, "lm_would_say"), "{:?}", own.notes);
 }
 
 #[test]

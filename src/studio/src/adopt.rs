@@ -13,6 +13,7 @@ use acestep_domain::{
     generation::{AudioFormat, read::params_from_json},
     library::{MadeFrom, Provenance, Report, Song},
     lora::LoraUse,
+    saved::STUDIO,
     timed_lyrics::{LyricLine, Scores},
 };
 use acestep_engine::audio::decode::{self, Limit};
@@ -27,7 +28,7 @@ use crate::{
     store::Store,
 };
 
-/// What stands under `studio` beside a song (see `song_file::saved_params`).
+/// What stands under [`STUDIO`] beside a song (see `song_file::saved_params`).
 #[derive(Deserialize)]
 struct Saved {
     song_id: String,
@@ -145,7 +146,7 @@ fn read(json: &Path, file_name: &str) -> Result<Option<Found>> {
     let Ok(value) = serde_json::from_str::<serde_json::Value>(&text) else {
         return Ok(None);
     };
-    let Ok(saved) = Saved::deserialize(&value["studio"]) else {
+    let Ok(saved) = Saved::deserialize(&value[STUDIO]) else {
         return Ok(None);
     };
     Ok(Some(Found {

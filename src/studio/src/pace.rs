@@ -1,10 +1,15 @@
 //! How far a job is and how long it still takes: the expected share of each stage, corrected by what
 //! was measured. No clock in here.
 
+mod found;
+
+pub(crate) use self::found::FoundRates;
+
 use acestep_domain::{
     GenerationParams, audio_codes,
     defaults::AUTO_DURATION_SECS,
     event::{Progress, Stage},
+    job::JobKind,
     memory::TimePlan,
     service::LoadedLm,
     task::TaskType,
@@ -19,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Rates {
     pub(crate) main: MainRates,
     pub(crate) lm: LmRates,
+    pub(crate) found: FoundRates,
 }
 
 /// Of the main model.
@@ -68,6 +74,7 @@ impl Default for Rates {
                 from: Origin::Guess,
             },
             lm: LmRates::default(),
+            found: FoundRates::default(),
         }
     }
 }
@@ -101,6 +108,7 @@ impl From<UnitSecs> for Rates {
                 code: secs.code,
                 from: Origin::Estimate,
             },
+            found: FoundRates::default(),
         }
     }
 }
@@ -130,6 +138,8 @@ pub(crate) struct Amount {
     steps: f64,
     /// Seconds of recordings that are encoded.
     heard_secs: f64,
+    /// Something is found out about the song that is heard.
+    found: Option<JobKind>,
 }
 
 impl Amount {
@@ -153,6 +163,7 @@ impl Amount {
             song_secs,
             steps: steps_of(params).max(1) as f64,
             heard_secs: 0.0,
+            found: None,
         }
     }
 
@@ -181,6 +192,7 @@ impl Amount {
             song_secs: 0.0,
             steps: 0.0,
             heard_secs: 0.0,
+            found: None,
         }
     }
 }
@@ -211,8 +223,13 @@ pub(crate) fn steps_of(params: &GenerationParams) -> usize {
 impl Rates {
     /// Seconds of each stage; `None` where all is guessed.
     pub(crate) fn time(&self, amount: Amount) -> Option<TimePlan> {
+        if let Some(kind) = amount.found {
+            let measured = self.found.of(kind).is_some();
+            let told = measured || self.main.from > Origin::Guess;
+            return told.then(|| TimePlan::of(self.finding_out(kind, amount.heard_secs), measured));
+        }
         let sound = amount.batch * amount.song_secs;
-        let Self { main, lm } = self;
+        let Self { main, lm, .. } = self;
         let writes = amount.plans + amount.codes > 0.0;
         let sings = sound > 0.0;
         let origins = [
@@ -243,7 +260,7 @@ impl Rates {
                 *rate = secs / units;
             }
         };
-        let Self { main, lm } = self;
+        let Self { main, lm, .. } = self;
         replace(&mut lm.plan, measured.plan_secs, 1.0);
         replace(&mut lm.code, measured.codes_secs, amount.codes);
         if measured.plan_secs + measured.codes_secs > 0.0 {
@@ -295,8 +312,11 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new(rates: Rates, amount: Amount) -> Self {
+        if let Some(kind) = amount.found {
+            return Self::of_finding_out(rates, kind, amount.heard_secs);
+        }
         let sound = amount.batch * amount.song_secs;
-        let Rates { main, lm } = rates;
+        let Rates { main, lm, .. } = rates;
         Self {
             rates,
             plan: lm.plan * amount.plans,
@@ -425,6 +445,7 @@ mod tests {
             song_secs: 30.0,
             steps: 8.0,
             heard_secs: 0.0,
+            found: None,
         }
     }
 

@@ -19,7 +19,7 @@ use acestep_engine::{
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use crate::pace::{Amount, LmRates, MainRates, Rates};
+use crate::pace::{Amount, FoundRates, LmRates, MainRates, Rates};
 
 const FILE: &str = "paces.json";
 
@@ -32,6 +32,9 @@ struct Kept {
     main: BTreeMap<String, MainRates>,
     /// By language model and how it is loaded.
     lm: BTreeMap<String, LmRates>,
+    /// Seconds for each second of a song, by the main model (and the language model that reads for a score).
+    lyrics_timing: BTreeMap<String, f64>,
+    score: BTreeMap<String, f64>,
 }
 
 /// The file.
@@ -74,6 +77,10 @@ impl Paces {
         };
         rates.main = main.unwrap_or(rates.main);
         rates.lm = lm.unwrap_or(rates.lm);
+        rates.found = FoundRates {
+            timing: kept.lyrics_timing.get(&main_key(models, options)).copied(),
+            score: kept.score.get(&score_key(models, options)).copied(),
+        };
         rates
     }
 
@@ -96,6 +103,12 @@ impl Paces {
             }
             if let Some(key) = lm_key(models, options).filter(|_| rates.lm.is_measured()) {
                 kept.lm.insert(key, rates.lm);
+            }
+            if let Some(timing) = rates.found.timing {
+                kept.lyrics_timing.insert(main_key(models, options), timing);
+            }
+            if let Some(score) = rates.found.score {
+                kept.score.insert(score_key(models, options), score);
             }
         });
     }
@@ -139,6 +152,14 @@ fn main_key(models: &Models, options: &LoadOptions) -> String {
     )
 }
 
+fn score_key(models: &Models, options: &LoadOptions) -> String {
+    let main = main_key(models, options);
+    match models.lm_name() {
+        Some(lm) => format!("{main}; {lm}"),
+        None => main,
+    }
+}
+
 fn lm_key(models: &Models, options: &LoadOptions) -> Option<String> {
     let offload = if options.offload_to_cpu {
         ", offload"
@@ -167,6 +188,8 @@ pub fn time_of_songs(
 
 #[cfg(test)]
 mod tests {
+    use acestep_domain::job::JobKind;
+
     use super::*;
     use crate::pace::Measured;
 
@@ -205,6 +228,10 @@ mod tests {
             (known.total - (2.0 + 160.0 + 32.0 + 2.0)).abs() < 1e-6,
             "{known:?}"
         );
+        rates.learn_finding_out(JobKind::LyricsTiming, 30.0, 3.0);
+        paces.keep(&models, &options, rates);
+        let found = paces.rates(&models, &options).found;
+        assert_eq!((found.timing, found.score), (Some(0.1), None));
         // Another way to load it has a pace of its own.
         let moved = LoadOptions {
             offload_to_cpu: true,

@@ -426,7 +426,10 @@ impl Service {
                 Work::of(params, &models).with(given.brought),
                 Amount::of(params, lm.as_ref()),
             ),
-            kind if kind.is_kept_with_song() => (Work::of(params, &models), Amount::of_listening()),
+            kind if kind.is_kept_with_song() => (
+                Work::of(params, &models),
+                Amount::of_finding_out(kind, given.heard_secs),
+            ),
             JobKind::Encode => (
                 Work::of_listening(params, &models, source_secs, false),
                 Amount::of_listening(),

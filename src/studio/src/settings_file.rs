@@ -9,6 +9,7 @@ use std::{
 
 use acestep_domain::{
     GenerationParams, Note, UserError, generation::read::params_from_json, library::FoundSettings,
+    saved::STUDIO,
 };
 use acestep_engine::audio::tags;
 use serde_json::Value;
@@ -96,7 +97,7 @@ fn found(
 ) -> Result<FoundSettings> {
     let mut title = title.or_else(|| {
         let own = value["title"].as_str();
-        own.or_else(|| value["studio"]["title"].as_str())
+        own.or_else(|| value[STUDIO]["title"].as_str())
             .map(str::to_owned)
     });
     if value["params"].is_object() {
@@ -113,7 +114,7 @@ fn found(
             .iter()
             .any(|note| note.code == "unknown_field" && note.field.as_deref() == Some(key))
     };
-    let mut known = keys.filter(|key| *key != "studio" && *key != "use_random_seed");
+    let mut known = keys.filter(|key| *key != STUDIO && *key != "use_random_seed");
     if !known.any(|key| !is_unknown(key)) {
         return Err(none(name));
     }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use acestep_domain::{generation::AudioFormat, library::Song};
+use acestep_domain::{generation::AudioFormat, library::Song, saved};
 use acestep_engine::{
     audio::{
         Audio,
@@ -43,7 +43,7 @@ pub(crate) struct Staged {
 pub(crate) fn saved_params(song: &Song) -> Result<Value> {
     let mut saved = serde_json::to_value(&song.params)?;
     let params = &song.params;
-    saved["studio"] = json!({
+    saved[saved::STUDIO] = json!({
         "app_version": song.provenance.app_version,
         "model": song.provenance.model,
         "lm_model": song.provenance.lm,
@@ -107,7 +107,7 @@ pub(crate) fn raw(paths: &Paths, kept: &Kept) -> Result<Vec<u8>> {
     loudness::raw(&mut audio, &song.report);
     let mut saved = saved_params(song)?;
     // Whoever takes the gain off this file as well would be wrong.
-    saved["studio"]["report"]["gain"] = json!(1.0);
+    saved::set_gain(&mut saved, 1.0);
     let saved = serde_json::to_string_pretty(&saved)?;
     let name = format!("{PART_PREFIX}raw-{}.wav", uuid::Uuid::now_v7());
     let part = Part(paths.output_dir().join(name));

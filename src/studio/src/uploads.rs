@@ -268,7 +268,7 @@ impl Incoming {
                     "With this file the uploads would be larger than {} MB together.",
                     self.uploads.most_bytes >> 20
                 ),
-                "Remove some by DELETE /api/v1/uploads/{id}, or wait: each is removed after seven days.",
+                "Delete some of the uploads, or wait: each is removed after seven days.",
             ));
         }
         self.file

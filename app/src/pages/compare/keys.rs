@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use super::{OTHER, PLAY};
 use crate::{
-    components::{icon::Icon, note::Refused},
+    components::{icon::Icon, note::Refused, switch::Toggle},
     deck::{Deck, Side, matched_gains},
     i18n::{t, t_string, use_i18n},
     player::clock,
@@ -68,26 +68,15 @@ pub fn Keys(a: Song, b: Song, deck: Deck) -> impl IntoView {
                 </span>
             </div>
             <div class="compare__options">
-                <label class="switch">
-                    <input
-                        class="switch__input"
-                        type="checkbox"
-                        role="switch"
-                        id="compare-matched"
-                        prop:checked=deck.matched
-                        checked=deck.matched.get_untracked()
-                        disabled=!can_match
-                        aria-describedby="compare-matched-why"
-                        on:change=move |event| deck.matched.set(event_target_checked(&event))
-                    />
-                    <span class="switch__track"></span>
-                    <span class="switch__label">{t!(i18n, compare.matched)}</span>
-                    <span
-                        class="switch__state"
-                        data-on=move || t_string!(i18n, common.on)
-                        data-off=move || t_string!(i18n, common.off)
-                    ></span>
-                </label>
+                <Toggle
+                    on=deck.matched
+                    set=move |on| deck.matched.set(on)
+                    id="compare-matched"
+                    off=!can_match
+                    described_by="compare-matched-why"
+                >
+                    {t!(i18n, compare.matched)}
+                </Toggle>
                 <p class="compare__hint" id="compare-matched-why">
                     {move || {
                         if can_match {

@@ -8,9 +8,10 @@ use acestep_domain::{
 use leptos::prelude::*;
 
 use super::{
-    choose::{Choose, UploadLine, Uploading},
+    choose::Choose,
     numbers::{error_for, notes_for},
     sampler::Number,
+    uploading::{UploadLine, Uploading},
 };
 use crate::{
     components::{
@@ -80,7 +81,13 @@ fn References() -> impl IntoView {
     let ids = Memo::new(move |_| form.references());
     let full = Memo::new(move |_| ids.with(Vec::len) >= MAX_REFERENCES);
     let error = error_for("reference_audio");
-    let uploading = Uploading::new(|form, recording| form.set_reference(&recording.id, true));
+    let uploading = Uploading::new(|form, recording| {
+        let room = untrack(|| form.references().len()) < MAX_REFERENCES;
+        if room {
+            form.set_reference(&recording.id, true);
+        }
+        room
+    });
     view! {
         <div
             class="field fold__wide source"

@@ -1,195 +1,27 @@
-//! How a recording comes in: from the library, as a file, dropped, by the microphone.
+//! How a recording comes in: from the library or the uploads, as a file, by the microphone.
 
-use std::time::Duration;
+mod songs;
+mod uploads;
 
-use acestep_domain::{UserError, library::Song};
-use leptos::{ev, html, leptos_dom::helpers::TimeoutHandle, prelude::*};
+use leptos::{html, prelude::*};
 
+use self::{
+    songs::{FoundSongs, Search},
+    uploads::{GetUploads, Uploads},
+};
+use super::uploading::Uploading;
 use crate::{
-    api::{ApiError, recordings::Recording, songs::songs},
-    components::{dialog::Dialog, icon::Icon, note::Refused},
+    api::{recordings::uploads, songs::songs},
+    components::{dialog::Dialog, icon::Icon},
     i18n::{t, t_string, use_i18n},
     player::clock,
-    state::{form::Form, recordings::Recordings},
     word,
 };
 
 /// Songs that one search shows.
 const SHOWN: usize = 30;
-/// Quiet time before a search starts while typing.
-const QUIET: Duration = Duration::from_millis(250);
 /// What the file picker offers; the studio looks at the bytes.
 const ACCEPT: &str = "audio/*,.wav,.flac,.mp3,.ogg,.oga,.m4a,.aac";
-
-/// A place that takes recordings: what is on its way, and what was refused. Cheap to copy.
-#[derive(Debug, Clone, Copy)]
-pub struct Uploading {
-    /// A file is held over the place.
-    pub over: RwSignal<bool>,
-    /// Name of the file on its way.
-    pub busy: RwSignal<Option<String>>,
-    /// Why the last file was not taken.
-    pub refused: RwSignal<Option<UserError>>,
-    /// Seconds of the recording that runs.
-    pub recorded_secs: RwSignal<Option<u32>>,
-    take: fn(Form, Recording),
-    form: Form,
-    recordings: Recordings,
-}
-
-impl Uploading {
-    /// A place whose recordings `take` puts into the form.
-    pub fn new(take: fn(Form, Recording)) -> Self {
-        Self {
-            over: RwSignal::new(false),
-            busy: RwSignal::new(None),
-            refused: RwSignal::new(None),
-            recorded_secs: RwSignal::new(None),
-            take,
-            form: Form::expect(),
-            recordings: Recordings::expect(),
-        }
-    }
-
-    fn take(self, recording: Recording) {
-        self.refused.try_set(None);
-        self.recordings.add(recording.clone());
-        (self.take)(self.form, recording);
-    }
-
-    /// A file is held over it.
-    pub fn drag_over(self, event: &ev::DragEvent) {
-        event.prevent_default();
-        self.over.set(true);
-    }
-
-    /// A file is dropped on it.
-    pub fn drop(self, event: &ev::DragEvent) {
-        event.prevent_default();
-        self.over.set(false);
-        #[cfg(feature = "hydrate")]
-        if let Some(file) = event
-            .data_transfer()
-            .and_then(|data| data.files())
-            .and_then(|files| files.get(0))
-        {
-            self.send(file.name(), file.into());
-        }
-    }
-
-    /// Brings a file to the studio.
-    #[cfg(feature = "hydrate")]
-    pub fn send(self, name: String, file: web_sys::Blob) {
-        self.refused.set(None);
-        self.busy.set(Some(name.clone()));
-        leptos::task::spawn_local(async move {
-            match crate::api::recordings::upload(&name, &file).await {
-                Ok(recording) => self.take(recording),
-                // The place may have gone from the page meanwhile.
-                Err(error) => drop(self.refused.try_set(Some(error.0))),
-            }
-            self.busy.try_set(None);
-        });
-    }
-}
-
-impl Uploading {
-    /// Starts to record, or ends the recording and brings it to the studio; `name` names it.
-    pub fn record(self, name: String) {
-        #[cfg(feature = "hydrate")]
-        {
-            use crate::recorder::{LONGEST_SECS, abandon, start, stop};
-
-            if self.recorded_secs.get_untracked().is_some() {
-                self.recorded_secs.set(None);
-                leptos::task::spawn_local(async move {
-                    match stop().await {
-                        Ok(Some(file)) => self.send(name, file),
-                        Ok(None) => {}
-                        Err(error) => drop(self.refused.try_set(Some(error))),
-                    }
-                });
-                return;
-            }
-            self.refused.set(None);
-            leptos::task::spawn_local(async move {
-                if let Err(error) = start().await {
-                    self.refused.try_set(Some(error));
-                    return;
-                }
-                if self.recorded_secs.try_set(Some(0)).is_some() {
-                    // The place has gone from the page meanwhile.
-                    abandon();
-                    return;
-                }
-                self.count(move || {
-                    let full = self.recorded_secs.get_untracked() >= Some(LONGEST_SECS);
-                    if full {
-                        self.record(name.clone());
-                    }
-                });
-            });
-        }
-        #[cfg(not(feature = "hydrate"))]
-        let _ = name;
-    }
-
-    /// Counts the seconds of a recording until it ends.
-    #[cfg(feature = "hydrate")]
-    fn count(self, each: impl Fn() + 'static) {
-        let timer = StoredValue::new(None::<leptos::leptos_dom::helpers::IntervalHandle>);
-        let tick = move || match self.recorded_secs.try_get_untracked().flatten() {
-            Some(secs) => {
-                self.recorded_secs.set(Some(secs + 1));
-                each();
-            }
-            None => {
-                if let Some(timer) = timer.try_get_value().flatten() {
-                    timer.clear();
-                }
-            }
-        };
-        timer.set_value(set_interval_with_handle(tick, Duration::from_secs(1)).ok());
-    }
-}
-
-/// What is on its way, or why it was not taken.
-#[component]
-pub fn UploadLine(uploading: Uploading) -> impl IntoView {
-    let i18n = use_i18n();
-    view! {
-        <div class="source__line" role="status">
-            {move || {
-                uploading
-                    .busy
-                    .get()
-                    .map(|name| {
-                        view! {
-                            <p class="note note--info">
-                                <Icon name="spin" class="icon--spin" />
-                                <span dir="auto">
-                                    {t_string!(i18n, tasks.uploading, name = name)}
-                                </span>
-                            </p>
-                        }
-                    })
-            }}
-        </div>
-        <div role="alert">
-            {move || {
-                uploading
-                    .refused
-                    .get()
-                    .map(|error| {
-                        view! {
-                            <Refused text=error.to_string() />
-                        }
-                    })
-            }}
-        </div>
-    }
-    .into_any()
-}
 
 /// Buttons of a place: From library, Upload, Record.
 #[component]
@@ -213,12 +45,12 @@ pub fn Choose(
         let query = query.clone();
         async move { songs(SHOWN, 0, query, false).await.map(|list| list.songs) }
     });
+    let own = Action::new(|(): &()| async move { uploads().await });
+    let shows_uploads = RwSignal::new(false);
     let picked = move |_| {
         #[cfg(feature = "hydrate")]
-        if let Some(input) = picker.get_untracked()
-            && let Some(file) = input.files().and_then(|files| files.get(0))
-        {
-            uploading.send(file.name(), file.into());
+        if let Some(input) = picker.get_untracked() {
+            uploading.send(super::files::of(input.files()));
             // The same file can be picked again.
             input.set_value("");
         }
@@ -230,6 +62,7 @@ pub fn Choose(
             popovertarget=id
             on:click=move |_| {
                 find.dispatch(String::new());
+                own.dispatch(());
             }
         >
             <Icon name="list" />
@@ -251,21 +84,68 @@ pub fn Choose(
         <input
             type="file"
             hidden
+            multiple
             accept=ACCEPT
             aria-label=move || t_string!(i18n, tasks.upload)
             node_ref=picker
             on:change=picked
         />
         <Dialog id title=word!(i18n, tasks.choose_title)>
-            <Search id find />
-            <div class="choose__songs">
-                {move || {
-                    find.value()
-                        .get()
-                        .map(|found| view! { <FoundSongs found dialog=id uploading /> })
-                }}
-            </div>
+            <Kinds shows_uploads own />
+            <Show
+                when=move || shows_uploads.get()
+                fallback=move || {
+                    view! {
+                        <Search id find />
+                        <div class="choose__songs">
+                            {move || {
+                                find.value()
+                                    .get()
+                                    .map(|found| view! { <FoundSongs found dialog=id uploading /> })
+                            }}
+                        </div>
+                    }
+                }
+            >
+                <div class="choose__songs">
+                    <Uploads own dialog=id uploading />
+                </div>
+            </Show>
         </Dialog>
+    }
+    .into_any()
+}
+
+/// What is offered: songs of the library, or what was sent in.
+#[component]
+fn Kinds(shows_uploads: RwSignal<bool>, own: GetUploads) -> impl IntoView {
+    let i18n = use_i18n();
+    let count = move || {
+        own.value().with(|found| match found {
+            Some(Ok(uploads)) => uploads.len(),
+            _ => 0,
+        })
+    };
+    let kind = move |is_uploads: bool, words: Signal<String>| {
+        view! {
+            <button
+                type="button"
+                class="chip"
+                aria-pressed=move || (shows_uploads.get() == is_uploads).to_string()
+                on:click=move |_| shows_uploads.set(is_uploads)
+            >
+                {words}
+            </button>
+        }
+    };
+    view! {
+        <div class="chips" role="group" aria-label=move || t_string!(i18n, tasks.choose_title)>
+            {kind(false, word!(i18n, library.songs))}
+            {kind(
+                true,
+                Signal::derive(move || t_string!(i18n, tasks.uploads.title, n = count())),
+            )}
+        </div>
     }
     .into_any()
 }
@@ -310,88 +190,6 @@ fn Record(uploading: Uploading, class: &'static str) -> impl IntoView {
     .into_any()
 }
 
-#[component]
-fn Search(id: &'static str, find: Action<String, Result<Vec<Song>, ApiError>>) -> impl IntoView {
-    let i18n = use_i18n();
-    let timer = StoredValue::new(None::<TimeoutHandle>);
-    let typed = move |event: ev::Event| {
-        let query = event_target_value(&event);
-        if let Some(timer) = timer.get_value() {
-            timer.clear();
-        }
-        let search = move || {
-            find.dispatch(query);
-        };
-        timer.set_value(set_timeout_with_handle(search, QUIET).ok());
-    };
-    let field = format!("{id}-search");
-    view! {
-        <div class="field">
-            <label class="field__label" for=field.clone()>
-                {t!(i18n, library.search)}
-            </label>
-            <input
-                class="field__input"
-                id=field
-                type="search"
-                dir="auto"
-                autocomplete="off"
-                placeholder=move || t_string!(i18n, library.search_hint)
-                on:input=typed
-                // Enter would send the form round it.
-                on:keydown=move |event| {
-                    if event.key() == "Enter" {
-                        event.prevent_default();
-                    }
-                }
-            />
-        </div>
-    }
-    .into_any()
-}
-
-#[component]
-fn FoundSongs(
-    found: Result<Vec<Song>, ApiError>,
-    dialog: &'static str,
-    uploading: Uploading,
-) -> impl IntoView {
-    let i18n = use_i18n();
-    match found {
-        Err(error) => view! {
-            <Refused text=error.0.to_string() alert=true />
-        }
-        .into_any(),
-        Ok(songs) if songs.is_empty() => {
-            view! { <p class="section__count">{t!(i18n, tasks.no_song)}</p> }.into_any()
-        }
-        Ok(songs) => songs
-            .iter()
-            .map(Recording::from)
-            .map(|recording| {
-                let (name, length) = (recording.name.clone(), clock(recording.duration_secs));
-                view! {
-                    <button
-                        type="button"
-                        class="menu__item"
-                        on:click=move |_| {
-                            close(dialog);
-                            uploading.take(recording.clone());
-                            focus_place(dialog);
-                        }
-                    >
-                        <bdi class="choose__name">{name}</bdi>
-                        <span class="menu__hint" dir="ltr">
-                            {length}
-                        </span>
-                    </button>
-                }
-            })
-            .collect_view()
-            .into_any(),
-    }
-}
-
 /// Puts the focus on the place's own button: the one that had it may be gone with what stood there.
 /// `dialog` is the place's list of songs.
 pub fn focus_place(dialog: &'static str) {
@@ -414,6 +212,7 @@ pub fn focus_place(dialog: &'static str) {
     let _ = dialog;
 }
 
+/// Closes a place's dialog.
 fn close(dialog: &str) {
     #[cfg(feature = "hydrate")]
     {

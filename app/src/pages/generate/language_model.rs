@@ -113,6 +113,11 @@ fn Asked() -> impl IntoView {
                 label=word!(i18n, params.use_cot_language.label)
                 help=word!(i18n, params.use_cot_language.help)
             />
+            <Asks
+                key="use_constrained_decoding"
+                label=word!(i18n, params.use_constrained_decoding.label)
+                help=word!(i18n, params.use_constrained_decoding.help)
+            />
             <Number
                 key="lm_temperature"
                 label=word!(i18n, params.lm_temperature.label)

@@ -11,6 +11,7 @@ use crate::{
         icon::Icon,
         note::{Invalid, Notes},
         slider::{Range, Slider},
+        switch::Toggle,
     },
     i18n::{t, t_string, use_i18n},
     state::{
@@ -151,30 +152,16 @@ fn Adapter(name: String, uses: Memo<Vec<LoraUse>>, fixed: Memo<bool>) -> impl In
     let figure = move || format!("{:.2}", shown.get());
     view! {
         <div class="adapter">
-            <label class="switch">
-                <input
-                    class="switch__input"
-                    type="checkbox"
-                    role="switch"
-                    id=switch_id
-                    name=tick
-                    value="true"
-                    checked=on.get_untracked()
-                    prop:checked=on
-                    disabled=off
-                    aria-describedby=described
-                    on:change=move |event| switch(event_target_checked(&event))
-                />
-                <span class="switch__track"></span>
-                <span class="switch__label">
-                    <bdi>{name.get_value()}</bdi>
-                </span>
-                <span
-                    class="switch__state"
-                    data-on=move || t_string!(i18n, common.on)
-                    data-off=move || t_string!(i18n, common.off)
-                ></span>
-            </label>
+            <Toggle
+                on
+                set=switch
+                id=switch_id
+                name=tick
+                off
+                described_by=described
+            >
+                <bdi>{name.get_value()}</bdi>
+            </Toggle>
             <AdapterFacts entry />
             <div class="adapter__scale">
                 <Slider

@@ -4,11 +4,12 @@ use acestep_domain::{generation::clamp::minutes, task::TaskType};
 use leptos::prelude::*;
 
 use super::{
-    choose::{Choose, UploadLine, Uploading, focus_place},
+    choose::{Choose, focus_place},
     numbers::{error_for, notes_for},
     part::Part,
     sampler::Number,
     tracks::Tracks,
+    uploading::{UploadLine, Uploading},
 };
 use crate::{
     api::recordings::Recording,
@@ -48,7 +49,10 @@ fn Source(task: Memo<TaskType>) -> impl IntoView {
     let source = Memo::new(move |_| id.with(|id| recordings.find(id)));
     let gone = Memo::new(move |_| id.with(|id| recordings.trouble(id)));
     let given = Memo::new(move |_| id.with(|id| !id.is_empty()));
-    let uploading = Uploading::new(|form, recording| form.text("src_audio").set(recording.id));
+    let uploading = Uploading::new(|form, recording| {
+        form.text("src_audio").set(recording.id.clone());
+        true
+    });
     let about = move || {
         source
             .get()

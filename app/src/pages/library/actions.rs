@@ -13,7 +13,11 @@ use crate::{
     },
     components::{dialog::Dialog, icon::Icon, menu::Menu},
     i18n::{t, t_string, use_i18n},
-    pages::generate::take::{begin::BeginItems, recreate::RecreateItem},
+    pages::generate::take::{
+        actions::{CompareItem, RawItem},
+        begin::BeginItems,
+        recreate::RecreateItem,
+    },
     player::audio_url,
     state::song_action::SongAction,
 };
@@ -108,7 +112,7 @@ fn Favourite(update: ServerAction<UpdateSong>, song: Song) -> impl IntoView {
     }
 }
 
-/// What can be begun with the song on the Generate page.
+/// What can be begun with the song on the Generate page; the song beside another, and without its gain.
 #[component]
 fn UseMenu(song: Song) -> impl IntoView {
     let i18n = use_i18n();
@@ -120,7 +124,10 @@ fn UseMenu(song: Song) -> impl IntoView {
         >
             <BeginItems song=song.clone() actions=SongAction::ALL in_menu=true />
             <div class="menu__rule"></div>
-            <RecreateItem song />
+            <RecreateItem song=song.clone() />
+            <div class="menu__rule"></div>
+            <CompareItem id=song.id.clone() />
+            <RawItem song />
         </Menu>
     }
     .into_any()

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     components::{
         copy_button::CopyButton,
-        figures::{Loudness, Peak},
+        figures::{Loudness, Peak, made_at},
         icon::Icon,
         wave::Wave,
     },
@@ -111,12 +111,6 @@ fn MadeFromLine(made_from: Vec<MadeFrom>) -> impl IntoView {
             </p>
         }
     })
-}
-
-/// `2026-01-31 09:12` of an RFC 3339 time, in UTC as it is kept.
-fn made_at(created_at: &str) -> String {
-    let text: String = created_at.chars().take(16).collect();
-    format!("{} UTC", text.replace('T', " "))
 }
 
 /// Wave, key and what is heard, in figures.
@@ -236,14 +230,4 @@ fn Words(song: Song) -> impl IntoView {
         </section>
     }
     .into_any()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_is_short_and_says_its_zone() {
-        assert_eq!(made_at("2026-11-25T09:12:33.123Z"), "2026-11-25 09:12 UTC");
-    }
 }

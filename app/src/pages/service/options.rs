@@ -8,7 +8,7 @@ use leptos::{html, prelude::*};
 
 use super::form::Draft;
 use crate::{
-    components::icon::Icon,
+    components::{icon::Icon, switch::Toggle},
     i18n::{t, t_string, use_i18n},
     state::StudioStore,
 };
@@ -35,30 +35,17 @@ pub fn Switch(
     #[prop(optional, into)]
     described_by: Option<String>,
 ) -> impl IntoView {
-    let i18n = use_i18n();
     view! {
-        <label class="switch">
-            <input
-                class="switch__input"
-                type="checkbox"
-                role="switch"
-                id=spec.field
-                name=spec.field
-                value="true"
-                checked=spec.on
-                prop:checked=spec.on
-                disabled=move || spec.off_because.with(Option::is_some)
-                aria-describedby=described_by
-                on:change=move |event| spec.set.run(event_target_checked(&event))
-            />
-            <span class="switch__track"></span>
-            <span class="switch__label">{label}</span>
-            <span
-                class="switch__state"
-                data-on=move || t_string!(i18n, frame.on)
-                data-off=move || t_string!(i18n, frame.off)
-            ></span>
-        </label>
+        <Toggle
+            on=spec.on
+            set=spec.set
+            id=spec.field
+            name=spec.field
+            off=Signal::derive(move || spec.off_because.with(Option::is_some))
+            described_by=described_by.unwrap_or_default()
+        >
+            {label}
+        </Toggle>
     }
 }
 

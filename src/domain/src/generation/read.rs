@@ -57,13 +57,14 @@ const ALIASES: &[(&str, &str)] = &[
     ("track_names", "complete_track_classes"),
     ("track_classes", "complete_track_classes"),
     ("lora", "loras"),
+    ("constrained_decoding", "use_constrained_decoding"),
+    ("constrained", "use_constrained_decoding"),
 ];
 
 /// Keys of old files that hold results, server paths or switches without effect, with the values that say nothing.
 const WITHOUT_EFFECT: &[&str] = &[
     "instruction",
     "use_cot_lyrics",
-    "use_constrained_decoding",
     "cot_bpm",
     "cot_keyscale",
     "cot_timesignature",
@@ -306,6 +307,7 @@ fn set_lm(params: &mut GenerationParams, key: &str, value: &Value) -> Result<boo
         "use_cot_metas" => params.use_cot_metas = switch(key, value)?,
         "use_cot_caption" => params.use_cot_caption = switch(key, value)?,
         "use_cot_language" => params.use_cot_language = switch(key, value)?,
+        "use_constrained_decoding" => params.use_constrained_decoding = switch(key, value)?,
         _ => return Ok(false),
     }
     Ok(true)

@@ -8,13 +8,13 @@ use acestep_domain::{
 };
 
 use super::{
-    decode::Written,
+    constraint::Constraint,
     grammar::{After, Fields, MIN_DURATION_SECS, codes_of},
     language_model::{LanguageModel, Run},
-    parse::{self, Answer},
     plan_text::repeated,
     prompt,
     sampler::Sampling,
+    text_job::{TextJob, given},
 };
 use crate::{
     diffusion::noise::Purpose,
@@ -24,9 +24,6 @@ use crate::{
 
 /// Tokens a plan may have: the fields, a caption and some slack.
 pub(crate) const PLAN_TOKENS: usize = 1024;
-
-/// Tokens a plan with lyrics may have.
-const TEXT_TOKENS: usize = 4096;
 
 /// Length of a song for which neither user nor plan says one.
 const USUAL_SECS: u32 = 120;
@@ -55,6 +52,8 @@ pub struct TextOptions {
     pub seed: u32,
     /// Longest song that may be planned, in seconds.
     pub max_duration_secs: u32,
+    /// The grammar holds; without it the model writes freely and its answer is read leniently.
+    pub constrained: bool,
 }
 
 impl TextOptions {
@@ -69,6 +68,7 @@ impl TextOptions {
             },
             seed,
             max_duration_secs,
+            constrained: params.use_constrained_decoding,
         }
     }
 }
@@ -243,7 +243,14 @@ impl LanguageModel {
         fields.caption = request.write_caption;
         fields.language_field = request.write_language;
         let prompt = prompt::plan(self.tokenizer(), &request.caption, &request.lyrics)?;
-        self.text_job(prompt, &fields, After::Stop, options, notes, observer)
+        let job = TextJob {
+            prompt,
+            fields: &fields,
+            after: After::Stop,
+            options,
+            notes,
+        };
+        self.text_job(job, observer)
     }
 
     /// Writes the codes of songs, exactly five a second.
@@ -276,17 +283,19 @@ impl LanguageModel {
         } else {
             None
         };
+        let grammar = self.grammar.codes(Some(target))?;
+        let constraint = |_: &u32| Box::new(grammar.clone()) as Box<dyn Constraint>;
         let run = Run {
-            prompt,
+            prompt: &prompt,
             guidance,
             budget: target,
             sampling: request.sampling,
             seeds: &request.seeds,
             purpose: Purpose::Codes,
             total: Some(target),
-            grammar: self.grammar.codes(Some(target))?,
+            constraints: request.seeds.iter().map(constraint).collect(),
         };
-        let songs = self.run(&run, observer)?;
+        let songs = self.run(run, observer)?;
         let songs = songs
             .into_iter()
             .map(|song| {
@@ -325,8 +334,14 @@ impl LanguageModel {
         fields.caption = true;
         fields.language_field = fields.language.is_none();
         let prompt = prompt::format(self.tokenizer(), caption, lyrics)?;
-        let mut planned =
-            self.text_job(prompt, &fields, After::Lyrics, options, notes, observer)?;
+        let job = TextJob {
+            prompt,
+            fields: &fields,
+            after: After::Lyrics,
+            options,
+            notes,
+        };
+        let mut planned = self.text_job(job, observer)?;
         for (written, stays) in [
             (&mut planned.plan.caption, caption),
             (&mut planned.plan.lyrics, lyrics),
@@ -355,8 +370,14 @@ impl LanguageModel {
         fields.caption = true;
         fields.language_field = true;
         let prompt = prompt::create_sample(self.tokenizer(), description, instrumental)?;
-        let mut planned =
-            self.text_job(prompt, &fields, After::Lyrics, options, notes, observer)?;
+        let job = TextJob {
+            prompt,
+            fields: &fields,
+            after: After::Lyrics,
+            options,
+            notes,
+        };
+        let mut planned = self.text_job(job, observer)?;
         // Told to be instrumental, it may sing all the same.
         if instrumental {
             INSTRUMENTAL.clone_into(&mut planned.plan.lyrics);
@@ -381,14 +402,14 @@ impl LanguageModel {
             ..Fields::default()
         };
         let prompt = prompt::understand(self.tokenizer(), codes)?;
-        let mut planned = self.text_job(
+        let job = TextJob {
             prompt,
-            &fields,
-            After::Lyrics,
+            fields: &fields,
+            after: After::Lyrics,
             options,
-            Vec::new(),
-            observer,
-        )?;
+            notes: Vec::new(),
+        };
+        let mut planned = self.text_job(job, observer)?;
         if !codes.is_empty() {
             let secs = audio_codes::secs(codes.len()).round() as u32;
             if let Some(written) = planned.plan.duration_secs.filter(|w| *w != secs) {
@@ -403,122 +424,6 @@ impl LanguageModel {
             planned.plan.duration_secs = Some(secs);
         }
         Ok(planned)
-    }
-
-    /// The job that all text jobs are: one sequence under `fields`, read back; the user's values
-    /// stand as given.
-    fn text_job(
-        &self,
-        prompt: Vec<u32>,
-        fields: &Fields,
-        after: After,
-        options: &TextOptions,
-        mut notes: Vec<Note>,
-        observer: &dyn Observer,
-    ) -> Result<Planned> {
-        // Lyrics have what is left; the plan itself must fit.
-        self.check_length(prompt.len(), PLAN_TOKENS, "lyrics")?;
-        let budget = match after {
-            After::Stop => PLAN_TOKENS,
-            After::Lyrics => TEXT_TOKENS,
-        }
-        .min(self.room(prompt.len()));
-        let run = Run {
-            prompt,
-            guidance: None,
-            budget,
-            sampling: options.sampling,
-            seeds: &[options.seed],
-            purpose: Purpose::Text(0),
-            total: None,
-            grammar: self.grammar.thinking(fields, after)?,
-        };
-        let written = self.run(&run, observer)?;
-        let Some(Written { ids, cut, asides }) = written.into_iter().next() else {
-            return Err(Error::LanguageModel {
-                field: "plan",
-                reason: "nothing was written".to_owned(),
-            });
-        };
-        if cut {
-            notes.push(Note::new(
-                "lyrics_cut",
-                "lyrics",
-                format!("Lyrics: the language model did not come to an end within {budget} tokens; they break off there."),
-            ));
-        }
-        let control = self.tokenizer().control();
-        let mut parts = ids.splitn(2, |id| *id == control.think_end);
-        let text = self.tokenizer().decode(parts.next().unwrap_or_default());
-        let after = self.tokenizer().decode(parts.next().unwrap_or_default());
-        let Answer { plan, warnings } = parse::answer(&text, &after);
-        notes.extend(
-            warnings
-                .into_iter()
-                .map(|warning| Note::general("lm_value_unused", warning)),
-        );
-        let user = given(fields);
-        let clamped = notes.iter().any(|note| note.code == "duration_clamped");
-        for (field, said) in asides {
-            // The plan's own length is not the user's any more.
-            if field == "duration" && clamped {
-                continue;
-            }
-            let would = self.tokenizer().decode(&said);
-            notes.extend(would_say(field, would.trim(), &user));
-        }
-        Ok(Planned {
-            plan: SongPlan {
-                bpm: user.bpm.or(plan.bpm),
-                duration_secs: user.duration_secs.or(plan.duration_secs),
-                keyscale: user.keyscale.or(plan.keyscale),
-                language: user.language.or(plan.language),
-                timesignature: user.timesignature.or(plan.timesignature),
-                ..plan
-            },
-            text: text.trim().to_owned(),
-            notes,
-            tokens: ids.len(),
-        })
-    }
-}
-
-/// What the model would have said in place of a value of the user's, where it is another.
-fn would_say(field: &'static str, would: &str, user: &SongPlan) -> Option<Note> {
-    let (name, own, key) = match field {
-        "bpm" => ("Tempo", user.bpm?.to_string(), field),
-        "duration" => ("Length", user.duration_secs?.to_string(), field),
-        "keyscale" => ("Key", user.keyscale?.to_string(), field),
-        "language" => (
-            "Vocal language",
-            user.language?.code().to_owned(),
-            "vocal_language",
-        ),
-        "timesignature" => (
-            "Time signature",
-            user.timesignature?.beats().to_string(),
-            field,
-        ),
-        _ => return None,
-    };
-    (!would.is_empty() && would != own).then(|| {
-        Note::new(
-            "lm_would_say",
-            key,
-            format!("{name}: {own} as you set it; the language model would have written {would}."),
-        )
-    })
-}
-
-/// The plan that holds nothing but what was given.
-fn given(fields: &Fields) -> SongPlan {
-    SongPlan {
-        bpm: fields.bpm,
-        duration_secs: fields.duration_secs,
-        keyscale: fields.keyscale,
-        language: fields.language,
-        timesignature: fields.timesignature,
-        ..SongPlan::default()
     }
 }
 

@@ -10,8 +10,9 @@ use acestep_domain::{event::Stage, note::Note};
 use candle_core::Tensor;
 
 use super::{
+    constraint::Constraint,
     decode::{self, Script, Step, Writer, Written},
-    grammar::{Grammar, automaton::Automaton},
+    grammar::Grammar,
     sampler::{Sampler, Sampling},
     tokenizer::LmTokenizer,
 };
@@ -70,7 +71,7 @@ pub struct LanguageModel {
 
 /// How a job is run.
 pub(super) struct Run<'a> {
-    pub(super) prompt: Vec<u32>,
+    pub(super) prompt: &'a [u32],
     pub(super) guidance: Option<(Vec<u32>, f32)>,
     pub(super) budget: usize,
     pub(super) sampling: Sampling,
@@ -78,8 +79,8 @@ pub(super) struct Run<'a> {
     pub(super) purpose: Purpose,
     /// Tokens of each sequence, when they are counted beforehand.
     pub(super) total: Option<usize>,
-    /// What each sequence may write; each gets its own.
-    pub(super) grammar: Automaton,
+    /// What each sequence may write, in the order of the seeds.
+    pub(super) constraints: Vec<Box<dyn Constraint>>,
 }
 
 impl LanguageModel {
@@ -269,18 +270,19 @@ impl LanguageModel {
         })
     }
 
-    /// Runs a job: one sequence a seed, each under its own grammar.
-    pub(super) fn run(&self, run: &Run<'_>, observer: &dyn Observer) -> Result<Vec<Written>> {
+    /// Runs a job: one sequence a seed, each under its own constraint.
+    pub(super) fn run(&self, run: Run<'_>, observer: &dyn Observer) -> Result<Vec<Written>> {
         let writers = run
             .seeds
             .iter()
-            .map(|seed| Writer {
-                constraint: Box::new(run.grammar.clone()),
+            .zip(run.constraints)
+            .map(|(seed, constraint)| Writer {
+                constraint,
                 sampler: Sampler::new(run.sampling, *seed, run.purpose),
             })
             .collect();
         let script = Script {
-            prompt: &run.prompt,
+            prompt: run.prompt,
             guidance: run
                 .guidance
                 .as_ref()
@@ -314,7 +316,7 @@ impl LanguageModel {
             });
         };
         let length = |prompt: &[u32]| prompt.len() + run.budget.min(BLOCK);
-        let mut lengths = vec![length(&run.prompt)];
+        let mut lengths = vec![length(run.prompt)];
         lengths.extend(run.guidance.iter().map(|(prompt, _)| length(prompt)));
         let lengths = lengths.repeat(count);
         let network = self.network.visit()?;

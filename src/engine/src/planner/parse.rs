@@ -17,6 +17,17 @@ pub struct Answer {
     pub warnings: Vec<String>,
 }
 
+impl Answer {
+    /// At least one field of a plan was understood.
+    pub fn says_something(&self) -> bool {
+        let plan = SongPlan {
+            lyrics: String::new(),
+            ..self.plan.clone()
+        };
+        plan != SongPlan::default()
+    }
+}
+
 /// Reads `text`, an answer with its control tokens spelt out.
 pub fn plan(text: &str) -> Answer {
     let after = text.split_once("</think>").map_or("", |(_, after)| after);

@@ -10,7 +10,8 @@ use acestep_domain::{
     GenerationParams, Note, SongPlan, UserError,
     generation::{AudioFormat, read::params_from_json},
     library::recipe,
-    service::{Installed, Resolved, resolve},
+    saved::{self, STUDIO},
+    service::Resolved,
     task::TaskType,
     timed_lyrics::{LyricLine, LyricsFormat, Scores, check_sung},
 };
@@ -28,8 +29,8 @@ use serde_json::Value;
 
 use super::{
     files::{check_place, format_of, write_safely},
-    generate::load,
-    machine::{installed, machine},
+    generate::{load, settle_service},
+    machine::machine,
     output::{Failure, fail, read_json, say, say_json, tell_notes},
     service::{LoraArgs, ServiceArgs},
     values,
@@ -270,13 +271,13 @@ impl SongArgs {
         };
         let (params, mut notes) =
             params_from_json(&saved, GenerationParams::default())?.strict()?;
-        let studio = &saved["studio"];
+        let studio = &saved[STUDIO];
         let plan: Option<SongPlan> = serde_json::from_value(studio["plan"].clone()).ok();
         let codes = studio["audio_codes"].as_str().unwrap_or_default();
         let mut params = recipe(params, plan.as_ref(), codes);
         let sound = decode::from_path(&self.song, Limit::song())?;
         notes.extend(sound.notes);
-        let gain = studio["report"]["gain"].as_f64().unwrap_or(1.0) as f32;
+        let gain = saved::gain(&saved).unwrap_or(1.0);
 
         let mut read = |path: &Path, field: &str| -> Result<_, Failure> {
             let decoded = decode::from_path(path, Limit::song())
@@ -311,23 +312,12 @@ impl SongArgs {
 
         let (capabilities, more) = machine(environment);
         notes.extend(more);
-        let (mut config, more) = self.service.config(environment);
-        notes.extend(more);
-        let root = self.service.root();
-        let (models, lms) = installed(&root, &capabilities);
-        if with_lm && config.init_llm.is_none() {
-            config.init_llm = Some(!lms.is_empty());
-        }
-        let installed = Installed {
-            models: &models,
-            lms: &lms,
-        };
-        let (resolved, more) = resolve(&config, &capabilities, installed);
+        let (resolved, more) = settle_service(&self.service, with_lm, environment, &capabilities)?;
         notes.extend(more);
         let seeds = vec![params.seeds.first().copied().unwrap_or_default()];
         Ok(SongRead {
             loaded: Models {
-                root,
+                root: self.service.root(),
                 resolved,
                 params: params.clone(),
             },

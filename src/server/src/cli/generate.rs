@@ -87,6 +87,14 @@ pub(crate) struct GenerateArgs {
         default_missing_value = "true"
     )]
     thinking: Option<bool>,
+    /// Hold the language model's plan to its grammar; false lets it write freely
+    #[arg(
+        long = "use_constrained_decoding",
+        alias = "use-constrained-decoding",
+        value_name = "true|false",
+        value_parser = super::values::switch
+    )]
+    use_constrained_decoding: Option<bool>,
     /// Adapter that takes part, at a scale from 0 to 1 (repeatable) [default scale: 1]
     #[arg(long, value_name = "NAME[:SCALE]", value_parser = LoraUse::parse)]
     lora: Vec<LoraUse>,
@@ -383,6 +391,9 @@ fn overlay(args: &GenerateArgs, asked: &mut Value, notes: &mut Vec<Note>) -> Res
     };
     if let Some(thinking) = args.thinking {
         put("thinking", thinking.into());
+    }
+    if let Some(constrained) = args.use_constrained_decoding {
+        put("use_constrained_decoding", constrained.into());
     }
     if let Some(path) = &args.src_audio {
         put("src_audio", path.to_string_lossy().into());

@@ -57,6 +57,14 @@ pub(crate) struct PlanSongArgs {
     /// Seed of the draws
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u32,
+    /// Hold the plan to its grammar; false lets the model write freely
+    #[arg(
+        long = "use_constrained_decoding",
+        alias = "use-constrained-decoding",
+        value_name = "true|false",
+        value_parser = values::switch
+    )]
+    use_constrained_decoding: Option<bool>,
     #[command(flatten)]
     source: Source,
 }
@@ -134,13 +142,16 @@ pub(crate) fn plan_song(args: &PlanSongArgs, environment: &Environment) -> ExitC
 
 fn planned(args: &PlanSongArgs, environment: &Environment) -> Result<Planned, Failure> {
     let (capabilities, mut notes) = machine(environment);
-    let (params, more) = match args.params.as_deref() {
+    let (mut params, more) = match args.params.as_deref() {
         Some(path) => params_from_json(&read_json(path)?, GenerationParams::default())
             .and_then(acestep_domain::generation::read::Read::strict)
             .map_err(Failure::input)?,
         None => (GenerationParams::default(), Vec::<Note>::new()),
     };
     notes.extend(more);
+    if let Some(constrained) = args.use_constrained_decoding {
+        params.use_constrained_decoding = constrained;
+    }
     let bar = Bar::new();
     let model = args.source.load(&bar)?;
     notes.extend(about_quantization(&model));

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use acestep_domain::{Note, UserError, generation::AudioFormat, library::Report};
+use acestep_domain::{Note, UserError, generation::AudioFormat, library::Report, saved};
 use acestep_engine::audio::{
     decode::{self, Limit},
     encode::encode,
@@ -10,7 +10,7 @@ use acestep_engine::audio::{
 };
 use clap::Args;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     files::{check_place, write_safely},
@@ -76,19 +76,16 @@ fn undo(args: &RawArgs) -> Result<Outcome, Failure> {
         .params_json
         .and_then(|text| serde_json::from_str(&text).ok())
         .ok_or_else(|| refused("there are no settings in it"))?;
-    let gain = saved["studio"]["report"]["gain"]
-        .as_f64()
-        .filter(|gain| *gain > 0.0)
-        .ok_or_else(|| refused("it does not say its gain"))?;
+    let gain = saved::gain(&saved).ok_or_else(|| refused("it does not say its gain"))?;
     let decoded = decode::from_path(&args.song, Limit::none())?;
     let mut audio = decoded.audio;
     let report = Report {
-        gain: gain as f32,
+        gain,
         ..Report::default()
     };
     loudness::raw(&mut audio, &report);
     // Whoever takes the gain off this file as well would be wrong.
-    saved["studio"]["report"]["gain"] = json!(1.0);
+    saved::set_gain(&mut saved, 1.0);
     let bytes = encode(&audio, FORMAT)?;
     write_safely(&args.output, |partial| {
         std::fs::write(partial, &bytes)
@@ -100,7 +97,7 @@ fn undo(args: &RawArgs) -> Result<Outcome, Failure> {
     let heard = audio.report();
     Ok(Outcome {
         path: args.output.clone(),
-        gain: gain as f32,
+        gain,
         peak: heard.peak,
         loudness_lufs: heard.loudness_lufs,
         notes: decoded.notes,

@@ -51,8 +51,9 @@ impl Shared {
         };
         if kind != JobKind::Generate {
             let heard = source_song_id.and_then(|id| self.recording(id, SOURCE).ok());
-            // What the language model wrote for a song need not be heard again.
-            let heard = heard.filter(|recording| recording.audio_codes.is_empty());
+            // What the language model wrote for a song need not be heard again, except to find out about it.
+            let heard = heard
+                .filter(|recording| kind.is_kept_with_song() || recording.audio_codes.is_empty());
             let source_secs = heard.map_or(0.0, |recording| recording.duration_secs);
             return Given {
                 brought: Brought {

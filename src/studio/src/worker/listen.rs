@@ -1,6 +1,8 @@
 //! Finding out about a finished song: it is heard from its file, beside what it was made from, and what
 //! comes of it is kept with the song.
 
+use std::time::Instant;
+
 use acestep_domain::{
     GenerationParams, Note,
     job::{Job, JobKind},
@@ -28,11 +30,12 @@ pub(super) fn about_song(
     job: &Job,
     cancel: &CancelFlag,
 ) -> Result<Vec<Note>> {
-    let amount = Amount::of_text();
-    let observer = JobObserver::new(shared, &job.id, cancel, (shared.service.rates(), amount));
-    observer.check()?;
     let id = job.source_song_id.as_deref().unwrap_or_default();
     let Kept { song, file_name } = shared.library.present(id)?;
+    let mut rates = shared.service.rates();
+    let amount = Amount::of_finding_out(job.kind, song.duration_secs);
+    let observer = JobObserver::new(shared, &job.id, cancel, (rates, amount));
+    observer.check()?;
     let mut notes = Vec::new();
     let mut params = job.params.clone();
     let model = shared.service.model()?.name;
@@ -83,6 +86,7 @@ pub(super) fn about_song(
         audio: sound.audio,
         gain: song.report.gain,
     };
+    let started = Instant::now();
     let found = if job.kind == JobKind::LyricsTiming {
         let asked = AlignRequest {
             request: &request,
@@ -108,6 +112,9 @@ pub(super) fn about_song(
             scores: Some(scored.scores),
         }
     };
+    let took = started.elapsed().as_secs_f64();
+    rates.learn_finding_out(job.kind, song.duration_secs, took);
+    shared.learnt(rates);
     keep(shared, song, &file_name, found)?;
     Ok(notes)
 }

@@ -146,10 +146,7 @@ pub fn More(
                 <BeginItems song=song.clone() actions=[SongAction::Extract] in_menu=true />
                 <RestoreButton song=song.clone() class="menu__item" />
                 <RecreateItem song=song.clone() />
-                <a class="menu__item" href=address(&song.id, "")>
-                    {t!(i18n, compare.with)}
-                    <span class="menu__hint">"B"</span>
-                </a>
+                <CompareItem id=song.id.clone() />
                 <div class="menu__rule"></div>
                 <a
                     class="menu__item"
@@ -169,6 +166,22 @@ pub fn More(
             </div>
         </details>
         <Delete song id=popover />
+    }
+    .into_any()
+}
+
+/// Hears the song beside another one.
+#[component]
+pub fn CompareItem(
+    /// The song's id.
+    id: String,
+) -> impl IntoView {
+    let i18n = use_i18n();
+    view! {
+        <a class="menu__item" href=address(&id, "")>
+            {t!(i18n, compare.with)}
+            <span class="menu__hint">"B"</span>
+        </a>
     }
     .into_any()
 }

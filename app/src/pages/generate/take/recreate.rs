@@ -8,10 +8,14 @@ use crate::{
     components::note::Refused,
     i18n::{t, t_string, use_i18n},
     pages::generate::runs::after,
-    state::StudioStore,
+    state::{
+        StudioStore,
+        loras::{Adapters, Obstacle},
+    },
 };
 
-/// The line of a menu. Another model would make another song, so it must be the one that is loaded.
+/// The line of a menu. Another model would make another song, so it must be the one that is loaded, and
+/// the adapters must be there.
 #[component]
 pub fn RecreateItem(
     /// The song.
@@ -21,7 +25,8 @@ pub fn RecreateItem(
     let store = StudioStore::expect();
     let recreate = ServerAction::<Recreate>::new();
     after(recreate, store);
-    let made_by = song.provenance.model;
+    let adapters = Adapters::expect();
+    let (made_by, loras) = (song.provenance.model, song.provenance.loras);
     let off = Memo::new(move |_| {
         let loaded = store
             .status
@@ -34,7 +39,14 @@ pub fn RecreateItem(
                 name = made_by.clone(),
                 loaded = loaded
             )),
-            Some(_) => None,
+            Some(_) => match adapters.obstacle(&loras)? {
+                Obstacle::Missing(name) => {
+                    Some(t_string!(i18n, tasks.action.adapter_gone, name = name))
+                }
+                Obstacle::Unfit(name) => {
+                    Some(t_string!(i18n, tasks.action.adapter_unfit, name = name))
+                }
+            },
         }
     });
     let why = format!("recreate-{}", song.id);

@@ -124,7 +124,7 @@ fn unknown_and_ineffective_fields_are_named() {
 fn api_spellings() {
     let read = read(json!({
         "prompt": "p", "audio_duration": 9, "key_scale": "Am", "time_signature": "3/4",
-        "think": false, "language": "German", "bpm": "120 BPM"
+        "think": false, "language": "German", "bpm": "120 BPM", "constrained": false
     }));
     assert_eq!((read.notes.len(), read.errors.len()), (0, 0));
     let params = read.params;
@@ -134,6 +134,7 @@ fn api_spellings() {
         (params.bpm.unwrap().0, params.thinking, params.duration_secs),
         (120, false, Some(9.0))
     );
+    assert!(!params.use_constrained_decoding);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use acestep_domain::{
-    GenerationParams, Note, audio_codes, library::Report, lora::LoraUse, service::Resolved,
+    GenerationParams, Note, audio_codes, library::Report, lora::LoraUse, saved, service::Resolved,
     timed_lyrics::Scores,
 };
 use acestep_engine::{
@@ -155,15 +155,15 @@ impl<'a> Writer<'a> {
         }
         without_folders(&mut params);
         let mut value = json!(params);
-        value["studio"] = json!({
+        value[saved::STUDIO] = json!({
             "app_version": env!("CARGO_PKG_VERSION"),
             "model": self.info.name,
             "lora": self.loras,
             "device": self.resolved.device,
             "dtype": self.info.dtype,
-            // Of the report what undoes the level: seconds would make every file another one.
-            "report": { "gain": take.report.gain },
         });
+        // Of the report what undoes the level: seconds would make every file another one.
+        saved::set_gain(&mut value, take.report.gain);
         value.to_string()
     }
 }

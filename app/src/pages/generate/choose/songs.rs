@@ -1,0 +1,105 @@
+//! Songs of the library, as a place that takes recordings offers them.
+
+use std::time::Duration;
+
+use acestep_domain::library::Song;
+use leptos::{ev, leptos_dom::helpers::TimeoutHandle, prelude::*};
+
+use super::{close, focus_place};
+use crate::{
+    api::{ApiError, recordings::Recording},
+    components::note::Refused,
+    i18n::{t, t_string, use_i18n},
+    pages::generate::uploading::Uploading,
+    player::clock,
+};
+
+/// Quiet time before a search starts while typing.
+const QUIET: Duration = Duration::from_millis(250);
+
+/// The search over the list.
+#[component]
+pub(super) fn Search(
+    id: &'static str,
+    find: Action<String, Result<Vec<Song>, ApiError>>,
+) -> impl IntoView {
+    let i18n = use_i18n();
+    let timer = StoredValue::new(None::<TimeoutHandle>);
+    let typed = move |event: ev::Event| {
+        let query = event_target_value(&event);
+        if let Some(timer) = timer.get_value() {
+            timer.clear();
+        }
+        let search = move || {
+            find.dispatch(query);
+        };
+        timer.set_value(set_timeout_with_handle(search, QUIET).ok());
+    };
+    let field = format!("{id}-search");
+    view! {
+        <div class="field">
+            <label class="field__label" for=field.clone()>
+                {t!(i18n, library.search)}
+            </label>
+            <input
+                class="field__input"
+                id=field
+                type="search"
+                dir="auto"
+                autocomplete="off"
+                placeholder=move || t_string!(i18n, library.search_hint)
+                on:input=typed
+                // Enter would send the form round it.
+                on:keydown=move |event| {
+                    if event.key() == "Enter" {
+                        event.prevent_default();
+                    }
+                }
+            />
+        </div>
+    }
+    .into_any()
+}
+
+/// What was found.
+#[component]
+pub(super) fn FoundSongs(
+    found: Result<Vec<Song>, ApiError>,
+    dialog: &'static str,
+    uploading: Uploading,
+) -> impl IntoView {
+    let i18n = use_i18n();
+    match found {
+        Err(error) => view! {
+            <Refused text=error.0.to_string() alert=true />
+        }
+        .into_any(),
+        Ok(songs) if songs.is_empty() => {
+            view! { <p class="section__count">{t!(i18n, tasks.no_song)}</p> }.into_any()
+        }
+        Ok(songs) => songs
+            .iter()
+            .map(Recording::from)
+            .map(|recording| {
+                let (name, length) = (recording.name.clone(), clock(recording.duration_secs));
+                view! {
+                    <button
+                        type="button"
+                        class="menu__item"
+                        on:click=move |_| {
+                            close(dialog);
+                            uploading.take(&recording);
+                            focus_place(dialog);
+                        }
+                    >
+                        <bdi class="choose__name">{name}</bdi>
+                        <span class="menu__hint" dir="ltr">
+                            {length}
+                        </span>
+                    </button>
+                }
+            })
+            .collect_view()
+            .into_any(),
+    }
+}
