@@ -79,6 +79,7 @@ mod tests {
             lm_model_path: Some("acestep-5Hz-lm-0.6B".into()),
             init_llm: true,
             use_flash_attention: false,
+            full_precision: false,
             offload_to_cpu: true,
             offload_dit_to_cpu: false,
             compile: true,
