@@ -55,10 +55,15 @@ test('uploads are chosen again, deleted after a second thought, and then gone fr
   expect((await studio.get<{ uploads: unknown[] }>('/api/v1/uploads')).uploads).toHaveLength(2);
   await dialog.getByRole('button', { name: 'Delete first.wav' }).click();
   await sure.getByRole('button', { name: 'Delete', exact: true }).click();
-  await expect(dialog.getByRole('button', { name: 'Uploads (1)' })).toBeVisible();
-  await expect(first).toHaveCount(0);
-  await page.keyboard.press('Escape');
+  // The place is empty again, and says how to fill it.
   await expect(generate.source).toContainText('No source yet');
+  await expect(dialog).toBeHidden();
+  const library = generate.source.getByRole('button', { name: 'From library' });
+  await expect(library).toBeFocused();
+  await library.click();
+  await dialog.getByRole('button', { name: 'Uploads (1)' }).click();
+  await expect(first).toHaveCount(0);
+  await expect(dialog.getByRole('button', { name: /^second\.wav/ })).toBeVisible();
 });
 
 test('of several files dropped on the source the first is it, the others are uploads, and what is refused is named', async ({

@@ -84,12 +84,15 @@ impl Form {
     }
 
     /// A recording is no more: it is neither source nor reference.
-    pub fn let_go(self, id: &str) {
+    /// Whether it was the source.
+    pub fn let_go(self, id: &str) -> bool {
         let source = self.text("src_audio");
-        if source.with_untracked(|own| own == id) {
+        let was_source = source.with_untracked(|own| own == id);
+        if was_source {
             source.set(String::new());
         }
         self.set_reference(id, false);
+        was_source
     }
 
     /// Start and end of the part in seconds of `source`; what is not written is its beginning or end.

@@ -60,9 +60,12 @@ fn Row(
     let delete = Action::new(move |(): &()| async move {
         let id = id.get_value();
         delete_upload(id.clone()).await?;
-        form.let_go(&id);
         recordings.forget(&id);
         own.dispatch(());
+        // Without its source the place is drawn anew, and this list goes with it.
+        if form.let_go(&id) {
+            focus_place("source-choose");
+        }
         Ok::<(), ApiError>(())
     });
     let failed = move || match delete.value().get() {
