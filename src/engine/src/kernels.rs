@@ -19,6 +19,7 @@ mod check;
 pub mod conv1d;
 pub mod conv_transpose1d;
 mod direct;
+mod linear;
 pub mod matvec;
 pub(crate) mod parallel;
 pub mod prepacked;
@@ -27,3 +28,5 @@ pub mod rates;
 mod simd;
 pub mod snake;
 mod tile;
+
+pub(crate) use conv1d::runs_here;

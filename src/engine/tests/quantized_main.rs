@@ -7,21 +7,23 @@
 mod closeness;
 #[path = "support/demo_folder.rs"]
 mod demo_folder;
+#[path = "support/eight_steps.rs"]
+mod eight_steps;
 
 use std::{fs, path::Path};
 
-use acestep_domain::{GenerationParams, service::Quantization};
+use acestep_domain::service::Quantization;
 use acestep_engine::{
     checkpoint::Checkpoint,
     demo,
-    engine::{Engine, EngineInfo, LoadOptions, Request},
-    observer::Silent,
+    engine::{EngineInfo, LoadOptions},
 };
 use candle_core::{
     DType, Device, Tensor,
     quantized::{GgmlDType, QTensor},
 };
 use closeness::{Closeness, assert_close};
+use eight_steps::bits;
 
 const DIT: &str = "acestep-v15-demo/model.safetensors";
 const TEXT: &str = "Qwen3-Embedding-0.6B/model.safetensors";
@@ -30,31 +32,7 @@ const TEXT: &str = "Qwen3-Embedding-0.6B/model.safetensors";
 const SAME: f64 = 1e-3;
 
 fn run(root: &Path, options: &LoadOptions) -> (Tensor, EngineInfo) {
-    let checkpoint = Checkpoint::open(root, demo::NAME).unwrap();
-    let mut engine = Engine::load(&checkpoint, options, &Silent).unwrap();
-    let request = Request {
-        params: GenerationParams {
-            caption: "a lofi track with piano and drums".to_owned(),
-            lyrics: "[Verse]\none line\nand another".to_owned(),
-            duration_secs: Some(6.0),
-            inference_steps: 8,
-            ..GenerationParams::default()
-        },
-        seeds: vec![7],
-        noise: None,
-        codes: Vec::new(),
-        keep_latents: true,
-        raw_level: true,
-        ..Request::default()
-    };
-    let mut latents = None;
-    engine
-        .generate(&request, &Silent, &mut |take| {
-            latents = take.latents;
-            Ok(())
-        })
-        .unwrap();
-    (latents.unwrap(), engine.info().clone())
+    eight_steps::run(&Checkpoint::open(root, demo::NAME).unwrap(), options)
 }
 
 fn asked(quantization: Quantization) -> LoadOptions {
@@ -63,11 +41,6 @@ fn asked(quantization: Quantization) -> LoadOptions {
         quantize_above_bytes: 0,
         ..LoadOptions::default()
     }
-}
-
-fn bits(tensor: &Tensor) -> Vec<u32> {
-    let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
-    values.into_iter().map(f32::to_bits).collect()
 }
 
 /// The matrices of `file` through candle's quantiser and back: layers in `layers`, embeddings in

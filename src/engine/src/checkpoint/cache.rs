@@ -2,10 +2,10 @@
 //!
 //! Quantising takes a while, so it is done once: the result is a GGUF file in the checkpoint's own
 //! folder, mapped the next time. For a card it holds blocks; for a processor it holds panels, which
-//! are multiplied where they are mapped, so that opening it reads nothing. It names the files it was made from with their sizes and times;
-//! when one differs it is made again. It is written tensor by tensor under a temporary name and
-//! renamed, so that it is whole or not there. A folder that cannot be written to costs nothing but
-//! the time of the next load.
+//! are multiplied where they are mapped, so that opening it reads nothing. It names the files it was
+//! made from with their sizes and times; when one differs it is made again. It is written tensor by
+//! tensor under a temporary name and renamed, so that it is whole or not there. A folder that cannot
+//! be written to costs nothing but the time of the next load.
 
 use std::{
     fs::{self, File},
@@ -19,7 +19,7 @@ use acestep_domain::note::Note;
 use super::source::Source;
 use crate::{
     error::Result,
-    kernels::quantized::{self as panels, Format, Panels, arranged, quantize},
+    kernels::quantized::{ALIGNMENT, Format, Panels, arranged, quantize},
     nn::{
         Formats, WeightFile,
         weights::{Role, Stored, TensorInfo, floats, gguf},
@@ -28,9 +28,6 @@ use crate::{
 
 /// `general.architecture` of a cache, which is no model of its own.
 const ARCHITECTURE: &str = "acestep-cache";
-
-/// Tensor data begins at multiples of this.
-const ALIGNMENT: usize = panels::ALIGNMENT;
 
 const SOURCES: &str = "acestep.cache.sources";
 

@@ -13,7 +13,8 @@ use super::{
 use crate::{
     device::Placement,
     error::{Error, Result, Stage},
-    nn::{Formats, WeightFile, Weights, matrix::in_panels, weights::Held},
+    kernels::runs_here,
+    nn::{Formats, WeightFile, Weights, weights::Held},
 };
 
 /// Weights of a folder as they are.
@@ -33,7 +34,7 @@ pub(super) fn part_in(
     check: &dyn Fn() -> Result<()>,
 ) -> Result<(Part, Option<Note>)> {
     let names = weight_files(source, folder)?;
-    let order = if in_panels(placement.dtype, &placement.device) {
+    let order = if runs_here(&placement.device, placement.dtype) {
         Order::Panels
     } else {
         Order::Blocks

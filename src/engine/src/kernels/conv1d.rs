@@ -170,7 +170,7 @@ impl Conv1d {
 }
 
 /// True where the kernels of this module run: a CPU in f32.
-pub(super) fn runs_here(device: &Device, dtype: DType) -> bool {
+pub(crate) fn runs_here(device: &Device, dtype: DType) -> bool {
     device.is_cpu() && dtype == DType::F32
 }
 

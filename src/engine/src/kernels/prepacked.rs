@@ -8,11 +8,11 @@
 
 use std::{fmt, sync::Arc};
 
-use candle_core::{Device, Result, Storage, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::{
-    conv1d::values,
+    linear::outputs_of,
     parallel::{SharedOut, for_each_with_scratch},
     tile::{COLUMNS, Packed, accumulate, panel_rows},
 };
@@ -99,30 +99,10 @@ impl Prepacked {
     /// # Errors
     /// Another width, dtype or device.
     pub fn linear(matrices: &[&Self], x: &Tensor) -> Result<Vec<Tensor>> {
-        let (n, inputs) = x.dims2()?;
-        if let Some(other) = matrices.iter().find(|matrix| matrix.inputs != inputs) {
-            bail!(
-                "linear: rows of {inputs} values do not fit weights of {}",
-                other.inputs
-            );
-        }
-        let x = x.contiguous()?;
-        let (storage, layout) = x.storage_and_layout();
-        let Storage::Cpu(storage) = &*storage else {
-            bail!("linear: the activations are not in host memory");
-        };
-        let mut outputs: Vec<_> = matrices
-            .iter()
-            .map(|matrix| vec![0f32; n * matrix.outputs])
-            .collect();
-        if n * inputs > 0 {
-            products(matrices, values(storage, layout)?, n, &mut outputs);
-        }
-        matrices
-            .iter()
-            .zip(outputs)
-            .map(|(matrix, out)| Tensor::from_vec(out, (n, matrix.outputs), &Device::Cpu))
-            .collect()
+        let dims: Vec<_> = matrices.iter().map(|matrix| matrix.dims()).collect();
+        outputs_of(&dims, x, |x, outputs| {
+            products(matrices, x, outputs);
+        })
     }
 }
 
@@ -139,8 +119,10 @@ fn weave(rows: &[f32], apart: usize, lanes: usize, strip: &mut [f32]) {
     }
 }
 
-fn products(matrices: &[&Prepacked], x: &[f32], n: usize, outputs: &mut [Vec<f32>]) {
-    let inputs = x.len() / n;
+fn products(matrices: &[&Prepacked], x: &[f32], outputs: &mut [Vec<f32>]) {
+    let Some(inputs) = matrices.first().map(|matrix| matrix.inputs) else {
+        return;
+    };
     let offsets: Vec<u32> = (0..inputs).map(|input| (input * COLUMNS) as u32).collect();
     // Every strip of every matrix.
     let strips: Vec<(usize, usize)> = matrices

@@ -49,7 +49,7 @@ impl Qwen3 {
         Self::around(table, cfg, backend, &w)
     }
 
-    /// The same around a table that is a head as well.
+    /// The same around a table that was taken already.
     fn around(embed_tokens: Matrix, cfg: &Config, backend: Backend, w: &Weights) -> Result<Self> {
         let masks = vec![Mask::Causal; cfg.num_hidden_layers];
         Ok(Self {

@@ -13,6 +13,7 @@ use crate::kernels::{
     matvec,
     prepacked::Prepacked,
     quantized::{Blocks, Format, Panels},
+    runs_here,
 };
 
 pub use rows::Rows;
@@ -46,7 +47,7 @@ impl Matrix {
     /// # Errors
     /// The device has too little memory.
     pub(super) fn quantized(blocks: &Blocks, dtype: DType, device: &Device) -> Result<Self> {
-        if in_panels(dtype, device) {
+        if runs_here(device, dtype) {
             return Ok(Self::Panels(Panels::new(blocks)?));
         }
         let (rows, width) = blocks.dims();
@@ -67,7 +68,7 @@ impl Matrix {
         device: &Device,
     ) -> Option<usize> {
         let row = format.row_bytes(width)?;
-        Some(if in_panels(dtype, device) {
+        Some(if runs_here(device, dtype) {
             Panels::bytes_for(format, (rows, width))
         } else {
             rows * row
@@ -148,12 +149,6 @@ impl Matrix {
             Self::Card(card) => card.blocks.embedding(ids)?.to_dtype(card.dtype),
         }
     }
-}
-
-/// Whether quantised matrices become panels: their kernel counts in f32, which is what networks run
-/// in on a CPU.
-pub(crate) fn in_panels(dtype: DType, device: &Device) -> bool {
-    device.is_cpu() && dtype == DType::F32
 }
 
 impl Matrix {

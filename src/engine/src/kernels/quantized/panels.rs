@@ -18,7 +18,7 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use candle_core::{Device, Result, Storage, Tensor, bail};
+use candle_core::{Device, Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::{
@@ -27,7 +27,7 @@ use super::{
     blocks::{Format, PART, six_bit_values, six_bits},
     product,
 };
-use crate::kernels::{conv1d::values, matvec::FEW_ROWS, parallel::SharedOut};
+use crate::kernels::{linear::outputs_of, matvec::FEW_ROWS, parallel::SharedOut};
 
 /// Rows of a panel.
 pub(crate) const LANES: usize = 16;
@@ -261,36 +261,16 @@ impl Panels {
     /// # Errors
     /// Another width, dtype or device.
     pub fn linear(matrices: &[&Self], x: &Tensor) -> Result<Vec<Tensor>> {
+        let dims: Vec<_> = matrices.iter().map(|matrix| matrix.dims()).collect();
         let (n, width) = x.dims2()?;
-        if let Some(other) = matrices.iter().find(|matrix| matrix.width != width) {
-            bail!(
-                "linear: rows of {width} values do not fit weights of {}",
-                other.width
-            );
-        }
-        let x = x.contiguous()?;
-        let (storage, layout) = x.storage_and_layout();
-        let Storage::Cpu(storage) = &*storage else {
-            bail!("linear: the activations are not in host memory");
-        };
-        let mut outputs: Vec<_> = matrices
-            .iter()
-            .map(|matrix| vec![0f32; n * matrix.rows.len()])
-            .collect();
-        if n * width > 0 {
+        outputs_of(&dims, x, |x, outputs| {
             let closeness = if n <= FEW_ROWS {
                 Closeness::Full
             } else {
                 Closeness::Rounded
             };
-            let x = Activations::new(values(storage, layout)?, width, closeness);
-            products(matrices, &x, &mut outputs);
-        }
-        matrices
-            .iter()
-            .zip(outputs)
-            .map(|(matrix, out)| Tensor::from_vec(out, (n, matrix.rows.len()), &Device::Cpu))
-            .collect()
+            products(matrices, &Activations::new(x, width, closeness), outputs);
+        })
     }
 
     /// The rows of `ids`, which are below the number of rows: `[ids, width]`, f32.

@@ -27,16 +27,16 @@ impl CausalLm {
     /// Takes what [`Qwen3::load`] takes, and `lm_head.weight` unless the config ties it to the
     /// embeddings. A tied file may hold it all the same: a copy, which is passed over.
     pub fn load(cfg: &Config, backend: Backend, w: &Weights) -> Result<Self> {
-        let (below, table) = (below_model(w), (cfg.vocab_size, cfg.hidden_size));
-        let (model, lm_head) = if cfg.tie_word_embeddings {
-            let head = below.pp("embed_tokens").matrix(table, "weight")?;
-            (Qwen3::around(head.clone(), cfg, backend, &below)?, head)
+        let (below, dims) = (below_model(w), (cfg.vocab_size, cfg.hidden_size));
+        // Read for every token, so it does not stay in its file.
+        let table = below.pp("embed_tokens").matrix(dims, "weight")?;
+        let lm_head = if cfg.tie_word_embeddings {
+            table.clone()
         } else {
-            let model = Qwen3::load(cfg, backend, w)?;
-            (model, w.pp("lm_head").matrix(table, "weight")?)
+            w.pp("lm_head").matrix(dims, "weight")?
         };
         Ok(Self {
-            model,
+            model: Qwen3::around(table, cfg, backend, &below)?,
             lm_head,
             vocab_size: cfg.vocab_size,
         })

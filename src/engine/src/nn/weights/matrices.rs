@@ -9,8 +9,9 @@ use crate::{
     kernels::{
         prepacked::Prepacked,
         quantized::{Blocks, Format, Panels, quantize},
+        runs_here,
     },
-    nn::matrix::{Matrix, Rows, in_panels},
+    nn::matrix::{Matrix, Rows},
     room,
 };
 
@@ -57,7 +58,7 @@ impl Weights {
     fn packs(&self, name: &str) -> bool {
         self.prepacked
             && Role::of(name) == Role::Layer
-            && in_panels(self.dtype, &self.shared.device)
+            && runs_here(&self.shared.device, self.dtype)
     }
 
     /// A layer in the order of multiplication.
@@ -88,7 +89,7 @@ impl Weights {
         name: String,
     ) -> Result<Matrix> {
         let (dtype, device) = (self.dtype, &self.shared.device);
-        if !in_panels(dtype, device) {
+        if !runs_here(device, dtype) {
             bail!("the tensor {name} is in panels, which only a processor can use");
         }
         let mapped = Panels::at(found.file.shared(), found.range.start, format, dims)?;
@@ -113,29 +114,27 @@ impl Weights {
     pub fn seldom(&self, dims: (usize, usize), name: &str) -> Result<Matrix> {
         let full = self.full_name(name);
         let (dtype, device) = (self.dtype, &self.shared.device);
-        let stays = in_panels(dtype, device) && self.formats.of(Role::of(&full), dims.1).is_none();
-        if !stays {
+        if !runs_here(device, dtype) || self.formats.of(Role::of(&full), dims.1).is_some() {
             return self.matrix(dims, name);
         }
-        if self.shared.complaints.is_some() {
-            let known = self.shared.survey
-                || self
-                    .find(&dims.into(), &full)
-                    .is_ok_and(|found| matches!(found.stored, Kind::Plain(_)));
-            if !known {
-                return self.matrix(dims, name);
+        let matrix = if self.shared.survey {
+            self.zeros(dims)?
+        } else {
+            match self.find(&dims.into(), &full) {
+                Ok(found) => match found.stored {
+                    Kind::Plain(_) if self.shared.complaints.is_some() => self.zeros(dims)?,
+                    Kind::Plain(stored) => {
+                        let (content, start) = (found.file.content(), found.range.start);
+                        Matrix::Rows(Rows::new(content, start, stored, dims)?)
+                    }
+                    Kind::Packed(_) | Kind::Panels(_) => return self.matrix(dims, name),
+                },
+                // What is wrong is said there.
+                Err(_) => return self.matrix(dims, name),
             }
-            self.hold(full, 0, None);
-            let zeros = Tensor::zeros((), dtype, device)?;
-            return Ok(Matrix::Dense(zeros.broadcast_as(dims)?));
-        }
-        let found = self.find(&dims.into(), &full)?;
-        let Kind::Plain(stored) = found.stored else {
-            return self.matrix(dims, name);
         };
-        let rows = Rows::new(found.file.content(), found.range.start, stored, dims)?;
         self.hold(full, 0, None);
-        Ok(Matrix::Rows(rows))
+        Ok(matrix)
     }
 
     /// Zeros in place of a matrix, and its bytes in the ledger as they would be.
@@ -167,6 +166,11 @@ impl Weights {
             };
             self.hold(full.to_owned(), bytes, None);
         }
+        self.zeros(dims)
+    }
+
+    /// What stands for a matrix in a rehearsal; takes no memory.
+    fn zeros(&self, dims: (usize, usize)) -> Result<Matrix> {
         let zeros = Tensor::zeros((), self.dtype, &self.shared.device)?;
         Ok(Matrix::Dense(zeros.broadcast_as(dims)?))
     }
