@@ -88,12 +88,8 @@ impl Dropped {
             self.offered.set(None);
             self.reading.set(Some(file.name.clone()));
             leptos::task::spawn_local(async move {
-                match crate::api::recordings::upload(&file.name, &file.bytes).await {
-                    Ok(recording) => {
-                        self.recordings.add(recording.clone());
-                        take(self.form, &recording.id);
-                    }
-                    Err(error) => self.refuse(file.name, Why::Studio(error.0)),
+                if let Some(recording) = browser::send(self, file).await {
+                    take(self.form, &recording.id);
                 }
                 self.reading.set(None);
             });
@@ -325,7 +321,7 @@ mod browser {
 
     use super::{Dropped, Why};
     use crate::{
-        api::recordings::{settings_in, upload},
+        api::recordings::{Recording, settings_in, upload},
         pages::generate::{
             files::{self, Brought},
             take::begin::show_composer,
@@ -428,12 +424,22 @@ mod browser {
 
     /// Keeps a file among the uploads.
     async fn keep(dropped: Dropped, file: Brought) {
+        if let Some(recording) = send(dropped, file).await {
+            dropped.kept.update(|kept| kept.push(recording));
+        }
+    }
+
+    /// Makes a recording of a file; one that is refused is told.
+    pub(super) async fn send(dropped: Dropped, file: Brought) -> Option<Recording> {
         match upload(&file.name, &file.bytes).await {
             Ok(recording) => {
                 dropped.recordings.add(recording.clone());
-                dropped.kept.update(|kept| kept.push(recording));
+                Some(recording)
             }
-            Err(error) => dropped.refuse(file.name, Why::Studio(error.0)),
+            Err(error) => {
+                dropped.refuse(file.name, Why::Studio(error.0));
+                None
+            }
         }
     }
 }
