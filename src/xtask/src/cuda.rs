@@ -39,7 +39,7 @@ pub(crate) fn check(workspace: &Workspace, features: &str, link: bool) -> Result
             .args(arguments)
             .args(["--locked", "--no-default-features", "--features", features]);
         if let Some(toolkit) = &toolkit {
-            in_toolkit(&mut cargo, toolkit);
+            in_toolkit(&mut cargo, toolkit, features);
         }
         // Other flags than those of other builds, so a folder of its own keeps theirs.
         cargo.env("CARGO_TARGET_DIR", workspace.target.join("cuda"));
@@ -86,8 +86,14 @@ fn toolkit(workspace: &Workspace) -> Result<Option<PathBuf>> {
     Ok(Some(toolkit))
 }
 
-/// What wheels leave out: `lib64`, libraries without a version in their name, and the driver's, of which a build needs
-/// no more than the name.
+/// Libraries that come with a driver or with an installation of their own: the name to link by, and the one to load by.
+const FROM_ELSEWHERE: [(&str, &str); 2] = [
+    ("libcuda.so", "libcuda.so.1"),
+    ("libcudnn.so", "libcudnn.so.9"),
+];
+
+/// What wheels leave out: `lib64`, libraries without a version in their name, and those from elsewhere, of which a build
+/// needs no more than the name.
 fn complete(toolkit: &Path) -> Result<()> {
     let lib = toolkit.join("lib");
     let entries = fs::read_dir(&lib)
@@ -100,9 +106,15 @@ fn complete(toolkit: &Path) -> Result<()> {
         }
     }
     link("lib", &toolkit.join("lib64"))?;
-    run(Command::new("cc")
-        .args(["-shared", "-x", "c", "/dev/null", "-o"])
-        .arg(lib.join("libcuda.so")))
+    for (name, loaded) in FROM_ELSEWHERE {
+        run(Command::new("cc")
+            .args(["-shared", "-x", "c", "/dev/null"])
+            .arg(format!("-Wl,-soname,{loaded}"))
+            .arg("-o")
+            .arg(lib.join(name)))?;
+        link(name, &lib.join(loaded))?;
+    }
+    Ok(())
 }
 
 #[cfg(unix)]
@@ -118,8 +130,9 @@ fn link(_: &str, _: &Path) -> Result<()> {
     bail!("links are made on Unix only")
 }
 
-/// Points a build at the toolkit. Symbols of the driver stay open: it brings them where there is a card.
-fn in_toolkit(cargo: &mut Command, toolkit: &Path) {
+/// Points a build at the toolkit. Symbols of the driver stay open: it brings them where there is a card. The empty
+/// libraries that stand for it have none, so a linker leaves them out unless it is told to keep them.
+fn in_toolkit(cargo: &mut Command, toolkit: &Path, features: &str) {
     let lib = toolkit.join("lib");
     #[expect(
         clippy::disallowed_methods,
@@ -138,13 +151,15 @@ fn in_toolkit(cargo: &mut Command, toolkit: &Path) {
     ] {
         cargo.env(name, toolkit);
     }
+    let cudnn = features.split(',').any(|feature| feature == "cudnn");
+    let kept = if cudnn { "-lcuda,-lcudnn" } else { "-lcuda" };
     cargo
         .env("CUDA_COMPUTE_CAP", COMPUTE_CAPABILITY)
         .env("LD_LIBRARY_PATH", &lib)
         .env(
             "RUSTFLAGS",
             format!(
-                "--cfg erase_components -L native={} -C link-arg=-Wl,--unresolved-symbols=ignore-all",
+                "--cfg erase_components -L native={} -C link-arg=-Wl,--unresolved-symbols=ignore-all,--no-as-needed,{kept}",
                 lib.display()
             ),
         );
@@ -167,9 +182,10 @@ mod tests {
         }
         assert_eq!(fs::read_to_string(lib.join("libcublas.so")).unwrap(), "it");
         assert!(toolkit.path().join("lib64/libcuda.so").is_file());
+        assert!(toolkit.path().join("lib64/libcudnn.so.9").is_file());
 
         let mut cargo = Command::new("cargo");
-        in_toolkit(&mut cargo, toolkit.path());
+        in_toolkit(&mut cargo, toolkit.path(), "cuda");
         let value = |name: &str| {
             cargo
                 .get_envs()
@@ -179,5 +195,14 @@ mod tests {
         let place = toolkit.path().to_str().unwrap();
         assert_eq!(value("CUDA_HOME").as_deref(), Some(place));
         assert!(value("PATH").is_some_and(|path| path.starts_with(place)));
+        let cudnn = |value: Option<String>| value.is_some_and(|flags| flags.contains("-lcudnn"));
+        assert!(!cudnn(value("RUSTFLAGS")));
+
+        let mut cargo = Command::new("cargo");
+        in_toolkit(&mut cargo, toolkit.path(), "cuda,cudnn");
+        let flags = cargo
+            .get_envs()
+            .find_map(|(key, value)| (key == "RUSTFLAGS").then_some(value?.to_str()?.to_owned()));
+        assert!(cudnn(flags));
     }
 }
