@@ -30,6 +30,21 @@ pub struct Availability {
     pub detail: String,
 }
 
+/// An NVIDIA card of the machine.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct CardEntry {
+    /// Place in the list of `nvidia-smi`; `--device cuda:INDEX` names it.
+    pub index: u32,
+    /// Product name.
+    pub name: String,
+    /// All of its memory.
+    pub total_gib: f64,
+    /// The one that this program uses where it uses a card.
+    pub used: bool,
+    /// Why it cannot be used; absent where it can.
+    pub problem: Option<String>,
+}
+
 /// What this build and machine can do.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Capabilities {
@@ -39,6 +54,9 @@ pub struct Capabilities {
     pub device_name: String,
     /// Every device this build can use.
     pub devices: Vec<DeviceKind>,
+    /// Every NVIDIA card of the machine, whether it is used or not.
+    #[serde(default)]
+    pub cards: Vec<CardEntry>,
     /// VRAM of the card, read or simulated.
     pub vram: Vram,
     /// Free memory of the card or host in GiB, when known.

@@ -379,6 +379,13 @@ fn resolve_quantization(
     Quantization::None
 }
 
+/// The device that a choice comes to on `machine`, with a note where it is another.
+pub fn device(asked: DeviceChoice, machine: &Capabilities) -> (DeviceKind, Vec<Note>) {
+    let mut notes = Vec::new();
+    let device = resolve_device(asked, machine, &mut notes);
+    (device, notes)
+}
+
 fn resolve_device(
     asked: DeviceChoice,
     machine: &Capabilities,

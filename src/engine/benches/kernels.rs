@@ -2,8 +2,8 @@
 //!
 //! `cargo bench -p acestep-engine --bench kernels`. The table at the end shows, for the best
 //! iteration of each, the rate and its share of the matrix product's: at least 0.4 is wanted of
-//! the convolutions. A linear layer of one row is bound by the memory: its share is that of the
-//! rate at which all threads read.
+//! the convolutions. A linear layer of one row and what lies between two products are bound by the
+//! memory: their share is that of the rate at which all threads read.
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -13,11 +13,15 @@ use std::time::{Duration, Instant};
 use acestep_engine::kernels::attention::{fused, standard};
 use acestep_engine::kernels::conv_transpose1d::{ConvTranspose1d, ConvTranspose1dConfig};
 use acestep_engine::kernels::conv1d::{Conv1d, Conv1dConfig};
+use acestep_engine::kernels::gated::add_gated;
+use acestep_engine::kernels::heads::split_heads;
 use acestep_engine::kernels::matvec;
+use acestep_engine::kernels::norm::rms_norm_modulate;
 use acestep_engine::kernels::prepacked::Prepacked;
 use acestep_engine::kernels::quantized::{Blocks, Format, Panels, quantize};
 use acestep_engine::kernels::rates::Reader;
 use acestep_engine::kernels::snake::Snake;
+use acestep_engine::kernels::swiglu::swiglu;
 use acestep_engine::memory::HugePages;
 use acestep_engine::nn::Mask;
 use candle_core::{DType, Device, Tensor};
@@ -226,6 +230,35 @@ fn attentions(bench: &mut Bench) {
     });
 }
 
+/// What lies between two matrix products of a layer, over four minutes of music: each value is read and
+/// written once.
+fn between(bench: &mut Bench) {
+    let (l, h, i, d) = (3000, 2048, 6144, 128);
+    let bytes = |values: usize| Work::Bytes((values * size_of::<f32>()) as f64);
+    let (x, y) = (random(&[1, l, h]), random(&[1, l, h]));
+    let (weight, rows) = (random(&[h]), random(&[1, 6, h]));
+    let (modulation, gate) = (
+        rows.narrow(1, 0, 2).expect("six rows"),
+        rows.narrow(1, 2, 1).expect("six rows"),
+    );
+    bench.work("norm and modulation, 3000 x 2048", bytes(2 * l * h), || {
+        rms_norm_modulate(&x, &weight, 1e-6, &modulation).expect("valid")
+    });
+    bench.work("gated residual, 3000 x 2048", bytes(3 * l * h), || {
+        add_gated(&x, &y, &gate).expect("valid")
+    });
+    let (head, angles) = (random(&[d]), random(&[l, d]));
+    bench.work(
+        "heads, norm and RoPE, 3000 x 16 x 128",
+        bytes(2 * l * h),
+        || split_heads(&x, &head, 1e-6, Some(&angles)).expect("valid"),
+    );
+    let (gate, up) = (random(&[1, l, i]), random(&[1, l, i]));
+    bench.work("SwiGLU, 3000 x 6144", bytes(3 * l * i), || {
+        swiglu(&gate, &up).expect("valid")
+    });
+}
+
 /// Linear layers 2048 to 6144 in every format of their weights.
 fn linears(bench: &mut Bench) {
     /// So many matrices take turns that none is left in a cache.
@@ -312,6 +345,7 @@ fn main() {
     convolutions(&mut bench);
     rate_changes(&mut bench);
     attentions(&mut bench);
+    between(&mut bench);
     linears(&mut bench);
     bench.criterion.final_summary();
     bench.report();

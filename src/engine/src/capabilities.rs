@@ -2,12 +2,12 @@
 //! that no model needs it.
 
 use acestep_domain::{
-    capabilities::{Availability, Capabilities, DeviceKind},
+    capabilities::{Availability, Capabilities, CardEntry, DeviceKind},
     note::Note,
     tier::{GpuTier, Vram},
 };
 
-use crate::memory::probe::Probe;
+use crate::{cards, memory::probe::Probe};
 
 const CUDA_BUILD: bool = cfg!(feature = "cuda");
 const FLASH_BUILD: bool = cfg!(feature = "flash-attn");
@@ -27,11 +27,15 @@ fn no(detail: &str) -> Availability {
     }
 }
 
-/// What can be done on the machine of `probe`; `simulated_gib` replaces the card's size.
-pub fn capabilities(probe: &Probe, simulated_gib: Option<f64>) -> (Capabilities, Vec<Note>) {
-    let mut notes = Vec::new();
-    let usable_card = probe.card.as_ref().filter(|_| CUDA_BUILD);
-    if let (Some(card), None) = (&probe.card, usable_card) {
+/// What can be done on the machine of `probe` with the card that [`cards::choose`] takes for `wanted`;
+/// `simulated_gib` replaces the card's size.
+pub fn capabilities(
+    probe: &Probe,
+    wanted: Option<&str>,
+    simulated_gib: Option<f64>,
+) -> (Capabilities, Vec<Note>) {
+    let (usable_card, mut notes) = cards::choose(&probe.cards, wanted);
+    for card in probe.cards.iter().filter(|_| !CUDA_BUILD) {
         notes.push(Note::new(
             "card_not_used",
             "device",
@@ -106,6 +110,17 @@ pub fn capabilities(probe: &Probe, simulated_gib: Option<f64>) -> (Capabilities,
             _ => format!("{}, {} threads", probe.host.name, probe.host.threads),
         },
         devices,
+        cards: probe
+            .cards
+            .iter()
+            .map(|card| CardEntry {
+                index: card.index,
+                name: card.name.clone(),
+                total_gib: card.total_gib,
+                used: usable_card.is_some_and(|used| used.index == card.index),
+                problem: card.ordinal.clone().err(),
+            })
+            .collect(),
         vram,
         free_gib: Some(usable_card.map_or(probe.host.available_gib, |card| card.free_gib)),
         tier: GpuTier::from_vram_gib(vram.total_gib),
@@ -132,16 +147,26 @@ pub fn capabilities(probe: &Probe, simulated_gib: Option<f64>) -> (Capabilities,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::probe::{Card, Host};
+    use crate::cards::Card;
+    use crate::memory::probe::Host;
 
     fn machine(card: Option<f64>) -> Probe {
         Probe {
-            card: card.map(|total_gib| Card {
-                name: "NVIDIA Test".into(),
-                total_gib,
-                free_gib: total_gib / 2.0,
-                compute_capability: Some((8, 6)),
-            }),
+            cards: card
+                .into_iter()
+                .map(|total_gib| Card {
+                    index: 0,
+                    name: "NVIDIA Test".into(),
+                    total_gib,
+                    free_gib: total_gib / 2.0,
+                    compute_capability: Some((8, 6)),
+                    ordinal: if CUDA_BUILD {
+                        Ok(0)
+                    } else {
+                        Err("this build has no CUDA".into())
+                    },
+                })
+                .collect(),
             host: Host {
                 name: "Test CPU".into(),
                 threads: 2,
@@ -158,14 +183,14 @@ mod tests {
             (8.0, GpuTier::Tier4),
             (24.0, GpuTier::Unlimited),
         ] {
-            let (found, _) = capabilities(&machine(None), Some(gib));
+            let (found, _) = capabilities(&machine(None), None, Some(gib));
             assert_eq!((found.tier, found.vram.simulated), (tier, true));
         }
     }
 
     #[test]
     fn without_a_card_tier_one_and_every_no_has_its_reason() {
-        let (found, notes) = capabilities(&machine(None), None);
+        let (found, notes) = capabilities(&machine(None), None, None);
         if !METAL_BUILD {
             assert_eq!((found.tier, found.vram.total_gib), (GpuTier::Tier1, 0.0));
             assert_eq!(notes, []);
@@ -183,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_card_this_build_cannot_use_is_named() {
-        let (found, notes) = capabilities(&machine(Some(24.0)), None);
+        let (found, notes) = capabilities(&machine(Some(24.0)), None, None);
         if CUDA_BUILD {
             assert_eq!(
                 (found.tier, found.device),
@@ -192,6 +217,7 @@ mod tests {
         } else {
             assert_eq!(found.device_name, "Test CPU, 2 threads");
             assert_eq!(notes[0].code, "card_not_used");
+            assert!(!found.cards[0].used && found.cards[0].problem.is_some());
         }
     }
 }

@@ -6,6 +6,8 @@
 use acestep_domain::capabilities::DeviceKind;
 use candle_core::{DType, Device};
 
+#[cfg(feature = "cuda")]
+use crate::cards;
 use crate::error::{Error, Result};
 
 /// A device ready for tensors, and the precision networks run in on it.
@@ -27,7 +29,7 @@ pub const fn dtype_of(kind: DeviceKind, full: bool) -> DType {
     }
 }
 
-/// Opens the first device of a kind, for networks in `dtype`.
+/// Opens the device of a kind, for networks in `dtype`; of NVIDIA cards the one this process uses.
 ///
 /// # Errors
 /// [`Error::Unsupported`] when this build has no such device or the driver refuses it.
@@ -50,7 +52,7 @@ pub fn open(kind: DeviceKind, dtype: DType) -> Result<Placement> {
     reason = "the one place that makes devices"
 )]
 fn cuda() -> std::result::Result<Device, String> {
-    Device::new_cuda(0).map_err(|error| error.to_string())
+    Device::new_cuda(cards::used().1).map_err(|error| error.to_string())
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -24,7 +24,8 @@ use crate::{
     checkpoint::{Checkpoint, LmCheckpoint},
     device::{self, Placement, dtype_of},
     error::{Error, Result, Stage},
-    kernels::attention::self_test,
+    kernels::{attention::self_test, card},
+    memory::HugePages,
     models::oobleck::{self, Oobleck},
     nn::Backend,
     observer::Observer,
@@ -101,31 +102,39 @@ impl LoadOptions {
         dtype_of(self.device, self.full_precision)
     }
 
-    /// The same, without fused attention where it does not give what the standard one gives; and the
-    /// note that says so.
-    pub(crate) fn with_trusted_attention(self, placement: &Placement) -> (Self, Option<Note>) {
+    /// The same, without what does not give on this device what the standard way gives; and the notes
+    /// that say so.
+    pub(crate) fn with_trusted_kernels(self, placement: &Placement) -> (Self, Vec<Note>) {
         /// Two roundings to bf16, and sums in another order.
         const ENOUGH: f32 = 0.03;
+        let mut notes = Vec::new();
+        if let Some(why) = card::trial(&placement.device, placement.dtype) {
+            notes.push(Note::new(
+                "fused_kernels_not_trusted",
+                "device",
+                format!("Fused kernels: in a trial on this card {why}, so general ones run, which are slower."),
+            ));
+        }
         if !self.fused_attention {
-            return (self, None);
+            return (self, notes);
         }
         let why = match self_test(&placement.device, placement.dtype) {
-            Ok(apart) if apart <= ENOUGH => return (self, None),
+            Ok(apart) if apart <= ENOUGH => return (self, notes),
             Ok(apart) => format!("differs by {:.0} % from the standard one", apart * 100.0),
             Err(error) => format!("fails ({error})"),
         };
-        let note = Note::new(
+        notes.push(Note::new(
             "flash_attention_not_trusted",
             "use_flash_attention",
             format!(
                 "Flash attention: in a trial on this device it {why}, so standard attention is used."
             ),
-        );
+        ));
         let standard = Self {
             fused_attention: false,
             ..self
         };
-        (standard, Some(note))
+        (standard, notes)
     }
 
     /// How the networks compute attention.
@@ -189,8 +198,9 @@ impl Engine {
         observer: &dyn Observer,
     ) -> Result<Self> {
         let placement = device::open(options.device, options.dtype())?;
-        let (options, distrust) = options.with_trusted_attention(&placement);
+        let (options, distrust) = options.with_trusted_kernels(&placement);
         let loaded = Networks::load(source, placement, &options, observer)?;
+        HugePages::give_back();
         let mut notes = loaded.notes;
         notes.extend(distrust);
         if options.compile && options.device != DeviceKind::Cpu {
@@ -245,6 +255,7 @@ impl Engine {
     ) -> Result<&LmInfo> {
         self.language_model = None;
         let loaded = LanguageModel::load(source, options, observer)?;
+        HugePages::give_back();
         Ok(self.language_model.insert(loaded).info())
     }
 

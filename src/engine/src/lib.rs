@@ -9,6 +9,7 @@
 pub mod alignment;
 pub mod audio;
 pub mod capabilities;
+pub mod cards;
 pub mod checkpoint;
 pub mod demo;
 pub mod device;

@@ -4,8 +4,9 @@
 //! is an ordinary convolution with one row for each pair of output channel and phase. Nothing is
 //! scattered or added twice; the phases are interleaved when a block is written.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
+use super::card;
 use super::conv1d::{runs_here, values};
 use super::direct::{Direct, Input};
 use super::parallel::SharedOut;
@@ -39,8 +40,8 @@ enum Weights {
     Dense {
         /// `[out * taps * stride, in]`
         weight: Tensor,
-        /// `[1, out, 1]`
-        bias: Option<Tensor>,
+        /// `[out]`, zeros where the layer has none.
+        bias: Tensor,
     },
 }
 
@@ -94,9 +95,10 @@ impl ConvTranspose1d {
                     .reshape((in_channels, out_channels * taps * config.stride))?
                     .t()?
                     .contiguous()?,
-                bias: bias
-                    .map(|bias| bias.reshape((1, out_channels, 1)))
-                    .transpose()?,
+                bias: match bias {
+                    Some(bias) => bias.reshape(out_channels)?,
+                    None => Tensor::zeros(out_channels, weight.dtype(), weight.device())?,
+                },
             }
         };
         Ok(Self {
@@ -162,23 +164,47 @@ impl ConvTranspose1d {
                     Some(snake) => snake.forward(x)?,
                     None => x.clone(),
                 };
-                let y = self.dense(&x, weight)?;
-                match bias {
-                    Some(bias) => y.broadcast_add(bias),
-                    None => Ok(y),
+                let columns = self.columns(&x, weight)?;
+                if card::runs(&columns) {
+                    let gather = GatherTaps {
+                        padding: self.config.padding,
+                        out_len: self.out_len(n),
+                    };
+                    columns.apply_op2_no_bwd(bias, &gather)
+                } else {
+                    self.gather(&columns, bias)
                 }
             }
         }
     }
 
-    /// By candle's operations, without the bias. Its own transposed convolution takes one thread of a
-    /// card for every output; a matrix product takes all of it.
-    fn dense(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    /// [`Self::forward`] by candle's operations; on a processor, which has one kernel for it, by that.
+    pub(super) fn composed(&self, x: &Tensor) -> Result<Tensor> {
+        match &self.weights {
+            Weights::Packed(_) => self.forward(x),
+            Weights::Dense { weight, bias } => self.gather(&self.columns(x, weight)?, bias),
+        }
+    }
+
+    /// Every input times every tap, `[b, out, taps, stride, n]`. candle's own transposed convolution
+    /// takes one thread of a card for every output; a matrix product takes all of it.
+    fn columns(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
         let (b, _, n) = x.dims3()?;
-        let (out, stride, padding) = (self.out_channels, self.config.stride, self.config.padding);
-        let taps = self.kernel.div_ceil(stride);
+        let stride = self.config.stride;
         let columns = weight.unsqueeze(0)?.broadcast_matmul(&x.contiguous()?)?;
-        let columns = columns.reshape((b, out, taps, stride, n))?;
+        columns.reshape((
+            b,
+            self.out_channels,
+            self.kernel.div_ceil(stride),
+            stride,
+            n,
+        ))
+    }
+
+    /// Columns moved to their places and added, and the bias: `[b, out, out_len]`.
+    fn gather(&self, columns: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        let (b, out, taps, stride, n) = columns.dims5()?;
+        let padding = self.config.padding;
         let mut sum: Option<Tensor> = None;
         for tap in 0..taps {
             let part = columns
@@ -199,7 +225,52 @@ impl ConvTranspose1d {
         let (held, wanted) = (sum.dim(2)?, padding + self.out_len(n));
         sum.pad_with_zeros(2, 0, wanted.saturating_sub(held))?
             .narrow(2, padding, self.out_len(n))?
-            .contiguous()
+            .contiguous()?
+            .broadcast_add(&bias.reshape((1, out, 1))?)
+    }
+}
+
+/// The same as [`ConvTranspose1d::gather`] on a card, of columns and bias.
+#[cfg_attr(
+    not(feature = "cuda"),
+    expect(dead_code, reason = "read by the kernel of cards alone")
+)]
+struct GatherTaps {
+    padding: usize,
+    out_len: usize,
+}
+
+impl CustomOp2 for GatherTaps {
+    fn name(&self) -> &'static str {
+        "gather_taps"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        bail!("gather_taps: processors have a kernel of their own")
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        columns: &candle_core::CudaStorage,
+        columns_layout: &Layout,
+        bias: &candle_core::CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let (b, channels, ..) = columns_layout.shape().dims5()?;
+        let out = card::gather_taps(
+            (columns, columns_layout),
+            (bias, bias_layout),
+            self.padding,
+            self.out_len,
+        )?;
+        Ok((out, Shape::from((b, channels, self.out_len))))
     }
 }
 

@@ -4,9 +4,12 @@
 //! square is needed, which repeats every π, so the argument is reduced by multiples of π and a
 //! polynomial does the rest.
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, DType, Device, Layout, Result, Shape, Tensor, bail,
+};
 use rayon::prelude::*;
 
+use super::card;
 use super::conv1d::{runs_here, values};
 use super::simd::{mul_add, multiversion};
 
@@ -21,8 +24,8 @@ const TASK_VALUES: usize = 64 * 1024;
 pub struct Snake {
     /// `exp(alpha)` and `1 / (exp(beta) + 1e-9)` a channel, on the host.
     channels: Vec<(f32, f32)>,
-    /// The same as `[1, c, 1]` in the input's dtype, where the kernel does not run.
-    tensors: Option<(Tensor, Tensor)>,
+    /// The same as `[2, c]` in f32 on the device, where the kernel for processors does not run.
+    table: Option<Tensor>,
 }
 
 impl Snake {
@@ -48,18 +51,12 @@ impl Snake {
                 )
             })
             .collect();
-        let tensors = if runs_here(alpha.device(), dtype) {
+        let table = if runs_here(alpha.device(), dtype) {
             None
         } else {
-            let tensor = |values: Vec<f32>| {
-                Tensor::from_vec(values, (1, channels.len(), 1), alpha.device())?.to_dtype(dtype)
-            };
-            Some((
-                tensor(channels.iter().map(|c| c.0).collect())?,
-                tensor(channels.iter().map(|c| c.1).collect())?,
-            ))
+            Some(table(&channels, alpha.device())?)
         };
-        Ok(Self { channels, tensors })
+        Ok(Self { channels, table })
     }
 
     /// `[b, c, n]` to the same.
@@ -71,13 +68,23 @@ impl Snake {
                 self.channels.len()
             );
         }
-        match &self.tensors {
+        match &self.table {
             None => x.contiguous()?.apply_op1_no_bwd(self),
-            Some((alpha, inverse_beta)) => {
-                let sine = x.broadcast_mul(alpha)?.sin()?;
-                x + sine.sqr()?.broadcast_mul(inverse_beta)?
-            }
+            Some(table) if card::runs(x) => x.contiguous()?.apply_op2_no_bwd(table, &OnCard),
+            Some(_) => self.composed(x),
         }
+    }
+
+    /// [`Self::forward`] by candle's operations.
+    pub(super) fn composed(&self, x: &Tensor) -> Result<Tensor> {
+        let table = match &self.table {
+            Some(table) => table.clone(),
+            None => table(&self.channels, x.device())?,
+        };
+        let table = table.to_dtype(x.dtype())?.unsqueeze(2)?; // [2, c, 1]
+        let (alpha, inverse_beta) = (table.narrow(0, 0, 1)?, table.narrow(0, 1, 1)?);
+        let sine = x.broadcast_mul(&alpha)?.sin()?;
+        x + sine.sqr()?.broadcast_mul(&inverse_beta)?
     }
 
     /// Snake of part of a channel, in place.
@@ -104,6 +111,46 @@ impl CustomOp1 for Snake {
             }
         }
         Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+}
+
+/// Alphas, then inverse betas.
+fn table(channels: &[(f32, f32)], device: &Device) -> Result<Tensor> {
+    let alphas = channels.iter().map(|channel| channel.0);
+    let values: Vec<f32> = alphas
+        .chain(channels.iter().map(|channel| channel.1))
+        .collect();
+    Tensor::from_vec(values, (2, channels.len()), device)
+}
+
+/// The kernel for cards, of the input and the table.
+struct OnCard;
+
+impl CustomOp2 for OnCard {
+    fn name(&self) -> &'static str {
+        "snake"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        bail!("snake: processors have a kernel of their own")
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        x_layout: &Layout,
+        table: &candle_core::CudaStorage,
+        table_layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let out = card::snake((x, x_layout), (table, table_layout))?;
+        Ok((out, x_layout.shape().clone()))
     }
 }
 

@@ -1,10 +1,15 @@
-//! An allocator that asks for large pages for large buffers.
+//! An allocator that asks for large pages for large buffers, and uses them again.
 //!
 //! Weights and activations are megabytes that are read from one end to the other. In pages of
 //! 4 KiB a processor looks up an address every 64 lines and the system makes a page at every
 //! first touch; on Linux, pages of 2 MiB make reading weights half as fast again and new
 //! activations nearly free. Most systems give such pages only to who asks (`madvise` in
 //! `/sys/kernel/mm/transparent_hugepage/enabled`); where they give none, nothing changes.
+//!
+//! Making a page costs more than many an operation that fills it, and every step of a song needs the
+//! buffers of the step before it. So what is given back is [`kept`] for the next who asks, as far as
+//! the program then holds no more than it has held before; [`give_back`](HugePages::give_back)
+//! returns it to the system where another kind of work begins.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
@@ -12,6 +17,13 @@ use std::alloc::{GlobalAlloc, Layout, System};
 /// `#[global_allocator]`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HugePages;
+
+impl HugePages {
+    /// Returns to the system what is kept of buffers that nobody uses any more.
+    pub fn give_back() {
+        large::give_back();
+    }
+}
 
 #[expect(unsafe_code, reason = "an allocator is unsafe by nature")]
 // SAFETY: by size and alignment alone, so always the same way for one buffer, calls go either to
@@ -27,8 +39,7 @@ unsafe impl GlobalAlloc for HugePages {
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if large::takes(layout) {
-            // New pages are zeros.
-            return large::alloc(layout);
+            return large::alloc_zeroed(layout);
         }
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc_zeroed(layout) }
@@ -65,71 +76,9 @@ unsafe impl GlobalAlloc for HugePages {
 }
 
 #[cfg(target_os = "linux")]
-mod large {
-    use std::{alloc::Layout, ptr::null_mut};
-
-    /// Size of a large page, on x86-64 and on arm64 with pages of 4 KiB.
-    const PAGE: usize = 2 << 20;
-
-    /// From here on at least two thirds of a buffer are in large pages.
-    const LARGE: usize = 4 << 20;
-
-    pub(super) fn takes(layout: Layout) -> bool {
-        layout.size() >= LARGE && layout.align() <= PAGE
-    }
-
-    /// Zeros, at the beginning of a large page; null where there is no memory.
-    #[expect(unsafe_code, reason = "maps memory")]
-    pub(super) fn alloc(layout: Layout) -> *mut u8 {
-        let Some(len) = layout.size().checked_next_multiple_of(PAGE) else {
-            return null_mut();
-        };
-        let Some(room) = len.checked_add(PAGE) else {
-            return null_mut();
-        };
-        // SAFETY: a new private mapping touches nothing that exists.
-        let start = unsafe {
-            libc::mmap(
-                null_mut(),
-                room,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            )
-        };
-        if start == libc::MAP_FAILED {
-            return null_mut();
-        }
-        let start = start.cast::<u8>();
-        let before = start.align_offset(PAGE);
-        // SAFETY: what is given back lies inside the new mapping, before and behind `len` bytes
-        // from a multiple of `PAGE` on; advice changes no byte, and its failure nothing at all.
-        unsafe {
-            let aligned = start.add(before);
-            if before > 0 {
-                libc::munmap(start.cast(), before);
-            }
-            libc::munmap(aligned.add(len).cast(), room - before - len);
-            // The rest is in small pages: all of a large one would count as memory in use.
-            let whole = layout.size() / PAGE * PAGE;
-            libc::madvise(aligned.cast(), whole, libc::MADV_HUGEPAGE);
-            if whole < len {
-                libc::madvise(aligned.add(whole).cast(), PAGE, libc::MADV_NOHUGEPAGE);
-            }
-            aligned
-        }
-    }
-
-    /// # Safety
-    /// [`alloc`] gave `ptr` for this layout, and nothing uses it any more.
-    #[expect(unsafe_code, reason = "unmaps memory")]
-    pub(super) unsafe fn dealloc(ptr: *mut u8, layout: Layout) {
-        let len = layout.size().next_multiple_of(PAGE);
-        // SAFETY: `alloc` mapped just these bytes.
-        unsafe { libc::munmap(ptr.cast(), len) };
-    }
-}
+mod kept;
+#[cfg(target_os = "linux")]
+mod large;
 
 /// Elsewhere nothing is large.
 #[cfg(not(target_os = "linux"))]
@@ -143,6 +92,12 @@ mod large {
     pub(super) fn alloc(_: Layout) -> *mut u8 {
         null_mut()
     }
+
+    pub(super) fn alloc_zeroed(_: Layout) -> *mut u8 {
+        null_mut()
+    }
+
+    pub(super) fn give_back() {}
 
     #[expect(unsafe_code, reason = "the same on every system")]
     pub(super) unsafe fn dealloc(_: *mut u8, _: Layout) {}

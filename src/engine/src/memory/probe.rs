@@ -5,23 +5,13 @@ use nvml_wrapper::{Nvml, enums::device::UsedGpuMemory};
 use sysinfo::System;
 
 use super::plan::Free;
-use crate::kernels::rates::Reader;
+use crate::{
+    cards::{self, Card},
+    kernels::rates::Reader,
+};
 
 /// Bytes of one GiB.
 const GIB: f64 = (1_u64 << 30) as f64;
-
-/// A card as NVML reads it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Card {
-    /// Product name.
-    pub name: String,
-    /// All of its memory.
-    pub total_gib: f64,
-    /// Memory nobody uses now.
-    pub free_gib: f64,
-    /// Compute capability, for example (8, 6).
-    pub compute_capability: Option<(i32, i32)>,
-}
 
 /// The host.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,8 +29,8 @@ pub struct Host {
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
-    /// The first NVIDIA card.
-    pub card: Option<Card>,
+    /// Every NVIDIA card.
+    pub cards: Vec<Card>,
     /// The host.
     pub host: Host,
 }
@@ -48,24 +38,9 @@ pub struct Probe {
 /// Reads card and host. A machine without an NVIDIA driver simply has no card.
 pub fn probe() -> Probe {
     Probe {
-        card: card().ok(),
+        cards: cards::list(),
         host: host(),
     }
-}
-
-fn card() -> Result<Card, nvml_wrapper::error::NvmlError> {
-    let nvml = Nvml::init()?;
-    let device = nvml.device_by_index(0)?;
-    let memory = device.memory_info()?;
-    Ok(Card {
-        name: device.name()?,
-        total_gib: memory.total as f64 / GIB,
-        free_gib: memory.free as f64 / GIB,
-        compute_capability: device
-            .cuda_compute_capability()
-            .ok()
-            .map(|capability| (capability.major, capability.minor)),
-    })
 }
 
 fn host() -> Host {
@@ -139,10 +114,10 @@ pub(crate) fn available_bytes() -> Option<u64> {
     Some(within_limits(&system).1).filter(|bytes| *bytes > 0)
 }
 
-/// Bytes of the first card, and what this process holds of them or nobody does.
+/// Bytes of the card that is used, and what this process holds of them or nobody does.
 fn card_free() -> Result<(u64, u64), nvml_wrapper::error::NvmlError> {
     let nvml = Nvml::init()?;
-    let device = nvml.device_by_index(0)?;
+    let device = nvml.device_by_index(cards::used().0)?;
     let memory = device.memory_info()?;
     let own: u64 = device
         .running_compute_processes()?

@@ -9,6 +9,7 @@
 
 use std::ops::Deref;
 
+use super::HugePages;
 use crate::error::Result;
 
 /// How a network is read.
@@ -25,13 +26,13 @@ pub(crate) enum Slot<T> {
 /// A network for the time of a stage.
 pub(crate) enum Guard<'a, T> {
     /// It stays when the guard goes.
-    Lent(&'a T),
+    Lent(&'a T, Leaving),
     /// It goes with the guard.
-    Visiting(Visitor<T>),
+    Visiting(T, Leaving),
 }
 
-/// A network that is dropped after use; its memory goes back to the system with it.
-pub(crate) struct Visitor<T>(Option<T>);
+/// The end of a visit: what the stage has used goes back to the system, after the network if that goes.
+pub(crate) struct Leaving;
 
 impl<T> Slot<T> {
     /// A network that `stays`, read now, or one that is read for each visit.
@@ -52,8 +53,8 @@ impl<T> Slot<T> {
     /// It has to be read and cannot be.
     pub(crate) fn visit(&self) -> Result<Guard<'_, T>> {
         Ok(match self {
-            Self::Resident(network) => Guard::Lent(network),
-            Self::Moved(load) => Guard::Visiting(Visitor(Some(load()?))),
+            Self::Resident(network) => Guard::Lent(network, Leaving),
+            Self::Moved(load) => Guard::Visiting(load()?, Leaving),
         })
     }
 
@@ -69,11 +70,8 @@ impl<T> Guard<'_, T> {
     /// A visitor as `change` makes it; what is lent was changed in its place.
     pub(crate) fn changed(self, change: impl FnOnce(&T) -> T) -> Self {
         match self {
-            Self::Lent(network) => Self::Lent(network),
-            Self::Visiting(mut visitor) => {
-                visitor.0 = visitor.0.take().map(|network| change(&network));
-                Self::Visiting(visitor)
-            }
+            Self::Lent(network, leaving) => Self::Lent(network, leaving),
+            Self::Visiting(network, leaving) => Self::Visiting(change(&network), leaving),
         }
     }
 }
@@ -83,26 +81,24 @@ impl<T> Deref for Guard<'_, T> {
 
     fn deref(&self) -> &T {
         match self {
-            Self::Lent(network) => network,
-            Self::Visiting(Visitor(network)) => {
-                network.as_ref().expect("a visitor is there until it goes")
-            }
+            Self::Lent(network, _) => network,
+            Self::Visiting(network, _) => network,
         }
     }
 }
 
-impl<T> Drop for Visitor<T> {
+impl Drop for Leaving {
     fn drop(&mut self) {
-        drop(self.0.take());
-        give_back();
+        HugePages::give_back();
+        trim();
     }
 }
 
 /// Gives freed memory back to the system. glibc keeps blocks of up to 32 MiB for itself once such a
-/// block was freed, and the matrices of a network are such blocks; other systems keep little.
+/// block was freed; other systems keep little.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "a function of the C library")]
-fn give_back() {
+fn trim() {
     unsafe extern "C" {
         fn malloc_trim(pad: usize) -> i32;
     }
@@ -111,7 +107,7 @@ fn give_back() {
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn give_back() {}
+fn trim() {}
 
 #[cfg(test)]
 mod tests {

@@ -25,7 +25,7 @@ use candle_core::{DType, Device, Module, Result, Tensor};
 pub use config::{Config, LayerType};
 
 use self::{
-    block::{Block, Cross, modulate},
+    block::{Block, Cross},
     patch::{PatchIn, PatchOut},
     timestep::{ROWS, TimestepEmbedding, sinusoid},
 };
@@ -198,8 +198,7 @@ impl Dit {
         }
         let temb = times.temb.narrow(0, step, 1)?.unsqueeze(1)?; // [1, 1, h]
         let rows = self.scale_shift_table.broadcast_add(&temb)?; // [1, 2, h]
-        let normed = self.norm_out.forward(&hidden_states)?;
-        let hidden_states = modulate(&normed, &rows.narrow(1, 0, 1)?, &rows.narrow(1, 1, 1)?)?;
+        let hidden_states = self.norm_out.modulated(&hidden_states, &rows)?;
         self.proj_out
             .forward(&hidden_states, context.frames)?
             .to_dtype(DType::F32)

@@ -9,7 +9,7 @@ use std::ops::Range;
 use candle_core::{DType, Device, Module, Result, Tensor};
 
 use super::{KvCache, Linear, Mask, RmsNorm, Rope, SidePaths, Weights};
-use crate::kernels::attention as kernel;
+use crate::kernels::{attention as kernel, heads::split_heads};
 
 /// How attention is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -132,8 +132,7 @@ impl Attention {
 
     /// Self-attention over `x` `[b, l, h]`; gives the same shape.
     pub fn forward(&self, x: &Tensor, rope: &Rope, mask: Mask) -> Result<Tensor> {
-        let (q, KeyValues { k, v }) = self.projections(x)?;
-        let (q, k) = (rope.apply(&q)?, rope.apply(&k)?);
+        let (q, KeyValues { k, v }) = self.projections(x, rope)?;
         self.output(&self.backend.attend(&q, &k, &v, mask)?)
     }
 
@@ -146,8 +145,7 @@ impl Attention {
         layer: usize,
         spans: &mut [Span<'_>],
     ) -> Result<Tensor> {
-        let (q, KeyValues { k, v }) = self.projections(x)?;
-        let (q, k) = (rope.apply(&q)?, rope.apply(&k)?);
+        let (q, KeyValues { k, v }) = self.projections(x, rope)?;
         let mut first = 0;
         let mut outputs = Vec::with_capacity(spans.len());
         for Span { len, cache } in spans {
@@ -162,22 +160,19 @@ impl Attention {
         self.output(&Tensor::cat(&outputs, 2)?)
     }
 
-    /// Queries, keys and values of a sequence `[b, l, h]`.
-    fn projections(&self, x: &Tensor) -> Result<(Tensor, KeyValues)> {
-        let Sizes { nq, nk, d, .. } = self.sizes;
+    /// Queries, keys and values of a sequence `[b, l, h]`, queries and keys turned.
+    fn projections(&self, x: &Tensor, rope: &Rope) -> Result<(Tensor, KeyValues)> {
         let [q, k, v] = Linear::forward_all([&self.q_proj, &self.k_proj, &self.v_proj], x)?;
-        let q = self.q_norm.forward(&heads(&q, nq, d)?)?;
-        let k = self.k_norm.forward(&heads(&k, nk, d)?)?;
-        let v = heads(&v, nk, d)?;
+        let q = normed_heads(&q, &self.q_norm, Some(rope))?;
+        let k = normed_heads(&k, &self.k_norm, Some(rope))?;
+        let v = heads(&v, self.sizes.nk, self.sizes.d)?;
         Ok((q, KeyValues { k, v }))
     }
 
     /// Keys and values of a sequence `[b, l, h]` for [`Self::cross`].
     pub fn key_values(&self, x: &Tensor) -> Result<KeyValues> {
         let Sizes { nk, d, .. } = self.sizes;
-        let k = self
-            .k_norm
-            .forward(&heads(&self.k_proj.forward(x)?, nk, d)?)?;
+        let k = normed_heads(&self.k_proj.forward(x)?, &self.k_norm, None)?;
         let v = heads(&self.v_proj.forward(x)?, nk, d)?;
         Ok(KeyValues { k, v })
     }
@@ -231,9 +226,7 @@ impl Attention {
     }
 
     fn queries(&self, x: &Tensor) -> Result<Tensor> {
-        let Sizes { nq, d, .. } = self.sizes;
-        self.q_norm
-            .forward(&heads(&self.q_proj.forward(x)?, nq, d)?)
+        normed_heads(&self.q_proj.forward(x)?, &self.q_norm, None)
     }
 
     fn output(&self, x: &Tensor) -> Result<Tensor> {
@@ -253,6 +246,12 @@ impl KeyValues {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// `[b, l, heads * d]` to `[b, heads, l, d]`, each head normed and, with `rope`, turned.
+fn normed_heads(x: &Tensor, norm: &RmsNorm, rope: Option<&Rope>) -> Result<Tensor> {
+    let (weight, eps) = norm.parts();
+    split_heads(x, weight, eps, rope.map(Rope::angles))
 }
 
 /// `[b, l, heads * d]` to `[b, heads, l, d]`, contiguous.

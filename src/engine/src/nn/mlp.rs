@@ -3,6 +3,7 @@
 use candle_core::{Module, Result, Tensor};
 
 use super::{Linear, SidePaths, Weights};
+use crate::kernels::swiglu::swiglu;
 
 /// SwiGLU MLP without biases.
 #[expect(clippy::struct_field_names, reason = "names of the checkpoint")]
@@ -40,6 +41,6 @@ impl Module for Mlp {
     /// `[…, h]` to the same shape.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let [gate, up] = Linear::forward_all([&self.gate_proj, &self.up_proj], x)?; // […, i]
-        self.down_proj.forward(&(gate.silu()? * up)?) // […, h]
+        self.down_proj.forward(&swiglu(&gate, &up)?) // […, h]
     }
 }

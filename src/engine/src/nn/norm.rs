@@ -3,6 +3,7 @@
 use candle_core::{Module, Result, Tensor};
 
 use super::Weights;
+use crate::kernels::norm::{rms_norm, rms_norm_modulate};
 
 /// `x / rms(x) * weight` over the last dimension.
 #[derive(Debug, Clone)]
@@ -19,11 +20,22 @@ impl RmsNorm {
             eps: eps as f32,
         })
     }
+
+    /// The norm of `x` `[b, l, size]`, times `1 + scale` plus `shift`; `modulation` `[1, 2, size]` holds
+    /// shift, then scale.
+    pub fn modulated(&self, x: &Tensor, modulation: &Tensor) -> Result<Tensor> {
+        rms_norm_modulate(x, &self.weight, self.eps, modulation)
+    }
+
+    /// The weights `[size]` and what is added to the mean of the squares.
+    pub(super) fn parts(&self) -> (&Tensor, f32) {
+        (&self.weight, self.eps)
+    }
 }
 
 impl Module for RmsNorm {
     /// `[…, size]` to the same shape.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        candle_nn::ops::rms_norm(&x.contiguous()?, &self.weight, self.eps)
+        rms_norm(x, &self.weight, self.eps)
     }
 }

@@ -9,10 +9,8 @@ use candle_core::{DType, Device, Result, Tensor};
 /// Cosines and sines for some positions.
 #[derive(Debug, Clone)]
 pub struct Rope {
-    /// `[l, d/2]`
-    cos: Tensor,
-    /// `[l, d/2]`
-    sin: Tensor,
+    /// `[l, d]`: cosines of the `d/2` angles of a position, then their sines.
+    angles: Tensor,
 }
 
 impl Rope {
@@ -35,23 +33,21 @@ impl Rope {
         let inverse: Vec<f32> = (0..half)
             .map(|j| 1.0 / (theta as f32).powf((2 * j) as f32 / d as f32))
             .collect();
-        let angles = |f: fn(f32) -> f32| -> Vec<f32> {
-            positions
-                .iter()
-                .flat_map(|position| inverse.iter().map(move |w| f(*position as f32 * w)))
-                .collect()
-        };
-        let table =
-            |values: Vec<f32>| Tensor::from_vec(values, (len, half), device)?.to_dtype(dtype);
+        let angles: Vec<f32> = positions
+            .iter()
+            .flat_map(|position| {
+                let of = |f: fn(f32) -> f32| inverse.iter().map(move |w| f(*position as f32 * w));
+                of(f32::cos).chain(of(f32::sin))
+            })
+            .collect();
         Ok(Self {
-            cos: table(angles(f32::cos))?,
-            sin: table(angles(f32::sin))?,
+            angles: Tensor::from_vec(angles, (len, 2 * half), device)?.to_dtype(dtype)?,
         })
     }
 
-    /// Turns `x` `[b, heads, l, d]`, whose rows stand at the positions of the tables.
-    pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        candle_nn::rotary_emb::rope(&x.contiguous()?, &self.cos, &self.sin)
+    /// The table `[l, d]`: for each position the cosines of its `d/2` angles, then their sines.
+    pub(super) fn angles(&self) -> &Tensor {
+        &self.angles
     }
 }
 
@@ -66,15 +62,13 @@ mod tests {
         let positions = [0usize, 256, 257, 2049, 4097, 8191];
         let at = |dtype| Rope::at(1e6, 16, &positions, dtype, &Device::Cpu).unwrap();
         let (exact, rounded) = (at(DType::F32), at(DType::BF16));
-        for (exact, rounded) in [(&exact.cos, &rounded.cos), (&exact.sin, &rounded.sin)] {
-            let cast = exact.to_dtype(DType::BF16).unwrap();
-            let values = |t: &candle_core::Tensor| {
-                let t = t.to_dtype(DType::F32).unwrap();
-                t.flatten_all().unwrap().to_vec1::<f32>().unwrap()
-            };
-            assert_eq!(values(&cast), values(rounded));
-        }
-        let fast = exact.sin.narrow(1, 0, 1).unwrap().flatten_all().unwrap();
+        let values = |t: &candle_core::Tensor| {
+            let t = t.to_dtype(DType::F32).unwrap();
+            t.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        let cast = exact.angles.to_dtype(DType::BF16).unwrap();
+        assert_eq!(values(&cast), values(&rounded.angles));
+        let fast = exact.angles.narrow(1, 8, 1).unwrap().flatten_all().unwrap();
         let fast: Vec<f32> = fast.to_vec1().unwrap();
         assert!((f64::from(fast[4]) - 4097f64.sin()).abs() < 1e-3);
     }

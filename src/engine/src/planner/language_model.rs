@@ -96,7 +96,7 @@ impl LanguageModel {
         const PARTS: usize = 2;
         observer.check()?;
         let placement = device::open(options.device, options.dtype())?;
-        let (options, distrust) = options.with_trusted_attention(&placement);
+        let (options, distrust) = options.with_trusted_kernels(&placement);
         let backend = options.backend();
         let path = source.tokenizer_path();
         let tokenizer = Arc::new(LmTokenizer::from_bytes(&source.tokenizer()?, &path)?);

@@ -310,7 +310,7 @@ impl SongArgs {
             notes.push(without("reference_audio"));
         }
 
-        let (capabilities, more) = machine(environment);
+        let (capabilities, more) = machine(environment, &self.service);
         notes.extend(more);
         let (resolved, more) = settle_service(&self.service, with_lm, environment, &capabilities)?;
         notes.extend(more);

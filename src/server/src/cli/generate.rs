@@ -161,7 +161,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     let output_format = args.output.as_deref().map(format_of).transpose()?;
     let noise = args.noise.as_deref().map(read_noise).transpose()?;
 
-    let (capabilities, more) = machine(environment);
+    let (capabilities, more) = machine(environment, &args.service);
     notes.extend(more);
     let (resolved, more) = settle_service(
         &args.service,

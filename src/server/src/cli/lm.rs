@@ -6,12 +6,14 @@ use std::{
 };
 
 use acestep_domain::{
-    GenerationParams, Note, SongPlan, UserError, generation::read::params_from_json,
+    GenerationParams, Note, SongPlan, UserError, generation::read::params_from_json, service,
     service::Quantization,
 };
 use acestep_engine::{
+    capabilities::capabilities,
     checkpoint::LmCheckpoint,
     engine::{LanguageModel, LoadOptions},
+    memory::probe::probe,
     planner::jobs::{Given, PlanRequest, Planned, TextOptions},
 };
 use clap::{Args, Subcommand};
@@ -19,9 +21,10 @@ use serde::Deserialize;
 
 use super::{
     files::{check_place, write_tensors},
-    machine::machine,
+    machine::{machine, take_card},
     output::{Failure, fail, read_json, say, say_json, tell_notes},
-    values,
+    service::ServiceArgs,
+    values::{self, Device},
 };
 use crate::{env::Environment, progress::Bar};
 
@@ -37,6 +40,9 @@ pub(super) struct Source {
     /// Format of the weights: none, int8 or int4
     #[arg(long, value_name = "FORMAT", default_value = "none", value_parser = values::quantization)]
     quantization: Quantization,
+    /// auto, cuda, cuda:INDEX or cuda:NAME (one card of several), mps or cpu
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    device: Device,
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
@@ -100,7 +106,14 @@ impl Source {
             Some(name) => LmCheckpoint::open(&self.checkpoints, name),
             None => LmCheckpoint::demo(),
         };
+        let probe = probe();
+        let (machine, _) = capabilities(&probe, self.device.card.as_deref(), None);
+        take_card(&probe, &machine);
+        let (device, notes) = service::device(self.device.choice, &machine);
+        tell_notes(&notes);
         let options = LoadOptions {
+            device,
+            full_precision: machine.full_precision,
             quantization: self.quantization,
             ..LoadOptions::default()
         };
@@ -141,7 +154,13 @@ pub(crate) fn plan_song(args: &PlanSongArgs, environment: &Environment) -> ExitC
 }
 
 fn planned(args: &PlanSongArgs, environment: &Environment) -> Result<Planned, Failure> {
-    let (capabilities, mut notes) = machine(environment);
+    let (capabilities, mut notes) = machine(
+        environment,
+        &ServiceArgs {
+            device: Some(args.source.device.clone()),
+            ..ServiceArgs::default()
+        },
+    );
     let (mut params, more) = match args.params.as_deref() {
         Some(path) => params_from_json(&read_json(path)?, GenerationParams::default())
             .and_then(acestep_domain::generation::read::Read::strict)

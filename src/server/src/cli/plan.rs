@@ -127,7 +127,7 @@ fn needs(
 
 fn planned(args: &PlanArgs, environment: &Environment) -> Result<Answer, Failure> {
     let params = args.params.as_deref().map(read_json).transpose()?;
-    let (capabilities, mut notes) = machine(environment);
+    let (capabilities, mut notes) = machine(environment, &args.service);
     let (config, more) = args.service.config(environment);
     notes.extend(more);
     let (models, mut lms) = installed(&args.service.root(), &capabilities);

@@ -183,7 +183,7 @@ impl ServeArgs {
 
     /// All flags and variables as one launch.
     fn launch(&self, environment: &Environment) -> Launch {
-        let (mut capabilities, mut notes) = machine(environment);
+        let (mut capabilities, mut notes) = machine(environment, &self.service);
         if capabilities.device == DeviceKind::Cpu {
             capabilities.memory_gb_per_sec = Some(probe::memory_gb_per_sec());
         }

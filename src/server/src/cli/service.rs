@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use acestep_domain::{
     note::Note,
-    service::{DeviceChoice, Quantization, ServiceConfig},
+    service::{Quantization, ServiceConfig},
 };
 use clap::Args;
 
-use super::values::{self, AutoSwitch};
+use super::values::{self, AutoSwitch, Device};
 use crate::env::Environment;
 
 /// Models and memory.
@@ -21,9 +21,9 @@ pub(crate) struct ServiceArgs {
     /// Main model: a folder or GGUF file in the checkpoints folder, by its name [default: acestep-v15-turbo when installed, else the built-in one]
     #[arg(long = "config_path", alias = "config-path", value_name = "NAME")]
     pub(crate) config_path: Option<String>,
-    /// auto, cuda, mps or cpu [default: auto]
-    #[arg(long, value_name = "DEVICE", value_parser = values::device)]
-    pub(crate) device: Option<DeviceChoice>,
+    /// auto, cuda, cuda:INDEX or cuda:NAME (one card of several), mps or cpu [default: auto]
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<Device>,
     /// Language model: a folder name in the checkpoints folder
     #[arg(long = "lm_model_path", alias = "lm-model-path", value_name = "NAME")]
     pub(crate) lm_model_path: Option<String>,
@@ -76,6 +76,19 @@ impl LoraArgs {
 }
 
 impl ServiceArgs {
+    fn device(&self, environment: &Environment, notes: &mut Vec<Note>) -> Device {
+        self.device
+            .clone()
+            .or_else(|| environment.parsed("--device", str::parse, notes))
+            .unwrap_or_default()
+    }
+
+    /// Index or part of the name of the card to use, where one is asked for.
+    pub(crate) fn card(&self, environment: &Environment) -> Option<String> {
+        // What is wrong with it is told with the other flags.
+        self.device(environment, &mut Vec::new()).card
+    }
+
     /// The folder with the checkpoints; it may be missing.
     pub(crate) fn root(&self) -> PathBuf {
         self.checkpoints
@@ -101,9 +114,7 @@ impl ServiceArgs {
         let offload_to_cpu = switch("--offload_to_cpu", self.offload_to_cpu);
         let offload_dit_to_cpu = switch("--offload_dit_to_cpu", self.offload_dit_to_cpu);
         let compile = switch("--compile", self.compile);
-        let device = self
-            .device
-            .or_else(|| environment.parsed("--device", values::device, &mut notes));
+        let device = self.device(environment, &mut notes);
         let quantization = self
             .quantization
             .or_else(|| environment.parsed("--quantization", values::quantization, &mut notes));
@@ -116,7 +127,7 @@ impl ServiceArgs {
         let lm_model_path = text("--lm_model_path", &self.lm_model_path);
         let config = ServiceConfig {
             config_path: text("--config_path", &self.config_path),
-            device: device.unwrap_or_default(),
+            device: device.choice,
             // Asking for a language model on the command line is the consent.
             lm_over_tier_confirmed: lm_model_path.is_some() || init_llm == Some(true),
             lm_model_path,

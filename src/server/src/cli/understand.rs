@@ -72,7 +72,7 @@ pub(crate) fn run(args: &UnderstandArgs, environment: &Environment) -> ExitCode 
 }
 
 fn understand(args: &UnderstandArgs, environment: &Environment) -> Result<Outcome, Failure> {
-    let (capabilities, mut notes) = machine(environment);
+    let (capabilities, mut notes) = machine(environment, &args.service);
     let (mut config, more) = args.service.config(environment);
     notes.extend(more);
     config.init_llm = Some(true);

@@ -34,15 +34,40 @@ impl FromStr for AutoSwitch {
     }
 }
 
-/// A device.
-pub(crate) fn device(text: &str) -> Result<DeviceChoice, String> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "auto" => Ok(DeviceChoice::Auto),
-        "cuda" => Ok(DeviceChoice::Cuda),
-        "mps" | "metal" => Ok(DeviceChoice::Mps),
-        "cpu" => Ok(DeviceChoice::Cpu),
-        "xpu" => Err("Intel XPU is not supported; allowed: auto, cuda, mps, cpu".to_owned()),
-        _ => Err("allowed: auto, cuda, mps, cpu".to_owned()),
+/// A device, and of cards which.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Device {
+    pub(crate) choice: DeviceChoice,
+    /// Index or part of the name of a card.
+    pub(crate) card: Option<String>,
+}
+
+impl FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const ALLOWED: &str = "allowed: auto, cuda, cuda:INDEX, cuda:NAME, mps, cpu";
+        let (kind, card) = match text.split_once(':') {
+            Some((kind, card)) => (kind, Some(card.trim())),
+            None => (text, None),
+        };
+        let choice = match kind.trim().to_ascii_lowercase().as_str() {
+            "auto" => DeviceChoice::Auto,
+            "cuda" => DeviceChoice::Cuda,
+            "mps" | "metal" => DeviceChoice::Mps,
+            "cpu" => DeviceChoice::Cpu,
+            "xpu" => return Err(format!("Intel XPU is not supported; {ALLOWED}")),
+            _ => return Err(ALLOWED.to_owned()),
+        };
+        match card {
+            Some(card) if card.is_empty() || choice != DeviceChoice::Cuda => {
+                Err(ALLOWED.to_owned())
+            }
+            card => Ok(Self {
+                choice,
+                card: card.map(str::to_owned),
+            }),
+        }
     }
 }
 

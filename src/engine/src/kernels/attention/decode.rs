@@ -3,7 +3,8 @@
 
 use rayon::prelude::*;
 
-use super::{Heads, Shapes, exp2::exp2};
+use super::{Heads, Shapes};
+use crate::kernels::exp2::exp2;
 use crate::kernels::simd::{mul_add, multiversion};
 use crate::nn::mask::Mask;
 

@@ -9,7 +9,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Heads, Shapes, exp2::exp2};
+use super::{Heads, Shapes};
+use crate::kernels::exp2::exp2;
 use crate::kernels::parallel::for_each_with_scratch;
 use crate::kernels::simd::multiversion;
 use crate::kernels::tile::{COLUMNS, Packed, accumulate, panel_rows};

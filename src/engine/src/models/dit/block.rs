@@ -8,6 +8,7 @@ use std::ops::Range;
 use candle_core::{Module, Result, Tensor};
 
 use super::{Config, timestep::ROWS};
+use crate::kernels::gated::add_gated;
 use crate::nn::{Attention, Backend, KeyValues, Mask, Mlp, RmsNorm, Rope, SidePaths, Weights};
 
 /// What a layer attends to in cross-attention, prepared once a generation.
@@ -87,10 +88,10 @@ impl Block {
         timestep_proj: &Tensor,
         rope: &Rope,
     ) -> Result<Tensor> {
-        let [shift, scale, gate, ..] = self.rows(timestep_proj)?;
-        let normed = modulate(&self.self_attn_norm.forward(hidden_states)?, &shift, &scale)?;
+        let [(modulation, gate), _] = self.rows(timestep_proj)?;
+        let normed = self.self_attn_norm.modulated(hidden_states, &modulation)?;
         let attended = self.self_attn.forward(&normed, rope, self.mask)?;
-        hidden_states + attended.broadcast_mul(&gate)?
+        add_gated(hidden_states, &attended, &gate)
     }
 
     /// Where the `heads` of cross-attention look after [`Self::attend`], see [`Attention::shares`].
@@ -115,7 +116,7 @@ impl Block {
         timestep_proj: &Tensor,
         cross: &Cross,
     ) -> Result<Tensor> {
-        let [.., shift, scale, gate] = self.rows(timestep_proj)?;
+        let [_, (modulation, gate)] = self.rows(timestep_proj)?;
         let hidden_states = match cross {
             Cross::Sequence(kv) => {
                 let normed = self.cross_attn_norm.forward(hidden_states)?;
@@ -123,28 +124,21 @@ impl Block {
             }
             Cross::Constant(value) => hidden_states.broadcast_add(value)?,
         };
-        let normed = modulate(&self.mlp_norm.forward(&hidden_states)?, &shift, &scale)?;
+        let normed = self.mlp_norm.modulated(&hidden_states, &modulation)?;
         let fed = self.mlp.forward(&normed)?;
-        hidden_states + fed.broadcast_mul(&gate)?
+        add_gated(&hidden_states, &fed, &gate)
     }
 
-    /// Shift, scale and gate of self-attention, then of the MLP, `[1, 1, h]` each.
-    fn rows(&self, timestep_proj: &Tensor) -> Result<[Tensor; ROWS]> {
+    /// Shift and scale `[1, 2, h]` and gate `[1, 1, h]` of self-attention, then of the MLP.
+    fn rows(&self, timestep_proj: &Tensor) -> Result<[(Tensor, Tensor); 2]> {
         let rows = (&self.scale_shift_table + timestep_proj)?;
-        let rows = (0..ROWS)
-            .map(|i| rows.narrow(1, i, 1))
-            .collect::<Result<Vec<_>>>()?;
-        rows.try_into()
-            .map_err(|_| candle_core::Error::Msg("a layer has six rows".into()))
+        let of =
+            |first| -> Result<_> { Ok((rows.narrow(1, first, 2)?, rows.narrow(1, first + 2, 1)?)) };
+        Ok([of(0)?, of(ROWS / 2)?])
     }
 
     pub(super) const fn parameters(cfg: &Config, attention: u64) -> u64 {
         let h = cfg.hidden_size;
         2 * attention + Mlp::parameters(h, cfg.intermediate_size) + (3 * h + ROWS * h) as u64
     }
-}
-
-/// `x * (1 + scale) + shift`.
-pub(super) fn modulate(x: &Tensor, shift: &Tensor, scale: &Tensor) -> Result<Tensor> {
-    x.broadcast_mul(&(scale + 1.)?)?.broadcast_add(shift)
 }

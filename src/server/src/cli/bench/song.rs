@@ -65,7 +65,7 @@ pub(super) fn run(args: &SongArgs, environment: &Environment) -> ExitCode {
 
 fn measured(args: &SongArgs, environment: &Environment) -> Result<Outcome, Failure> {
     let started = Instant::now();
-    let (capabilities, mut notes) = machine(environment);
+    let (capabilities, mut notes) = machine(environment, &args.service);
     let (resolved, more) = settle_service(&args.service, false, environment, &capabilities)?;
     notes.extend(more);
     let root = args.service.root();

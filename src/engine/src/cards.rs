@@ -1,0 +1,281 @@
+//! NVIDIA cards: which there are, which of them this program can use, and the one it uses.
+//!
+//! NVML lists every card of the machine in the order of its bus; CUDA lists those it may use in an order
+//! of its own (the quickest first, or as `CUDA_VISIBLE_DEVICES` says). The same card is told by its
+//! UUID. A program uses one card, chosen before anything is loaded.
+
+use std::sync::OnceLock;
+
+use acestep_domain::note::Note;
+use nvml_wrapper::{Nvml, error::NvmlError};
+
+/// Bytes of one GiB.
+const GIB: f64 = (1_u64 << 30) as f64;
+
+/// A card as NVML reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Card {
+    /// Place in the list of `nvidia-smi`.
+    pub index: u32,
+    /// Product name.
+    pub name: String,
+    /// All of its memory.
+    pub total_gib: f64,
+    /// Memory nobody uses now.
+    pub free_gib: f64,
+    /// Compute capability, for example (8, 6).
+    pub compute_capability: Option<(i32, i32)>,
+    /// Place in the list of CUDA; or, in words, why this program cannot use the card.
+    pub ordinal: Result<usize, String>,
+}
+
+/// The card of this process.
+static USED: OnceLock<Card> = OnceLock::new();
+
+/// Decides once which card this process uses; a second call changes nothing.
+pub fn use_card(card: &Card) {
+    USED.get_or_init(|| card.clone());
+}
+
+/// Places of the used card in the lists of NVML and CUDA; the first where none was chosen.
+pub(crate) fn used() -> (u32, usize) {
+    USED.get().map_or((0, 0), |card| {
+        (card.index, card.ordinal.clone().unwrap_or(0))
+    })
+}
+
+/// Every card of the machine; none without a driver.
+pub fn list() -> Vec<Card> {
+    let cuda = by_cuda();
+    read(&cuda).unwrap_or_default()
+}
+
+fn read(cuda: &Result<Vec<String>, String>) -> Result<Vec<Card>, NvmlError> {
+    let nvml = Nvml::init()?;
+    let count = nvml.device_count()?;
+    (0..count)
+        .map(|index| {
+            let device = nvml.device_by_index(index)?;
+            let memory = device.memory_info()?;
+            Ok(Card {
+                index,
+                name: device.name()?,
+                total_gib: memory.total as f64 / GIB,
+                free_gib: memory.free as f64 / GIB,
+                compute_capability: device
+                    .cuda_compute_capability()
+                    .ok()
+                    .map(|capability| (capability.major, capability.minor)),
+                ordinal: ordinal(cuda, device.uuid().ok().as_deref(), count),
+            })
+        })
+        .collect()
+}
+
+/// Where CUDA has the card `uuid` of `count`.
+fn ordinal(
+    cuda: &Result<Vec<String>, String>,
+    uuid: Option<&str>,
+    count: u32,
+) -> Result<usize, String> {
+    let cuda = cuda.as_ref().map_err(Clone::clone)?;
+    let same = |other: &String| Some(other.as_str()) == uuid;
+    match cuda.iter().position(same) {
+        Some(ordinal) => Ok(ordinal),
+        // A part of a card has a name of its own.
+        None if count == 1 && cuda.len() == 1 => Ok(0),
+        None => Err("CUDA does not offer it (see CUDA_VISIBLE_DEVICES)".to_owned()),
+    }
+}
+
+/// UUIDs of the cards that CUDA offers, in its order.
+#[cfg(feature = "cuda")]
+fn by_cuda() -> Result<Vec<String>, String> {
+    use candle_core::cuda_backend::cudarc::driver::{CudaContext, result::device};
+
+    let count = CudaContext::device_count()
+        .map_err(|error| format!("its driver refuses CUDA ({error})"))?;
+    (0..count)
+        .map(|i| device::get(i).and_then(device::get_uuid))
+        .map(|uuid| {
+            let uuid = uuid.map_err(|error| format!("its driver refuses CUDA ({error})"))?;
+            Ok(uuid_text(uuid.bytes.map(|byte| byte as u8)))
+        })
+        .collect()
+}
+
+#[cfg(not(feature = "cuda"))]
+fn by_cuda() -> Result<Vec<String>, String> {
+    Err("this build has no CUDA".to_owned())
+}
+
+/// A UUID as NVML writes it.
+#[cfg(any(feature = "cuda", test))]
+fn uuid_text(bytes: [u8; 16]) -> String {
+    let mut text = "GPU-".to_owned();
+    for (i, byte) in bytes.iter().enumerate() {
+        if matches!(i, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
+/// The card to use of `cards`, and why where that is no matter of course. `wanted` is an index or part of
+/// a name; without it the card with the most memory is taken.
+pub fn choose<'a>(cards: &'a [Card], wanted: Option<&str>) -> (Option<&'a Card>, Vec<Note>) {
+    let mut notes = Vec::new();
+    let usable = || cards.iter().filter(|card| card.ordinal.is_ok());
+    if let Some(wanted) = wanted {
+        let index = wanted.parse::<u32>().ok();
+        let lower = wanted.to_lowercase();
+        let is_it = |card: &&Card| match index {
+            Some(index) => card.index == index,
+            None => card.name.to_lowercase().contains(&lower),
+        };
+        // Of several of one name, one that can be used.
+        let found = usable().find(is_it).or_else(|| cards.iter().find(is_it));
+        match found {
+            Some(Card { ordinal: Ok(_), .. }) => return (found, notes),
+            Some(card) => notes.push(unusable(card)),
+            None => notes.push(Note::new(
+                "card_unknown",
+                "device",
+                format!(
+                    "Device: there is no card {wanted:?}. {}",
+                    match &*names(cards) {
+                        "" => "No NVIDIA card was found.".to_owned(),
+                        names => format!("There is {names}."),
+                    }
+                ),
+            )),
+        }
+    }
+    let most = usable().fold(None, |most: Option<&Card>, card| match most {
+        Some(other) if (other.total_gib, other.free_gib) >= (card.total_gib, card.free_gib) => most,
+        _ => Some(card),
+    });
+    if let Some(card) = most
+        && cards.len() > 1
+        && wanted.is_none()
+    {
+        notes.push(Note::new(
+            "card_chosen",
+            "device",
+            format!(
+                "Device: of {} cards {} is used, the one with the most memory. `--device cuda:INDEX` or `cuda:NAME` names another: {}.",
+                cards.len(),
+                card.name,
+                names(cards)
+            ),
+        ));
+    }
+    if most.is_none() && wanted.is_none() && cfg!(feature = "cuda") {
+        notes.extend(cards.iter().map(unusable));
+    }
+    (most, notes)
+}
+
+fn unusable(card: &Card) -> Note {
+    let why = card.ordinal.as_ref().err().map_or("", String::as_str);
+    Note::new(
+        "card_unusable",
+        "device",
+        format!(
+            "Device: {} ({:.1} GiB) is there, but cannot be used: {why}.",
+            card.name, card.total_gib
+        ),
+    )
+}
+
+/// The cards as one chooses them.
+fn names(cards: &[Card]) -> String {
+    let name = |card: &Card| {
+        format!(
+            "cuda:{} {} ({:.1} GiB)",
+            card.index, card.name, card.total_gib
+        )
+    };
+    cards.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Card, choose, ordinal, uuid_text};
+
+    fn card(index: u32, name: &str, total_gib: f64, ordinal: Result<usize, &str>) -> Card {
+        Card {
+            index,
+            name: name.to_owned(),
+            total_gib,
+            free_gib: total_gib / 2.0,
+            compute_capability: None,
+            ordinal: ordinal.map_err(str::to_owned),
+        }
+    }
+
+    fn three() -> Vec<Card> {
+        vec![
+            card(0, "NVIDIA GeForce RTX 3060", 12.0, Ok(1)),
+            card(1, "NVIDIA GeForce RTX 4090", 24.0, Ok(0)),
+            card(2, "NVIDIA A100", 80.0, Err("CUDA does not offer it")),
+        ]
+    }
+
+    #[test]
+    fn the_largest_card_that_can_be_used_is_taken_and_the_reason_told() {
+        let cards = three();
+        let (chosen, notes) = choose(&cards, None);
+        assert_eq!(chosen.map(|card| card.index), Some(1));
+        assert_eq!(notes.len(), 1);
+        assert!(notes[0].message.contains("RTX 4090 is used"), "{notes:?}");
+        assert!(
+            notes[0]
+                .message
+                .contains("cuda:0 NVIDIA GeForce RTX 3060 (12.0 GiB)")
+        );
+        let (chosen, notes) = choose(&cards[..1], None);
+        assert_eq!((chosen.map(|card| card.index), notes), (Some(0), vec![]));
+        assert_eq!(choose(&[], None), (None, vec![]));
+    }
+
+    #[test]
+    fn a_card_is_named_by_index_or_by_part_of_its_name() {
+        let cards = three();
+        for (wanted, index) in [("0", 0), ("3060", 0), ("rtx 4090", 1), ("1", 1)] {
+            // A number is an index first: no card has the index 3060.
+            let (chosen, notes) = choose(&cards, Some(wanted));
+            if wanted == "3060" {
+                assert_eq!(notes[0].code, "card_unknown");
+                continue;
+            }
+            assert_eq!(chosen.map(|card| card.index), Some(index), "{wanted}");
+            assert_eq!(notes, []);
+        }
+        let (chosen, notes) = choose(&cards, Some("a100"));
+        assert_eq!(chosen.map(|card| card.index), Some(1));
+        assert_eq!(notes[0].code, "card_unusable");
+        assert!(notes[0].message.contains("A100 (80.0 GiB) is there"));
+        let (_, notes) = choose(&[], Some("1"));
+        assert!(notes[0].message.contains("No NVIDIA card"), "{notes:?}");
+    }
+
+    #[test]
+    fn cuda_and_nvml_know_a_card_by_its_uuid() {
+        let text = uuid_text([
+            0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0, 1, 2, 3, 4, 5, 6, 7, 8,
+        ]);
+        assert_eq!(text, "GPU-12345678-9abc-def0-0102-030405060708");
+        let cuda = Ok(vec!["GPU-b".to_owned(), text.clone()]);
+        assert_eq!(ordinal(&cuda, Some(&text), 3), Ok(1));
+        assert!(
+            ordinal(&cuda, Some("GPU-c"), 3)
+                .unwrap_err()
+                .contains("CUDA_VISIBLE_DEVICES")
+        );
+        let part = Ok(vec!["MIG-1".to_owned()]);
+        assert_eq!(ordinal(&part, Some("GPU-c"), 1), Ok(0));
+        assert!(ordinal(&Err("no".to_owned()), Some("GPU-c"), 1).is_err());
+    }
+}

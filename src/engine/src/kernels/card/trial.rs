@@ -1,0 +1,123 @@
+//! Whether the fused operations can be trusted on a card.
+
+use std::sync::atomic::Ordering;
+
+use candle_core::{D, DType, Device, Result, Tensor};
+
+use super::DISTRUSTED;
+use crate::kernels::{
+    conv_transpose1d::{ConvTranspose1d, ConvTranspose1dConfig},
+    gated, heads, norm,
+    snake::Snake,
+    swiglu,
+};
+
+/// Two roundings to bf16 of numbers of about one.
+const ENOUGH: f32 = 0.03;
+
+/// Compares each fused operation with its composition of candle's own on a few values. Where one differs
+/// or fails, none runs from then on, and the reason is given. Takes milliseconds beside the time to
+/// compile the kernels; devices without them pass.
+pub fn trial(device: &Device, dtype: DType) -> Option<String> {
+    if !device.is_cuda() || !cfg!(feature = "cuda") {
+        return None;
+    }
+    let why = match worst(device, dtype) {
+        Ok((apart, _)) if apart <= ENOUGH => return None,
+        Ok((apart, name)) => format!(
+            "{name} differs by {:.0} % from the standard one",
+            apart * 100.0
+        ),
+        Err(error) => error.to_string(),
+    };
+    DISTRUSTED.store(true, Ordering::Relaxed);
+    Some(why)
+}
+
+/// The largest difference, in units of the largest value, and where.
+fn worst(device: &Device, dtype: DType) -> Result<(f32, &'static str)> {
+    let values = |shape: &[usize], phase: f32| {
+        let len: usize = shape.iter().product();
+        let wave: Vec<f32> = (0..len)
+            .map(|i| (i as f32).mul_add(0.37, phase).sin() + (i as f32 * 0.011).cos())
+            .collect();
+        Tensor::from_vec(wave, shape, device)?.to_dtype(dtype)
+    };
+    let (x, y) = (values(&[2, 70, 384], 0.0)?, values(&[2, 70, 384], 1.0)?);
+    let (weight, rows) = (values(&[384], 2.0)?, values(&[1, 6, 384], 3.0)?);
+    let (head, angles) = (values(&[96], 4.0)?, values(&[70, 96], 5.0)?);
+    let (modulation, gate) = (rows.narrow(1, 3, 2)?, rows.narrow(1, 5, 1)?);
+    let logarithms = |phase| values(&[70], phase)?.affine(0.3, 0.0);
+    let (alpha, beta) = (logarithms(6.0)?, logarithms(7.0)?);
+    let kernel = values(&[70, 9, 6], 8.0)?;
+    let config = ConvTranspose1dConfig {
+        stride: 3,
+        padding: 2,
+        output_padding: 0,
+    };
+    let conv = ConvTranspose1d::new(&kernel, Some(&values(&[9], 9.0)?), config)?;
+
+    let pairs: [(&'static str, Tensor, Tensor); 7] = [
+        (
+            "norm",
+            norm::rms_norm_modulate(&x, &weight, 1e-6, &modulation)?,
+            norm::composed(&x, &weight, 1e-6, &modulation)?,
+        ),
+        (
+            "gate",
+            gated::add_gated(&x, &y, &gate)?,
+            gated::composed(&x, &y, &gate)?,
+        ),
+        ("SwiGLU", swiglu::swiglu(&x, &y)?, swiglu::composed(&x, &y)?),
+        (
+            "heads",
+            heads::split_heads(&x, &head, 1e-6, None)?,
+            heads::composed(&x, &head, 1e-6, None)?,
+        ),
+        (
+            "rotary positions",
+            heads::split_heads(&x, &head, 1e-6, Some(&angles))?,
+            heads::composed(&x, &head, 1e-6, Some(&angles))?,
+        ),
+        {
+            let snake = Snake::new(&alpha, &beta, dtype)?;
+            ("snake", snake.forward(&x)?, snake.composed(&x)?)
+        },
+        (
+            "transposed convolution",
+            conv.forward(&x)?,
+            conv.composed(&x)?,
+        ),
+    ];
+    let largest = |x: &Tensor| {
+        let x = x.to_dtype(DType::F32)?.abs()?;
+        x.flatten_all()?.max(D::Minus1)?.to_scalar::<f32>()
+    };
+    let mut worst = (0f32, "");
+    for (name, fused, composed) in pairs {
+        let apart = largest(&(fused - &composed)?)? / largest(&composed)?.max(f32::MIN_POSITIVE);
+        // What is no number is no agreement.
+        if apart.is_nan() || apart > worst.0 {
+            worst = (if apart.is_nan() { f32::INFINITY } else { apart }, name);
+        }
+        if worst.0.is_infinite() {
+            break;
+        }
+    }
+    Ok(worst)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+
+    use super::{ENOUGH, trial, worst};
+
+    #[test]
+    fn the_pairs_agree_where_both_run_on_a_processor() {
+        let (apart, name) = worst(&Device::Cpu, DType::F32).unwrap();
+        assert!(apart > 0.0 && apart < 1e-5, "{name} {apart}");
+        assert!(apart < ENOUGH);
+        assert_eq!(trial(&Device::Cpu, DType::F32), None);
+    }
+}
