@@ -70,15 +70,50 @@ fn sum(words: &[u64]) -> u64 {
         .fold(0, |all, sum| all.wrapping_add(*sum))
 }
 
-/// Operations a second of the library's f32 product `[m, k] × [k, n]`.
+/// Operations a second of the library's product `[m, k] × [k, n]` in `dtype` on `device`. A card is
+/// asked for a product of 4096 each instead, since it is done with a small one before the next comes.
+///
+/// # Errors
+/// Too little memory.
+pub fn matmul(device: &Device, dtype: DType, shape: (usize, usize, usize)) -> Result<f64> {
+    const ON_CARD: usize = 4096;
+    let (m, k, n) = if device.is_cpu() {
+        shape
+    } else {
+        (ON_CARD, ON_CARD, ON_CARD)
+    };
+    // Numbers of all sizes: a card is quicker with zeros and ones.
+    let x = Tensor::rand(-1f32, 1f32, (m, k), device)?.to_dtype(dtype)?;
+    let w = Tensor::rand(-1f32, 1f32, (n, k), device)?
+        .to_dtype(dtype)?
+        .t()?;
+    let best = quickest(4, || {
+        black_box(x.matmul(&w)?);
+        device.synchronize()
+    })?;
+    Ok(2.0 * (m * k * n) as f64 / best.as_secs_f64())
+}
+
+/// [`matmul`] in f32 on the processor.
 ///
 /// # Errors
 /// Too little memory.
 pub fn matmul_f32(m: usize, k: usize, n: usize) -> Result<f64> {
-    let x = Tensor::ones((m, k), DType::F32, &Device::Cpu)?;
-    let w = Tensor::ones((n, k), DType::F32, &Device::Cpu)?.t()?;
-    let best = quickest(4, || x.matmul(&w).map(|y| drop(black_box(y))))?;
-    Ok(2.0 * (m * k * n) as f64 / best.as_secs_f64())
+    matmul(&Device::Cpu, DType::F32, (m, k, n))
+}
+
+/// Bytes a second that a card moves within its memory, read and written ones counted.
+///
+/// # Errors
+/// Too little memory.
+pub fn card_memory(device: &Device) -> Result<f64> {
+    const BYTES: usize = 1 << 29;
+    let x = Tensor::zeros(BYTES / size_of::<f32>(), DType::F32, device)?;
+    let best = quickest(4, || {
+        black_box(x.copy()?);
+        device.synchronize()
+    })?;
+    Ok(2.0 * BYTES as f64 / best.as_secs_f64())
 }
 
 #[cfg(test)]

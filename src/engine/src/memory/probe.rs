@@ -1,7 +1,15 @@
 //! Asks the card (through NVML, which needs no CUDA in the build) and the host what they have.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
 use acestep_domain::capabilities::DeviceKind;
-use nvml_wrapper::{Nvml, enums::device::UsedGpuMemory};
+use nvml_wrapper::{Device, Nvml, enums::device::UsedGpuMemory, error::NvmlError};
 use sysinfo::System;
 
 use super::plan::Free;
@@ -115,20 +123,68 @@ pub(crate) fn available_bytes() -> Option<u64> {
 }
 
 /// Bytes of the card that is used, and what this process holds of them or nobody does.
-fn card_free() -> Result<(u64, u64), nvml_wrapper::error::NvmlError> {
+fn card_free() -> Result<(u64, u64), NvmlError> {
     let nvml = Nvml::init()?;
     let device = nvml.device_by_index(cards::used().0)?;
     let memory = device.memory_info()?;
-    let own: u64 = device
-        .running_compute_processes()?
-        .iter()
-        .filter(|process| process.pid == std::process::id())
-        .map(|process| match process.used_gpu_memory {
-            UsedGpuMemory::Used(bytes) => bytes,
-            UsedGpuMemory::Unavailable => 0,
-        })
-        .sum();
+    let own = listed_bytes(&device)?;
     Ok((memory.total, memory.free + own))
+}
+
+/// Watches what this process holds of the card's memory.
+#[derive(Debug)]
+pub struct CardWatch {
+    stop: Arc<AtomicBool>,
+    watch: std::thread::JoinHandle<u64>,
+}
+
+impl CardWatch {
+    /// Begins to look, some hundred times a second.
+    pub fn start() -> Self {
+        const PAUSE: Duration = Duration::from_millis(5);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let watch = std::thread::spawn(move || {
+            let Ok(nvml) = Nvml::init() else { return 0 };
+            let mut most = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                most = most.max(own_bytes(&nvml).unwrap_or(0));
+                std::thread::sleep(PAUSE);
+            }
+            most
+        });
+        Self { stop, watch }
+    }
+
+    /// The most that was held; `None` where the driver does not tell.
+    pub fn most(self) -> Option<u64> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.watch.join().ok().filter(|bytes| *bytes > 0)
+    }
+}
+
+/// Bytes of a card that its driver counts for this process.
+fn listed_bytes(device: &Device<'_>) -> Result<u64, NvmlError> {
+    let processes = device.running_compute_processes()?;
+    let own = processes
+        .iter()
+        .filter(|process| process.pid == std::process::id());
+    let bytes = own.map(|process| match process.used_gpu_memory {
+        UsedGpuMemory::Used(bytes) => bytes,
+        UsedGpuMemory::Unavailable => 0,
+    });
+    Ok(bytes.sum())
+}
+
+/// Bytes of the used card that this process holds. Inside a container a driver may know a process by
+/// another number; then all that is in use counts.
+fn own_bytes(nvml: &Nvml) -> Result<u64, NvmlError> {
+    let device = nvml.device_by_index(cards::used().0)?;
+    let own = listed_bytes(&device)?;
+    if own > 0 {
+        return Ok(own);
+    }
+    Ok(device.memory_info()?.used)
 }
 
 /// Bytes of main memory that this process holds; 0 where the system does not say (anything but

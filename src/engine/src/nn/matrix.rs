@@ -18,6 +18,9 @@ use crate::kernels::{
 
 pub use rows::Rows;
 
+/// Rows of activations that candle's kernels for cards take one by one (`MMVQ_MAX_BATCH`).
+const FEW_ROWS: usize = 8;
+
 /// `[rows, width]`; made by [`Weights::matrix`](super::Weights::matrix).
 #[derive(Debug, Clone)]
 pub enum Matrix {
@@ -191,9 +194,15 @@ impl Module for Matrix {
             Self::Rows(rows) => rows.forward(x),
             Self::Panels(panels) => Ok(Panels::linear(&[panels], x)?.remove(0)),
             Self::Card(card) => {
-                // candle cannot multiply with some rows of its blocks, so all are and some kept.
+                // candle multiplies a few rows in any precision, more in f32 alone.
+                let x = if x.dim(0)? <= FEW_ROWS && x.device().is_cuda() {
+                    x.contiguous()?
+                } else {
+                    x.to_dtype(DType::F32)?
+                };
+                // It cannot multiply with some rows of its blocks, so all are and some kept.
                 QMatMul::QTensor(Arc::clone(&card.blocks))
-                    .forward(&x.to_dtype(DType::F32)?)?
+                    .forward(&x)?
                     .narrow(1, card.rows.start, card.rows.len())?
                     .contiguous()?
                     .to_dtype(card.dtype)

@@ -13,9 +13,10 @@ use super::{
     vae_tiles::TileOptions,
 };
 use crate::{
+    device::Placement,
     error::{Error, Result},
-    kernels::rates::matmul_f32,
-    memory::probe::{peak_bytes, restart_peak},
+    kernels::rates::matmul,
+    memory::probe::{CardWatch, peak_bytes, restart_peak},
     models::{dit::Dit, oobleck::decoder_operations},
     observer::Observer,
 };
@@ -58,10 +59,13 @@ pub struct MeasuredSong {
     pub decode_flops: f64,
     /// From request to the last sample.
     pub total_secs: f64,
-    /// Those of the library's f32 product, measured before and after.
+    /// Those of the library's product in the same precision on the same device, measured before and
+    /// after.
     pub matmul_flops: f64,
     /// The most main memory meanwhile, where the system tells.
     pub peak_bytes: Option<u64>,
+    /// The most memory of the card, when one did the work and its driver tells.
+    pub card_peak_bytes: Option<u64>,
 }
 
 impl MeasuredSong {
@@ -77,8 +81,9 @@ impl MeasuredSong {
 }
 
 /// The product that rates are held against: a DiT layer over half a minute.
-fn product() -> Result<f64> {
-    matmul_f32(375, 2048, 6144).map_err(Error::in_stage(Stage::Diffusion))
+fn product(placement: &Placement) -> Result<f64> {
+    matmul(&placement.device, placement.dtype, (375, 2048, 6144))
+        .map_err(Error::in_stage(Stage::Diffusion))
 }
 
 pub(crate) fn measure(
@@ -86,12 +91,6 @@ pub(crate) fn measure(
     work: SongWork,
     observer: &dyn Observer,
 ) -> Result<MeasuredSong> {
-    if !networks.placement.device.is_cpu() {
-        return Err(Error::Unsupported {
-            what: "measuring songs".to_owned(),
-            because: "only the processor's rate is measured".to_owned(),
-        });
-    }
     let mut params = defaults(work.family, GpuTier::Unlimited);
     CAPTION.clone_into(&mut params.caption);
     LYRICS.clone_into(&mut params.lyrics);
@@ -110,8 +109,9 @@ pub(crate) fn measure(
         ..Request::default()
     };
 
-    let before = product()?;
+    let before = product(&networks.placement)?;
     restart_peak();
+    let on_card = networks.placement.device.is_cuda().then(CardWatch::start);
     let clock = Clock {
         inner: observer,
         steps: Mutex::default(),
@@ -131,6 +131,7 @@ pub(crate) fn measure(
     })?;
     let total_secs = start.elapsed().as_secs_f64();
     let peak_bytes = peak_bytes();
+    let card_peak_bytes = on_card.and_then(CardWatch::most);
     let step_secs = clock.quickest();
     let step = branches * Dit::operations(&networks.config, frames);
     Ok(MeasuredSong {
@@ -142,8 +143,9 @@ pub(crate) fn measure(
         decode_secs,
         decode_flops: decoder_operations(&networks.vae_config, frames) / decode_secs,
         total_secs,
-        matmul_flops: before.max(product()?),
+        matmul_flops: before.max(product(&networks.placement)?),
         peak_bytes,
+        card_peak_bytes,
     })
 }
 

@@ -3,12 +3,11 @@
 use std::time::Instant;
 
 use acestep_domain::event::Stage;
-use candle_core::Device;
 
 use super::LanguageModel;
 use crate::{
     error::{Error, Result},
-    kernels::rates::{Reader, matmul_f32},
+    kernels::rates::{Reader, card_memory, matmul},
     models::qwen3::{CausalLm, Chunk},
     observer::Observer,
 };
@@ -75,8 +74,7 @@ impl LanguageModel {
     /// Measures the model. Meant for a machine that does nothing else.
     ///
     /// # Errors
-    /// The options ask for nothing or for more than the context, too little memory, cancelled;
-    /// [`Error::Unsupported`] on a card, whose memory is not measured.
+    /// The options ask for nothing or for more than the context, too little memory, cancelled.
     pub fn measure(&self, options: &MeasureOptions, observer: &dyn Observer) -> Result<Measured> {
         let MeasureOptions {
             prompt,
@@ -90,24 +88,24 @@ impl LanguageModel {
                 reason: "prompt, steps and times are at least 1".to_owned(),
             });
         }
-        if !matches!(self.placement.device, Device::Cpu) {
-            return Err(Error::Unsupported {
-                what: "measuring a language model".to_owned(),
-                because: "only the processor and its memory are measured".to_owned(),
-            });
-        }
         self.check_length(prompt.max(BEFORE + steps), 0, "bench")?;
         let network = &*self.network.visit()?;
         let (h, i) = (self.config.hidden_size, self.config.intermediate_size);
-        let matmul = matmul_f32(prompt, h, i).map_err(Error::in_stage(Stage::LanguageModel))?;
-        let reader = Reader::new(buffer_bytes);
-        let (mut prefill, mut decode, mut memory) = (f64::MAX, f64::MAX, reader.read());
+        let stage = || Error::in_stage(Stage::LanguageModel);
+        let device = &self.placement.device;
+        let matmul = matmul(device, self.placement.dtype, (prompt, h, i)).map_err(stage())?;
+        let reader = device.is_cpu().then(|| Reader::new(buffer_bytes));
+        let read_memory = || match &reader {
+            Some(reader) => Ok(reader.read()),
+            None => card_memory(device).map_err(stage()),
+        };
+        let (mut prefill, mut decode, mut memory) = (f64::MAX, f64::MAX, read_memory()?);
         // The first round warms everything up.
         for round in 0..=times {
             observer.check()?;
             let read = self.read_prompt(network, prompt)?;
             let written = self.write_tokens(network, steps, observer)?;
-            memory = memory.max(reader.read());
+            memory = memory.max(read_memory()?);
             if round > 0 {
                 (prefill, decode) = (prefill.min(read), decode.min(written));
             }
@@ -134,6 +132,7 @@ impl LanguageModel {
             cache: &mut cache,
         };
         network.extend_last(&mut [chunk]).map_err(stage())?;
+        self.placement.device.synchronize().map_err(stage())?;
         Ok(start.elapsed().as_secs_f64())
     }
 
@@ -163,6 +162,7 @@ impl LanguageModel {
             observer.check()?;
             step(&[*id]).map_err(stage())?;
         }
+        self.placement.device.synchronize().map_err(stage())?;
         Ok(start.elapsed().as_secs_f64())
     }
 

@@ -87,7 +87,7 @@ fn table(args: &LmArgs, info: &LmInfo, measured: &Measured) -> String {
         "{} in {}, {:.2} GB of weights, {} threads\n\n\
          | | tokens/s | reached | machine | share |\n\
          | --- | --- | --- | --- | --- |\n\
-         | prefill, {} tokens | {:.1} | {:.1} GFLOP/s | {:.1} GFLOP/s (f32 product) | {:.0} % |\n\
+         | prefill, {} tokens | {:.1} | {:.1} GFLOP/s | {:.1} GFLOP/s (product) | {:.0} % |\n\
          | decode, one sequence | {:.2} | {:.1} GB/s | {:.1} GB/s (memory) | {:.0} % |",
         info.name,
         info.dtype,
@@ -142,7 +142,12 @@ mod tests {
             threads: 2,
         };
         let text = table(&args, &info, &measured);
-        assert!(text.contains("| prefill, 100 tokens | 120.0 | 60.0 GFLOP/s | 100.0 GFLOP/s (f32 product) | 60 % |"), "{text}");
+        assert!(
+            text.contains(
+                "| prefill, 100 tokens | 120.0 | 60.0 GFLOP/s | 100.0 GFLOP/s (product) | 60 % |"
+            ),
+            "{text}"
+        );
         assert!(
             text.contains("| 20.00 | 14.0 GB/s | 20.0 GB/s (memory) | 70 % |"),
             "{text}"

@@ -159,6 +159,7 @@ fn as_json(outcome: &Outcome) -> Value {
                 "total_secs": of.total_secs,
                 "matmul_flops": of.matmul_flops,
                 "peak_bytes": of.peak_bytes,
+                "card_peak_bytes": of.card_peak_bytes,
             })
         })
         .collect();
@@ -178,6 +179,13 @@ fn as_json(outcome: &Outcome) -> Value {
 }
 
 fn table(outcome: &Outcome) -> String {
+    // A card multiplies in the precision of its networks.
+    let on_card = |row: &Row| row.measured.card_peak_bytes.is_some();
+    let product = if outcome.rows.iter().any(on_card) {
+        "card's"
+    } else {
+        "f32"
+    };
     let mut lines = vec![
         format!(
             "{} in {}, {:.2} GB of weights, ready after {:.1} s",
@@ -187,13 +195,15 @@ fn table(outcome: &Outcome) -> String {
             outcome.load_secs
         ),
         String::new(),
-        "| song | songs | prepare | a step | of the f32 product | decode | of the f32 product | all | peak |".to_owned(),
+        format!(
+            "| song | songs | prepare | a step | of the {product} product | decode | of the {product} product | all | peak |"
+        ),
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |".to_owned(),
     ];
     for row in &outcome.rows {
         let of = &row.measured;
         lines.push(format!(
-            "| {} s | {} | {:.2} s | {:.2} s, {} of them | {:.0} % of {:.0} GFLOP/s | {:.1} s | {:.0} % | {:.1} s | {} |",
+            "| {} s | {} | {:.2} s | {:.3} s, {} of them | {:.0} % of {:.0} GFLOP/s | {:.2} s | {:.0} % | {:.1} s | {} |",
             row.duration_secs,
             row.batch_size,
             of.prepare_secs,
@@ -204,7 +214,7 @@ fn table(outcome: &Outcome) -> String {
             of.decode_secs,
             100.0 * of.decode_share(),
             of.total_secs,
-            of.peak_bytes.map_or_else(
+            of.card_peak_bytes.or(of.peak_bytes).map_or_else(
                 || "not known".to_owned(),
                 |bytes| format!("{:.2} GiB", bytes as f64 / GIB as f64)
             ),
@@ -241,6 +251,7 @@ mod tests {
                 total_secs: 10.0,
                 matmul_flops: 100e9,
                 peak_bytes: None,
+                card_peak_bytes: None,
             },
         }
     }
