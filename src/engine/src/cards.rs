@@ -5,6 +5,8 @@
 //! UUID. A program uses one card, chosen before anything is loaded.
 
 use std::sync::OnceLock;
+#[cfg(feature = "cuda")]
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use acestep_domain::note::Note;
 use nvml_wrapper::{Nvml, error::NvmlError};
@@ -37,11 +39,97 @@ pub fn use_card(card: &Card) {
     USED.get_or_init(|| card.clone());
 }
 
+/// Memory that the used card is to seem to have.
+static SIMULATED: OnceLock<f64> = OnceLock::new();
+
+/// Decides once that this process takes no more of its card than one of `total_gib` has; a second call
+/// changes nothing.
+pub fn simulate(total_gib: f64) {
+    SIMULATED.get_or_init(|| total_gib);
+}
+
+/// Bytes of a card of `free` that this process may take.
+pub(crate) fn within_simulated(free: u64) -> u64 {
+    SIMULATED
+        .get()
+        .map_or(free, |gib| free.min((gib * GIB) as u64))
+}
+
 /// Places of the used card in the lists of NVML and CUDA; the first where none was chosen.
 pub(crate) fn used() -> (u32, usize) {
     USED.get().map_or((0, 0), |card| {
         (card.index, card.ordinal.clone().unwrap_or(0))
     })
+}
+
+/// Makes the used card keep what is given up for the next who asks, until [`trim`]. By itself CUDA
+/// returns it whenever the host waits for the card, which is after every step and token, and mapping it
+/// again takes longer than most of what is computed in it.
+#[cfg(feature = "cuda")]
+#[expect(unsafe_code, reason = "a function of the driver")]
+pub(crate) fn keep() {
+    use candle_core::cuda_backend::cudarc::driver::sys;
+
+    let mut bytes = u64::MAX;
+    with_pool(|pool| {
+        // SAFETY: the attribute is a number of 64 bits, which is copied.
+        unsafe {
+            sys::cuMemPoolSetAttribute(
+                pool,
+                sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD,
+                (&raw mut bytes).cast(),
+            )
+        }
+    });
+    OPENED.store(true, Ordering::Relaxed);
+}
+
+/// Returns to the used card what a stage has given up: the next one may not fit into its pieces.
+#[cfg(feature = "cuda")]
+#[expect(unsafe_code, reason = "a function of the driver")]
+pub(crate) fn trim() {
+    use candle_core::cuda_backend::cudarc::driver::sys;
+
+    // Where no card was opened there is nothing to return.
+    if OPENED.load(Ordering::Relaxed) {
+        // SAFETY: a pool gives back only what nobody uses.
+        with_pool(|pool| unsafe { sys::cuMemPoolTrimTo(pool, 0) });
+    }
+}
+
+/// Nothing is kept where there is no CUDA.
+#[cfg(not(feature = "cuda"))]
+pub(crate) const fn trim() {}
+
+/// Whether this process opened a card.
+#[cfg(feature = "cuda")]
+static OPENED: AtomicBool = AtomicBool::new(false);
+
+/// Does something with the pool that the used card's memory is taken from. Its failure costs memory or
+/// time and nothing else.
+#[cfg(feature = "cuda")]
+#[expect(unsafe_code, reason = "a function of the driver")]
+fn with_pool(
+    act: impl FnOnce(
+        candle_core::cuda_backend::cudarc::driver::sys::CUmemoryPool,
+    ) -> candle_core::cuda_backend::cudarc::driver::sys::CUresult,
+) {
+    use candle_core::cuda_backend::cudarc::driver::{result::device, sys};
+
+    let Ok(card) = device::get(i32::try_from(used().1).unwrap_or(0)) else {
+        return;
+    };
+    let mut pool = std::ptr::null_mut();
+    // SAFETY: the driver writes a handle to `pool`, which is used only where it says that it did.
+    let found = unsafe { sys::cuDeviceGetDefaultMemPool(&raw mut pool, card) };
+    let done = if found == sys::CUresult::CUDA_SUCCESS {
+        act(pool)
+    } else {
+        found
+    };
+    if done != sys::CUresult::CUDA_SUCCESS {
+        tracing::debug!(?done, "the card's memory pool stays as it is");
+    }
 }
 
 /// Every card of the machine; none without a driver.
@@ -202,7 +290,7 @@ fn names(cards: &[Card]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Card, choose, ordinal, uuid_text};
+    use super::{Card, choose, ordinal, simulate, uuid_text, within_simulated};
 
     fn card(index: u32, name: &str, total_gib: f64, ordinal: Result<usize, &str>) -> Card {
         Card {
@@ -259,6 +347,16 @@ mod tests {
         assert!(notes[0].message.contains("A100 (80.0 GiB) is there"));
         let (_, notes) = choose(&[], Some("1"));
         assert!(notes[0].message.contains("No NVIDIA card"), "{notes:?}");
+    }
+
+    /// Each test has a process of its own.
+    #[test]
+    fn a_simulated_card_gives_no_more_than_it_seems_to_have() {
+        assert_eq!(within_simulated(10 << 30), 10 << 30);
+        simulate(4.0);
+        simulate(8.0);
+        assert_eq!(within_simulated(10 << 30), 4 << 30);
+        assert_eq!(within_simulated(3 << 30), 3 << 30);
     }
 
     #[test]

@@ -52,7 +52,9 @@ pub fn open(kind: DeviceKind, dtype: DType) -> Result<Placement> {
     reason = "the one place that makes devices"
 )]
 fn cuda() -> std::result::Result<Device, String> {
-    Device::new_cuda(cards::used().1).map_err(|error| error.to_string())
+    let device = Device::new_cuda(cards::used().1).map_err(|error| error.to_string())?;
+    cards::keep();
+    Ok(device)
 }
 
 #[cfg(not(feature = "cuda"))]

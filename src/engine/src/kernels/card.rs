@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::{DType, Tensor};
 
 #[cfg(feature = "cuda")]
-pub(super) use launch::{add_gated, gather_taps, rms_norm_modulate, snake, split_heads, swiglu};
+pub(super) use launch::{
+    add_bias, add_gated, gather_taps, rms_norm_modulate, snake, split_heads, swiglu, unfold,
+};
 pub use trial::trial;
 
 /// Set when a trial failed: candle's operations run instead.
@@ -44,6 +46,8 @@ mod launch {
         },
     };
 
+    use crate::kernels::conv1d::Conv1dConfig;
+
     const SOURCE: &str = include_str!("card/fused.cu");
     const MODULE: &str = "acestep_fused";
     /// Threads of a block.
@@ -52,6 +56,9 @@ mod launch {
     const WARP: u32 = 32;
     /// Blocks of an operation on values in a row, each of which takes several of them then.
     const MOST_BLOCKS: usize = 1 << 16;
+
+    /// What a card takes along its second dimension.
+    const MOST_ROWS: usize = 65_535;
 
     /// Values on the card and where they lie.
     type Values<'a> = (&'a CudaStorage, &'a Layout);
@@ -196,6 +203,52 @@ mod launch {
         })
     }
 
+    /// `x` is `[b, in, n]`: `[b, in * kernel, out_len]`.
+    pub(crate) fn unfold(
+        x: Values<'_>,
+        kernel: usize,
+        out_len: usize,
+        config: Conv1dConfig,
+    ) -> Result<CudaStorage> {
+        let (b, channels, n) = x.1.shape().dims3()?;
+        let rows = b * channels * kernel;
+        // Rows beyond what a card takes at once are done by blocks that take several.
+        let shape = along_rows(out_len, rows.min(MOST_ROWS))?;
+        by_dtype!(x, T => {
+            let values = view::<T>(x)?;
+            launch!(
+                x.0.device(), "unfold", T, rows * out_len, shape, [&values],
+                [
+                    small(rows)?, small(kernel)?, small(n)?, small(out_len)?, small(config.stride)?,
+                    small(config.dilation)?, small(config.padding)?
+                ]
+            )
+        })
+    }
+
+    /// `y` is `[b, out, n]`, `bias` `[out]`, `residual` as `y`.
+    pub(crate) fn add_bias(
+        y: Values<'_>,
+        bias: Values<'_>,
+        residual: Option<Values<'_>>,
+    ) -> Result<CudaStorage> {
+        let (b, channels, n) = y.1.shape().dims3()?;
+        let len = b * channels * n;
+        let fits = residual.is_none_or(|residual| residual.1.shape().elem_count() == len);
+        if bias.1.shape().elem_count() != channels || !fits {
+            bail!("add_bias: shapes do not fit");
+        }
+        by_dtype!(y, T => {
+            let (values, bias) = (view::<T>(y)?, view::<T>(bias)?);
+            // Where nothing is added it is not read.
+            let other = view::<T>(residual.unwrap_or(y))?;
+            launch!(
+                y.0.device(), "add_bias", T, len, along_rows(n, b * channels)?,
+                [&values, &bias, &other], [small(channels)?, small(n)?, u32::from(residual.is_some())]
+            )
+        })
+    }
+
     fn view<T: CudaDType + DeviceRepr>((storage, layout): Values<'_>) -> Result<CudaView<'_, T>> {
         let Some((start, end)) = layout.contiguous_offsets() else {
             bail!("the kernels need contiguous input");
@@ -218,8 +271,6 @@ mod launch {
 
     /// Rows of `n` values, each by blocks of its own.
     fn along_rows(n: usize, rows: usize) -> Result<LaunchConfig> {
-        /// What a card takes along its second dimension.
-        const MOST_ROWS: usize = 65_535;
         if rows > MOST_ROWS {
             bail!("{rows} rows are more than a card takes at once");
         }
@@ -279,6 +330,8 @@ mod launch {
                     "add_gated",
                     "snake",
                     "gather_taps",
+                    "unfold",
+                    "add_bias",
                 ] {
                     for dtype in ["f32", "bf16", "f16"] {
                         assert!(

@@ -1,7 +1,13 @@
 //! One-dimensional convolution, any kernel size, stride, dilation and padding.
 
-use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, bail};
+mod on_card;
 
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, DType, Device, Layout, Result, Shape, Tensor, bail,
+};
+
+use self::on_card::{AddBias, Unfold};
+use super::card;
 use super::direct::{Direct, Input};
 use super::parallel::SharedOut;
 use super::snake::Snake;
@@ -40,9 +46,12 @@ pub struct Conv1d {
 #[derive(Debug, Clone)]
 enum Weights {
     Packed(Direct),
+    /// Elsewhere.
     Dense {
+        /// `[out, in, kernel]`
         weight: Tensor,
-        bias: Option<Tensor>,
+        /// `[out]`, zeros where the layer has none.
+        bias: Tensor,
     },
 }
 
@@ -70,10 +79,11 @@ impl Conv1d {
             ))
         } else {
             Weights::Dense {
-                weight: weight.clone(),
-                bias: bias
-                    .map(|bias| bias.reshape((1, out_channels, 1)))
-                    .transpose()?,
+                weight: weight.contiguous()?,
+                bias: match bias {
+                    Some(bias) => bias.reshape(out_channels)?,
+                    None => Tensor::zeros(out_channels, weight.dtype(), weight.device())?,
+                },
             }
         };
         Ok(Self {
@@ -151,20 +161,78 @@ impl Conv1d {
                     Some(snake) => snake.forward(x)?,
                     None => x.clone(),
                 };
-                let Conv1dConfig {
-                    stride,
-                    padding,
-                    dilation,
-                } = self.config;
-                let mut y = x.conv1d(weight, padding, stride, dilation, 1)?;
-                if let Some(bias) = bias {
-                    y = y.broadcast_add(bias)?;
-                }
-                match residual {
-                    Some(residual) => residual + y,
-                    None => Ok(y),
+                if card::runs(&x) {
+                    self.on_card(x, weight, bias, residual)
+                } else {
+                    self.general(&x, weight, bias, residual)
                 }
             }
+        }
+    }
+
+    /// [`Self::forward_snake_residual`] without the snake, by candle's operations; on a processor, which has
+    /// one kernel for it, by that.
+    pub(super) fn composed(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        match &self.weights {
+            Weights::Packed(_) => residual + self.forward(x)?,
+            Weights::Dense { weight, bias } => self.general(x, weight, bias, Some(residual)),
+        }
+    }
+
+    fn general(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        residual: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let Conv1dConfig {
+            stride,
+            padding,
+            dilation,
+        } = self.config;
+        let y = x.conv1d(weight, padding, stride, dilation, 1)?;
+        let y = y.broadcast_add(&bias.reshape((1, self.out_channels, 1))?)?;
+        match residual {
+            Some(residual) => residual + y,
+            None => Ok(y),
+        }
+    }
+
+    /// As one matrix product of what the taps see. Each step's input is given up before the next makes
+    /// its output.
+    fn on_card(
+        &self,
+        x: Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        residual: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let (b, channels, n) = x.dims3()?;
+        let rows = channels * self.kernel;
+        let x = x.contiguous()?;
+        let seen = if self.kernel == 1 && self.config == Conv1dConfig::default() {
+            x
+        } else {
+            let unfold = Unfold {
+                kernel: self.kernel,
+                out_len: self.out_len(n),
+                config: self.config,
+            };
+            let seen = x.apply_op1_no_bwd(&unfold)?;
+            drop(x);
+            seen
+        };
+        let weight = weight.reshape((1, self.out_channels, rows))?;
+        let y = if b == 1 {
+            weight.matmul(&seen)?
+        } else {
+            weight.broadcast_matmul(&seen)?
+        };
+        drop(seen);
+        match residual {
+            None => y.apply_op2_no_bwd(bias, &AddBias),
+            Some(residual) => y.apply_op3_no_bwd(bias, &residual.contiguous()?, &AddBias),
         }
     }
 }
@@ -249,7 +317,7 @@ impl CustomOp1 for Op<'_> {
     }
 }
 
-impl candle_core::CustomOp2 for Op<'_> {
+impl CustomOp2 for Op<'_> {
     fn name(&self) -> &'static str {
         "conv1d"
     }

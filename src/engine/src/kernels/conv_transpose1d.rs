@@ -165,6 +165,7 @@ impl ConvTranspose1d {
                     None => x.clone(),
                 };
                 let columns = self.columns(&x, weight)?;
+                drop(x);
                 if card::runs(&columns) {
                     let gather = GatherTaps {
                         padding: self.config.padding,

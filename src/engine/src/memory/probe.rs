@@ -89,7 +89,7 @@ pub fn free(device: DeviceKind) -> Free {
     match card {
         Some((total, device)) => Free {
             host,
-            device,
+            device: cards::within_simulated(device),
             others: total.saturating_sub(device),
         },
         // Apple's GPUs share the memory of the host.
@@ -174,6 +174,11 @@ fn listed_bytes(device: &Device<'_>) -> Result<u64, NvmlError> {
         UsedGpuMemory::Unavailable => 0,
     });
     Ok(bytes.sum())
+}
+
+/// Bytes of the used card that this process holds now; `None` where the driver does not tell.
+pub fn card_bytes() -> Option<u64> {
+    Nvml::init().and_then(|nvml| own_bytes(&nvml)).ok()
 }
 
 /// Bytes of the used card that this process holds. Inside a container a driver may know a process by

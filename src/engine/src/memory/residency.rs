@@ -10,7 +10,7 @@
 use std::ops::Deref;
 
 use super::HugePages;
-use crate::error::Result;
+use crate::{cards, error::Result};
 
 /// How a network is read.
 type Load<T> = Box<dyn Fn() -> Result<T> + Send>;
@@ -91,6 +91,7 @@ impl Drop for Leaving {
     fn drop(&mut self) {
         HugePages::give_back();
         trim();
+        cards::trim();
     }
 }
 

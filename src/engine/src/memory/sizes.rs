@@ -186,6 +186,8 @@ impl Lm {
 /// How networks are loaded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Loading {
+    /// On a card, whose kernels are others.
+    pub(super) on_card: bool,
     pub(super) dtype: DType,
     pub(super) backend: Backend,
     pub(super) quantization: Quantization,
@@ -333,6 +335,7 @@ impl Models {
     /// Bytes of the language model as it is loaded on a device without being quantised.
     pub(super) fn lm_bytes(&self, device: DeviceKind) -> Option<u64> {
         let how = Loading {
+            on_card: device != DeviceKind::Cpu,
             dtype: dtype_of(device, false),
             backend: Backend::default(),
             quantization: Quantization::None,
@@ -395,14 +398,14 @@ impl Models {
 
     /// Of the autoencoder while it decodes.
     pub(super) fn vae_size(&self, how: Loading, inputs: Inputs) -> Size {
-        let fused = how.dtype == DType::F32;
+        let fused = how.dtype == DType::F32 && !how.on_card;
         let frames = inputs.tile_frames.min(inputs.frames);
         self.vae_working(decoder_footprint(&self.vae, frames, how.dtype, fused))
     }
 
     /// Of the autoencoder while it encodes.
     pub(super) fn vae_encoder_size(&self, how: Loading, inputs: Inputs) -> Size {
-        let fused = how.dtype == DType::F32;
+        let fused = how.dtype == DType::F32 && !how.on_card;
         let mut longest = inputs.frames;
         if inputs.references > 0 {
             longest = longest.max(self.dit.timbre_fix_frame);

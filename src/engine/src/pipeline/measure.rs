@@ -16,7 +16,7 @@ use crate::{
     device::Placement,
     error::{Error, Result},
     kernels::rates::matmul,
-    memory::probe::{CardWatch, peak_bytes, restart_peak},
+    memory::probe::{CardWatch, card_bytes, peak_bytes, restart_peak},
     models::{dit::Dit, oobleck::decoder_operations},
     observer::Observer,
 };
@@ -64,6 +64,8 @@ pub struct MeasuredSong {
     pub matmul_flops: f64,
     /// The most main memory meanwhile, where the system tells.
     pub peak_bytes: Option<u64>,
+    /// Memory of the card before the run, with what is loaded.
+    pub card_idle_bytes: Option<u64>,
     /// The most memory of the card, when one did the work and its driver tells.
     pub card_peak_bytes: Option<u64>,
 }
@@ -111,7 +113,9 @@ pub(crate) fn measure(
 
     let before = product(&networks.placement)?;
     restart_peak();
-    let on_card = networks.placement.device.is_cuda().then(CardWatch::start);
+    let on_card = networks.placement.device.is_cuda();
+    let card_idle_bytes = on_card.then(card_bytes).flatten();
+    let watch = on_card.then(CardWatch::start);
     let clock = Clock {
         inner: observer,
         steps: Mutex::default(),
@@ -131,7 +135,7 @@ pub(crate) fn measure(
     })?;
     let total_secs = start.elapsed().as_secs_f64();
     let peak_bytes = peak_bytes();
-    let card_peak_bytes = on_card.and_then(CardWatch::most);
+    let card_peak_bytes = watch.and_then(CardWatch::most);
     let step_secs = clock.quickest();
     let step = branches * Dit::operations(&networks.config, frames);
     Ok(MeasuredSong {
@@ -145,6 +149,7 @@ pub(crate) fn measure(
         total_secs,
         matmul_flops: before.max(product(&networks.placement)?),
         peak_bytes,
+        card_idle_bytes,
         card_peak_bytes,
     })
 }

@@ -8,7 +8,7 @@ use acestep_domain::{
 };
 use acestep_engine::{
     capabilities::capabilities,
-    cards::use_card,
+    cards::{simulate, use_card},
     checkpoint,
     memory::probe::{Probe, probe},
 };
@@ -25,6 +25,9 @@ pub(crate) fn machine(
     let mut notes = environment.notes();
     let (simulated, more) = environment.simulated_vram();
     notes.extend(more);
+    if let Some(gib) = simulated {
+        simulate(gib);
+    }
     let probe = probe();
     let wanted = service.card(environment);
     let (capabilities, more) = capabilities(&probe, wanted.as_deref(), simulated);

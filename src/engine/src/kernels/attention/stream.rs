@@ -157,35 +157,54 @@ fn attend_block(
         let keys = first.first_row..last.first_row + last.rows;
         scratch.scores.fill(0.0);
         for panel in block {
+            let seeing = seen.lanes(panel.first_row..panel.first_row + panel.rows, lanes);
+            if seeing.is_empty() {
+                continue;
+            }
+            let row = (panel.first_row - keys.start) * QUERIES;
             accumulate(
                 head.keys.slice(panel, 0, d),
                 &scratch.offsets[..d],
-                &scratch.queries,
-                &mut scratch.scores[(panel.first_row - keys.start) * QUERIES..],
+                &scratch.queries[seeing.start..],
+                &mut scratch.scores[row + seeing.start..],
                 QUERIES,
-                lanes,
+                seeing.len(),
             );
         }
         let scores = &mut scratch.scores[..keys.len() * QUERIES];
-        if mask != Mask::None {
-            hide(scores, keys.start, &seen);
-        }
-        soften(
-            scores,
-            &mut scratch.max,
-            &mut scratch.sum,
-            &mut scratch.correction,
-        );
-        correct(&mut scratch.out, &scratch.correction);
-        for panel in head.values.panels() {
-            accumulate(
-                head.values.slice(panel, keys.start, keys.end),
-                &scratch.offsets[..keys.len()],
+        for first in (0..lanes).step_by(COLUMNS) {
+            let keys_seen = seen.keys(first..first + COLUMNS, &keys);
+            let rows = keys_seen.start - keys.start..keys_seen.end - keys.start;
+            let scores = &mut scores[rows.start * QUERIES..rows.end * QUERIES];
+            if mask != Mask::None {
+                hide(scores, first, keys_seen.start, &seen);
+            }
+            soften(
                 scores,
-                &mut scratch.out[panel.first_row * QUERIES..],
-                QUERIES,
-                lanes,
+                first,
+                &mut scratch.max,
+                &mut scratch.sum,
+                &mut scratch.correction,
             );
+        }
+        correct(&mut scratch.out, &scratch.correction);
+        // Lanes that see the same keys go together.
+        let step = if mask == Mask::None { lanes } else { COLUMNS };
+        for first in (0..lanes).step_by(step) {
+            let seen = seen.keys(first..first + step, &keys);
+            if seen.is_empty() {
+                continue;
+            }
+            for panel in head.values.panels() {
+                accumulate(
+                    head.values.slice(panel, seen.start, seen.end),
+                    &scratch.offsets[..seen.len()],
+                    &scores[(seen.start - keys.start) * QUERIES + first..],
+                    &mut scratch.out[panel.first_row * QUERIES + first..],
+                    QUERIES,
+                    step,
+                );
+            }
         }
     }
 }
@@ -204,11 +223,31 @@ impl Seen {
             end: std::array::from_fn(|lane| of(lane).end as u32),
         }
     }
+
+    /// Of the first `lanes`, those among which some see any of `keys`, in whole columns of the products.
+    /// Later queries see later keys, so they follow each other.
+    fn lanes(&self, keys: Range<usize>, lanes: usize) -> Range<usize> {
+        let sees = |group: &usize| {
+            let last = group + COLUMNS - 1;
+            (self.first[*group] as usize) < keys.end && self.end[last] as usize > keys.start
+        };
+        let mut groups = (0..lanes).step_by(COLUMNS).filter(sees);
+        let first = groups.next().unwrap_or(lanes);
+        first..groups.last().unwrap_or(first) + if first < lanes { COLUMNS } else { 0 }
+    }
+
+    /// Those of `keys` that any of `lanes` sees.
+    fn keys(&self, lanes: Range<usize>, keys: &Range<usize>) -> Range<usize> {
+        let first = (self.first[lanes.start] as usize).max(keys.start);
+        let end = (self.end[lanes.end - 1] as usize).min(keys.end);
+        first..end.max(first)
+    }
 }
 
 multiversion! {
-    /// Sets the scores of keys from `first_key` on to −∞ where a query may not see them.
-    fn hide(scores: &mut [f32], first_key: usize, seen: &Seen) = hide_body
+    /// Sets the scores of keys from `first_key` on to −∞ where one of the [`COLUMNS`] queries from
+    /// `first_lane` on may not see them.
+    fn hide(scores: &mut [f32], first_lane: usize, first_key: usize, seen: &Seen) = hide_body
 }
 
 #[inline(always)]
@@ -216,54 +255,66 @@ multiversion! {
     clippy::inline_always,
     reason = "must be compiled with its caller's instruction set"
 )]
-fn hide_body<const FMA: bool>(scores: &mut [f32], first_key: usize, seen: &Seen) {
-    for (i, row) in scores.as_chunks_mut::<QUERIES>().0.iter_mut().enumerate() {
+fn hide_body<const FMA: bool>(
+    scores: &mut [f32],
+    first_lane: usize,
+    first_key: usize,
+    seen: &Seen,
+) {
+    let first: [u32; COLUMNS] = std::array::from_fn(|i| seen.first[first_lane + i]);
+    let end: [u32; COLUMNS] = std::array::from_fn(|i| seen.end[first_lane + i]);
+    for (i, row) in scores.chunks_exact_mut(QUERIES).enumerate() {
         let key = (first_key + i) as u32;
-        for ((value, first), end) in row.iter_mut().zip(&seen.first).zip(&seen.end) {
-            let sees = *first <= key && key < *end;
-            *value = if sees { *value } else { f32::NEG_INFINITY };
+        let row = &mut row[first_lane..][..COLUMNS];
+        for i in 0..COLUMNS {
+            let sees = first[i] <= key && key < end[i];
+            row[i] = if sees { row[i] } else { f32::NEG_INFINITY };
         }
     }
 }
 
 multiversion! {
-    /// Turns scores `[keys, queries]` into weights relative to the running maximum, adds them to
-    /// the running sum, and says by how much earlier sums shrink.
-    fn soften(scores: &mut [f32], max: &mut [f32], sum: &mut [f32], correction: &mut [f32]) = soften_body
+    /// Turns scores `[keys, queries]` of the [`COLUMNS`] queries from `first` on into weights relative to
+    /// the running maximum, adds them to the running sum, and says by how much earlier sums shrink.
+    fn soften(
+        scores: &mut [f32],
+        first: usize,
+        max: &mut [f32],
+        sum: &mut [f32],
+        correction: &mut [f32],
+    ) = soften_body
 }
 
 #[inline(always)]
 fn soften_body<const FMA: bool>(
     scores: &mut [f32],
+    first: usize,
     max: &mut [f32],
     sum: &mut [f32],
     correction: &mut [f32],
 ) {
-    /// Lanes handled together: their maximum and sum stay in registers.
-    const LANES: usize = 32;
-    for first in (0..QUERIES).step_by(LANES) {
-        let old: [f32; LANES] = std::array::from_fn(|i| max[first + i]);
-        let mut new = old;
-        for row in scores.chunks_exact(QUERIES) {
-            let row = &row[first..][..LANES];
-            for i in 0..LANES {
-                new[i] = if row[i] > new[i] { row[i] } else { new[i] };
-            }
+    // Their maximum and sum stay in registers.
+    let old: [f32; COLUMNS] = std::array::from_fn(|i| max[first + i]);
+    let mut new = old;
+    for row in scores.chunks_exact(QUERIES) {
+        let row = &row[first..][..COLUMNS];
+        for i in 0..COLUMNS {
+            new[i] = if row[i] > new[i] { row[i] } else { new[i] };
         }
-        let mut total = [0f32; LANES];
-        for row in scores.chunks_exact_mut(QUERIES) {
-            let row = &mut row[first..][..LANES];
-            for i in 0..LANES {
-                row[i] = exp2::<FMA>(row[i] - new[i]);
-                total[i] += row[i];
-            }
+    }
+    let mut total = [0f32; COLUMNS];
+    for row in scores.chunks_exact_mut(QUERIES) {
+        let row = &mut row[first..][..COLUMNS];
+        for i in 0..COLUMNS {
+            row[i] = exp2::<FMA>(row[i] - new[i]);
+            total[i] += row[i];
         }
-        for i in 0..LANES {
-            let shrink = exp2::<FMA>(old[i] - new[i]);
-            correction[first + i] = shrink;
-            sum[first + i] = mul_add::<FMA>(sum[first + i], shrink, total[i]);
-            max[first + i] = new[i];
-        }
+    }
+    for i in 0..COLUMNS {
+        let shrink = exp2::<FMA>(old[i] - new[i]);
+        correction[first + i] = shrink;
+        sum[first + i] = mul_add::<FMA>(sum[first + i], shrink, total[i]);
+        max[first + i] = new[i];
     }
 }
 

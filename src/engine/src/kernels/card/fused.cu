@@ -168,6 +168,35 @@ static __device__ void gather_taps(const typename D::Value *columns, const typen
     }
 }
 
+// What each tap of a convolution sees: [rows / kernel, n] to [rows, out_len], where a row is an input
+// channel and a tap, and zeros stand before the first input and behind the last.
+template <typename D>
+static __device__ void unfold(const typename D::Value *x, typename D::Value *out, u32 rows, u32 kernel,
+                              u32 n, u32 out_len, u32 stride, u32 dilation, u32 padding) {
+    for (u32 row = blockIdx.y; row < rows; row += gridDim.y) {
+        u64 from = (u64)(row / kernel) * n, to = (u64)row * out_len;
+        u32 first = row % kernel * dilation;
+        for (u32 m = blockIdx.x * blockDim.x + threadIdx.x; m < out_len; m += gridDim.x * blockDim.x) {
+            // A place before the first input wraps beyond n.
+            u32 i = m * stride + first - padding;
+            D::store(out, to + m, i < n ? D::load(x, from + i) : 0.f);
+        }
+    }
+}
+
+// y + bias, one a row of [channels], and the residual where there is one.
+template <typename D>
+static __device__ void add_bias(const typename D::Value *y, const typename D::Value *bias,
+                                const typename D::Value *residual, typename D::Value *out, u32 channels,
+                                u32 n, u32 added) {
+    u64 row = (u64)blockIdx.y * n;
+    float base = D::load(bias, blockIdx.y % channels);
+    for (u32 i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) {
+        float value = D::load(y, row + i) + base;
+        D::store(out, row + i, added ? value + D::load(residual, row + i) : value);
+    }
+}
+
 #define FOR(D, name)                                                                                \
     extern "C" __global__ void rms_norm_modulate_##name(const D::Value *x, const D::Value *weight,  \
                                                         const D::Value *modulation, D::Value *out,  \
@@ -196,6 +225,16 @@ static __device__ void gather_taps(const typename D::Value *columns, const typen
                                                   D::Value *out, u32 channels, u32 taps, u32 stride,\
                                                   u32 n, u32 padding, u32 out_len) {                \
         gather_taps<D>(columns, bias, out, channels, taps, stride, n, padding, out_len);            \
+    }                                                                                               \
+    extern "C" __global__ void unfold_##name(const D::Value *x, D::Value *out, u32 rows, u32 kernel,\
+                                             u32 n, u32 out_len, u32 stride, u32 dilation,          \
+                                             u32 padding) {                                         \
+        unfold<D>(x, out, rows, kernel, n, out_len, stride, dilation, padding);                     \
+    }                                                                                               \
+    extern "C" __global__ void add_bias_##name(const D::Value *y, const D::Value *bias,             \
+                                               const D::Value *residual, D::Value *out,             \
+                                               u32 channels, u32 n, u32 added) {                    \
+        add_bias<D>(y, bias, residual, out, channels, n, added);                                    \
     }
 
 FOR(F32, f32)

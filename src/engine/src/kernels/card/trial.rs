@@ -7,6 +7,7 @@ use candle_core::{D, DType, Device, Result, Tensor};
 use super::DISTRUSTED;
 use crate::kernels::{
     conv_transpose1d::{ConvTranspose1d, ConvTranspose1dConfig},
+    conv1d::{Conv1d, Conv1dConfig},
     gated, heads, norm,
     snake::Snake,
     swiglu,
@@ -57,7 +58,18 @@ fn worst(device: &Device, dtype: DType) -> Result<(f32, &'static str)> {
     };
     let conv = ConvTranspose1d::new(&kernel, Some(&values(&[9], 9.0)?), config)?;
 
-    let pairs: [(&'static str, Tensor, Tensor); 7] = [
+    let kernel = values(&[70, 70, 7], 10.0)?.affine(0.1, 0.0)?;
+    let dilated = Conv1dConfig {
+        stride: 1,
+        padding: 9,
+        dilation: 3,
+    };
+    let dilated = Conv1d::new(&kernel, Some(&values(&[70], 11.0)?), dilated)?;
+    let snake = Snake::new(&alpha, &beta, dtype)?;
+    // Without sines between them, so that both see the same input.
+    let plain = Snake::new(&values(&[70], 0.0)?.affine(0.0, -60.0)?, &beta, dtype)?;
+
+    let pairs: [(&'static str, Tensor, Tensor); 8] = [
         (
             "norm",
             norm::rms_norm_modulate(&x, &weight, 1e-6, &modulation)?,
@@ -79,10 +91,12 @@ fn worst(device: &Device, dtype: DType) -> Result<(f32, &'static str)> {
             heads::split_heads(&x, &head, 1e-6, Some(&angles))?,
             heads::composed(&x, &head, 1e-6, Some(&angles))?,
         ),
-        {
-            let snake = Snake::new(&alpha, &beta, dtype)?;
-            ("snake", snake.forward(&x)?, snake.composed(&x)?)
-        },
+        ("snake", snake.forward(&x)?, snake.composed(&x)?),
+        (
+            "convolution",
+            dilated.forward_snake_residual(&x, &plain, &y)?,
+            dilated.composed(&x, &y)?,
+        ),
         (
             "transposed convolution",
             conv.forward(&x)?,

@@ -39,6 +39,8 @@ struct Row {
     duration_secs: u32,
     batch_size: u32,
     measured: MeasuredSong,
+    /// The plan's peak where the networks run.
+    planned_bytes: u64,
 }
 
 struct Outcome {
@@ -86,10 +88,11 @@ fn measured(args: &SongArgs, environment: &Environment) -> Result<Outcome, Failu
                 batch_size: batch_size as usize,
                 ..acestep_domain::defaults::defaults(info.family, capabilities.tier)
             };
+            let plan = memory.admit(&params)?;
             let work = SongWork {
                 duration_secs: f64::from(duration_secs),
                 batch_size: batch_size as usize,
-                tiles: TileOptions::from(&memory.admit(&params)?),
+                tiles: TileOptions::from(&plan),
                 family: info.family,
             };
             let measured = engine.measure(work, &bar);
@@ -98,6 +101,7 @@ fn measured(args: &SongArgs, environment: &Environment) -> Result<Outcome, Failu
                 duration_secs,
                 batch_size,
                 measured: measured?,
+                planned_bytes: plan.expected_peak_bytes.at_work(),
             });
         }
     }
@@ -159,7 +163,9 @@ fn as_json(outcome: &Outcome) -> Value {
                 "total_secs": of.total_secs,
                 "matmul_flops": of.matmul_flops,
                 "peak_bytes": of.peak_bytes,
+                "card_idle_bytes": of.card_idle_bytes,
                 "card_peak_bytes": of.card_peak_bytes,
+                "planned_bytes": row.planned_bytes,
             })
         })
         .collect();
@@ -196,14 +202,14 @@ fn table(outcome: &Outcome) -> String {
         ),
         String::new(),
         format!(
-            "| song | songs | prepare | a step | of the {product} product | decode | of the {product} product | all | peak |"
+            "| song | songs | prepare | a step | of the {product} product | decode | of the {product} product | all | peak | planned |"
         ),
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |".to_owned(),
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |".to_owned(),
     ];
     for row in &outcome.rows {
         let of = &row.measured;
         lines.push(format!(
-            "| {} s | {} | {:.2} s | {:.3} s, {} of them | {:.0} % of {:.0} GFLOP/s | {:.2} s | {:.0} % | {:.1} s | {} |",
+            "| {} s | {} | {:.2} s | {:.3} s, {} of them | {:.0} % of {:.0} GFLOP/s | {:.2} s | {:.0} % | {:.1} s | {} | {:.2} GiB |",
             row.duration_secs,
             row.batch_size,
             of.prepare_secs,
@@ -218,6 +224,7 @@ fn table(outcome: &Outcome) -> String {
                 || "not known".to_owned(),
                 |bytes| format!("{:.2} GiB", bytes as f64 / GIB as f64)
             ),
+            row.planned_bytes as f64 / GIB as f64,
         ));
     }
     let power = |of: fn(&MeasuredSong) -> f64| growth(&outcome.rows, of);
@@ -251,8 +258,10 @@ mod tests {
                 total_secs: 10.0,
                 matmul_flops: 100e9,
                 peak_bytes: None,
+                card_idle_bytes: None,
                 card_peak_bytes: None,
             },
+            planned_bytes: 0,
         }
     }
 
