@@ -56,7 +56,7 @@ pub const TEXTS: [&str; 37] = [
 ];
 
 /// Fields that are on or off.
-pub const SWITCHES: [&str; 12] = [
+pub const SWITCHES: [&str; 13] = [
     "simple_instrumental",
     KEEP_GOING,
     "instrumental",
@@ -70,15 +70,17 @@ pub const SWITCHES: [&str; 12] = [
     "use_cot_language",
     "use_constrained_decoding",
 ];
+    "constrained_decoding_debug",
 
 /// Switches that cannot be moved without a language model; a browser sends nothing for them then.
-pub const LM_SWITCHES: [&str; 5] = [
+pub const LM_SWITCHES: [&str; 6] = [
     "thinking",
     "use_cot_metas",
     "use_cot_caption",
     "use_cot_language",
     "use_constrained_decoding",
 ];
+    "constrained_decoding_debug",
 
 /// Radios: text behind one of several.
 pub const RADIOS: [&str; 5] = [

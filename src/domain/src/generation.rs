@@ -153,6 +153,8 @@ pub struct GenerationParams {
     /// The LM's plan follows its grammar; off, it writes freely and what it wrote is read leniently.
     pub use_constrained_decoding: bool,
     /// Adapters and their scales; `None` = those that are loaded.
+    /// The decoder writes to the program's log, at the level debug, how each token of the LM came about.
+    pub constrained_decoding_debug: bool,
     pub loras: Option<Vec<LoraUse>>,
 }
 
