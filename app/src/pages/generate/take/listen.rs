@@ -65,6 +65,9 @@ pub fn AskItem(
     hint: Signal<&'static str>,
     /// Why it cannot be done.
     off: Memo<Option<String>>,
+    /// About how long it takes, where that is known.
+    #[prop(optional, into)]
+    takes: MaybeProp<String>,
 ) -> impl IntoView {
     let why = format!("{}-{id}", kind.as_str());
     let described = why.clone();
@@ -79,6 +82,12 @@ pub fn AskItem(
                 disabled=move || off.with(Option::is_some) || listen.pending().get()
             >
                 {name}
+                {move || {
+                    takes
+                        .get()
+                        .filter(|_| off.with(Option::is_none))
+                        .map(|takes| view! { <span class="menu__hint">{takes}</span> })
+                }}
             </button>
         </ActionForm>
         <p class="menu__why" id=why>
