@@ -20,6 +20,7 @@ pub mod loras;
 pub mod numbers;
 pub mod part;
 pub mod plan;
+pub mod param_words;
 pub mod runs;
 pub mod sampler;
 pub mod simple;
@@ -30,6 +31,7 @@ pub mod text;
 pub mod tracks;
 pub mod uploading;
 pub mod words;
+pub mod unseen;
 pub mod writing;
 pub mod written;
 

@@ -9,7 +9,7 @@ use acestep_domain::{job::JobKind, task::TaskType};
 use serde_json::{Map, Value};
 
 use super::{
-    fields::{PAGE_KEYS, on, params_from_fields},
+    fields::{CODES_STRENGTH, PAGE_KEYS, on, params_from_fields},
     task::{has_part, is_simple, task_of},
 };
 
@@ -98,6 +98,13 @@ pub fn parameters(form: &Value, wish: Wish) -> Value {
         let own = |key: &str| form[key].clone();
         for key in ["lyrics", "keyscale", "timesignature", "audio_codes"] {
             asked.insert(key.to_owned(), Value::from(""));
+    if task == TaskType::Text2music {
+        // Its strength has a fader of its own.
+        asked.remove("audio_cover_strength");
+        if let Some(strength) = form.get(CODES_STRENGTH) {
+            asked.insert("audio_cover_strength".to_owned(), strength.clone());
+        }
+    }
         }
         for (key, own) in [
             ("caption", own("description")),

@@ -22,7 +22,7 @@ use crate::{
         text_area::TextArea,
     },
     i18n::{t, t_string, use_i18n},
-    state::{StudioStore, form::Form, recordings::Recordings},
+    state::{fields::CODES_STRENGTH, form::Form, recordings::Recordings},
     word,
 };
 
@@ -64,6 +64,7 @@ pub fn AudioInFold() -> impl IntoView {
                 <Number
                     key="audio_cover_strength"
                     label=word!(i18n, lm.codes_strength)
+                    field=CODES_STRENGTH
                     help=word!(i18n, lm.codes_strength_help)
                 />
             </Show>
