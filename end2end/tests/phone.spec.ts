@@ -29,3 +29,20 @@ test('at 320 px nothing runs over the edge', async ({ page, launch }) => {
   await page.goto(`${studio.url}/library`);
   await noSidewaysScroll(page);
 });
+
+test('on a phone Caption and Lyrics fold, and come back as they were', async ({ page, launch, a11y }) => {
+  const studio = await launch({ flags: ['--init_service', 'true'] });
+  const generate = await new GeneratePage(page).open(studio.url);
+  await generate.describe({ caption: 'lofi' });
+  const fold = page.getByRole('button', { name: 'Fold Caption' });
+  await expect(fold).toHaveAttribute('aria-expanded', 'true');
+  await fold.click();
+  await expect(generate.caption).toBeHidden();
+  await expect(fold).toHaveAttribute('aria-expanded', 'false');
+  await page.getByRole('button', { name: 'Fold Lyrics' }).click();
+  await expect(generate.lyrics).toBeHidden();
+  await a11y(page);
+  await fold.click();
+  await expect(generate.caption).toHaveValue('lofi');
+  await noSidewaysScroll(page);
+});

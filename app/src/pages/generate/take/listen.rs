@@ -98,7 +98,7 @@ pub fn AskItem(
 }
 
 /// Why the loaded models cannot do it. `heard`: the song's codes are known, so nobody has to hear them.
-fn off_because(i18n: Words, store: StudioStore, kind: JobKind, heard: bool) -> Option<String> {
+pub fn off_because(i18n: Words, store: StudioStore, kind: JobKind, heard: bool) -> Option<String> {
     if !store.is_ready() {
         return Some(t_string!(i18n, generate.start_first).to_owned());
     }
