@@ -23,6 +23,7 @@ pub mod recordings;
 pub mod request;
 pub mod song_action;
 pub mod task;
+pub mod unseen;
 
 use acestep_domain::{
     UserError,

@@ -43,3 +43,20 @@ test('a run is cancelled in the middle of its codes, and the next one works', as
   await generate.generate.click();
   await expect(generate.finished.first()).toBeVisible({ timeout: 120_000 });
 });
+
+test('codes of a recording come into their field, and the codes there are described', async ({ page, launch }) => {
+  const studio = await launch({ flags: flags() });
+  const made = await studio.submit({ caption: 'slow piano', duration: 4, batch_size: 1, thinking: false, use_cot_metas: false });
+  await studio.jobThat(made.id, (job) => job.state === 'done');
+  const generate = await new GeneratePage(page).open(studio.url);
+  await generate.openAudioFold();
+  const codes = page.getByRole('textbox', { name: /^Audio codes/ });
+  await expect(generate.audioFold.getByRole('button', { name: 'Invent a song' })).toBeEnabled();
+  await generate.fromLibrary(generate.audioFold.getByRole('group', { name: 'Codes of a recording' }), /slow piano/);
+  await expect(codes).toHaveValue(/^(<\|audio_code_\d+\|>){20}$/, { timeout: 60_000 });
+  expect((await studio.jobs())[0]).toMatchObject({ kind: 'encode', state: 'done' });
+
+  await generate.audioFold.getByRole('button', { name: 'Describe codes' }).click();
+  await expect.poll(async () => (await studio.jobs())[0]!.kind).toBe('understand');
+  expect((await studio.jobs())[0]!.params.audio_codes).toBe(await codes.inputValue());
+});

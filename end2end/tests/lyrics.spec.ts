@@ -37,7 +37,10 @@ test('lyrics are timed, followed, pressed and saved', async ({ page, launch }) =
   const timed = page.getByRole('region', { name: 'Lyrics, timed' });
   await expect(timed).toBeHidden();
   await openMenu(page);
-  await page.getByRole('button', { name: 'Time the lyrics' }).click();
+  // Nothing was timed yet, so nobody says how long it takes.
+  const ask = page.getByRole('button', { name: 'Time the lyrics' });
+  await expect(ask).toHaveText('Time the lyrics');
+  await ask.click();
   await expect(timed).toBeVisible({ timeout: 60_000 });
   const rows = timed.getByRole('listitem').getByRole('button');
   await expect(rows).toHaveCount(lines.length);
@@ -74,6 +77,24 @@ test('lyrics are timed, followed, pressed and saved', async ({ page, launch }) =
     await page.reload();
     await hydrated(page);
   }
+});
+
+test('the menu says how long timing takes once it was done, of a take and of a song of the library', async ({ page, launch }) => {
+  const studio = await launch({ flags: sung() });
+  const id = await made(studio);
+  const job = await studio.submit({ kind: 'lyrics_timing', song_id: id });
+  await studio.jobThat(job.id, (job) => job.state === 'done');
+  const other = await made(studio, { seed: 8 });
+  await page.goto(`${studio.url}/library/${other}`);
+  await hydrated(page);
+  await openMenu(page);
+  const item = (name: string) => page.getByRole('button', { name }).filter({ visible: true });
+  await expect(item('Time the lyrics')).toHaveText(/^Time the lyrics\s*about \d+ s$/);
+  // The score has a pace of its own, and none was made.
+  await expect(item('Score this song')).toHaveText('Score this song');
+  const generate = await new GeneratePage(page).open(studio.url);
+  await generate.results.locator('summary', { hasText: 'More' }).first().click();
+  await expect(item('Time the lyrics')).toHaveText(/^Time the lyrics\s*about \d+ s$/);
 });
 
 test('a take asked to be timed and scored shows both without a reload', async ({ page, launch }) => {

@@ -29,3 +29,34 @@ test('at 320 px nothing runs over the edge', async ({ page, launch }) => {
   await page.goto(`${studio.url}/library`);
   await noSidewaysScroll(page);
 });
+
+test('on a phone Caption and Lyrics fold, and come back as they were', async ({ page, launch, a11y }) => {
+  const studio = await launch({ flags: ['--init_service', 'true'] });
+  const generate = await new GeneratePage(page).open(studio.url);
+  await generate.describe({ caption: 'lofi' });
+  const fold = page.getByRole('button', { name: 'Fold Caption' });
+  await expect(fold).toHaveAttribute('aria-expanded', 'true');
+  await fold.click();
+  await expect(generate.caption).toBeHidden();
+  await expect(fold).toHaveAttribute('aria-expanded', 'false');
+  await page.getByRole('button', { name: 'Fold Lyrics' }).click();
+  await expect(generate.lyrics).toBeHidden();
+  await a11y(page);
+  await fold.click();
+  await expect(generate.caption).toHaveValue('lofi');
+  await noSidewaysScroll(page);
+});
+
+test('on a phone the menu of a take opens on the screen', async ({ page, launch }) => {
+  const studio = await launch({ flags: ['--init_service', 'true'] });
+  const job = await studio.submit({ caption: 'harbour lights', duration: 2, batch_size: 1 });
+  await studio.jobThat(job.id, (job) => job.state === 'done');
+  const generate = await new GeneratePage(page).open(studio.url);
+  await page.getByRole('radio', { name: /^Takes/ }).check();
+  await generate.results.locator('summary', { hasText: 'More' }).first().click();
+  const item = generate.results.getByRole('button', { name: 'Restore settings' }).filter({ visible: true }).first();
+  const place = (await item.boundingBox())!;
+  expect(place.x).toBeGreaterThanOrEqual(0);
+  expect(place.x + place.width).toBeLessThanOrEqual(390);
+  await noSidewaysScroll(page);
+});

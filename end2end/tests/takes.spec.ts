@@ -214,6 +214,23 @@ test('a song dropped on the page brings its settings back, whoever renamed it', 
   await expect(page.getByText('colour: this is not a parameter; it is not used.')).toBeVisible();
 });
 
+test('Load takes up the settings of a file that is picked, and Undo gives the form back', async ({ page, launch }) => {
+  const studio = await launch(ready);
+  const generate = await new GeneratePage(page).open(studio.url);
+  await generate.describe({ caption: 'something else' });
+  const [picker] = await Promise.all([
+    page.waitForEvent('filechooser'),
+    page.getByRole('button', { name: 'Load', exact: true }).click(),
+  ]);
+  const params = JSON.stringify({ caption: 'from a file', think: false, shift: 2.5, audio_cover_strength: 0.4 });
+  await picker.setFiles({ name: 'old.json', mimeType: 'application/json', buffer: Buffer.from(params) });
+  await expect(generate.caption).toHaveValue('from a file');
+  await generate.openAudioFold();
+  await expect(page.getByRole('slider', { name: /^Codes strength/ })).toHaveValue('0.4');
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect(generate.caption).toHaveValue('something else');
+});
+
 test('a recording without settings is offered as source or reference, and a bad file is told', async ({ page, launch, allow }) => {
   allow.push(/\/api\/v1\/(settings|uploads)/, /status of 4\d\d/);
   const studio = await launch(ready);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use acestep_domain::job::Job;
+use acestep_domain::job::{Job, JobKind};
 use leptos::prelude::*;
 
 use super::ApiError;
@@ -24,6 +24,22 @@ pub async fn listen(kind: String, song_id: String) -> Result<Job, ApiError> {
     super::context::studio()?
         .submit(&request)
         .map_err(super::context::user)
+}
+
+/// How long finding out about a song takes, in seconds for each kind of which a past run told.
+#[server(prefix = "/api/page")]
+pub async fn how_long(song_id: String) -> Result<Vec<(JobKind, f64)>, ApiError> {
+    let studio = super::context::studio()?;
+    Ok(JobKind::ALL
+        .into_iter()
+        .filter(|kind| kind.is_kept_with_song())
+        .filter_map(|kind| {
+            let request = serde_json::json!({ "kind": kind.as_str(), "song_id": song_id });
+            // What cannot be planned cannot be asked either, and its line says why.
+            let time = studio.plan(&request).ok()?.time?;
+            time.measured.then_some((kind, time.total))
+        })
+        .collect())
 }
 
 /// Queues a run that makes a song's sound once more.

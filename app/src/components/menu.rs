@@ -5,6 +5,29 @@ use leptos::{ev, html, prelude::*};
 
 use crate::components::icon::Icon;
 
+/// Whether the menu round a component is open, so that it asks for nothing before it is seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Opened(RwSignal<bool>);
+
+impl Opened {
+    /// For what stands in the menu that is about to be drawn.
+    pub fn provide() -> Self {
+        let opened = Self(RwSignal::new(false));
+        provide_context(opened);
+        opened
+    }
+
+    /// Whether the menu is open; tracks. Outside of a menu all is seen.
+    pub fn is_open() -> Signal<bool> {
+        use_context::<Self>().map_or_else(|| Signal::stored(true), |opened| opened.0.into())
+    }
+
+    /// Takes over the state of the menu's `details`.
+    pub fn follow(self, details: &leptos::web_sys::Element) {
+        self.0.set(details.has_attribute("open"));
+    }
+}
+
 /// A menu.
 #[component]
 pub fn Menu(
@@ -20,6 +43,7 @@ pub fn Menu(
     children: Children,
 ) -> impl IntoView {
     let node = NodeRef::<html::Details>::new();
+    let opened = Opened::provide();
     let close = move || {
         if let Some(menu) = node.get_untracked() {
             menu.set_open(false);
@@ -39,7 +63,13 @@ pub fn Menu(
         }
     };
     view! {
-        <details class="menu" node_ref=node on:keydown=escape on:focusout=left>
+        <details
+            class="menu"
+            node_ref=node
+            on:keydown=escape
+            on:focusout=left
+            on:toggle:target=move |event| opened.follow(&event.target())
+        >
             <summary class=button_class>
                 <Icon name=icon />
                 {label}

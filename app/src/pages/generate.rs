@@ -3,6 +3,7 @@
 pub mod audio_in;
 pub mod bottom;
 pub mod choose;
+pub mod codes_tools;
 pub mod composer;
 pub mod dice;
 pub mod dropped;
@@ -16,8 +17,10 @@ pub mod keep_going;
 pub mod language_model;
 pub mod latest;
 pub mod lm_needed;
+pub mod load;
 pub mod loras;
 pub mod numbers;
+pub mod param_words;
 pub mod part;
 pub mod plan;
 pub mod runs;
@@ -28,6 +31,7 @@ pub mod take;
 pub mod tasks;
 pub mod text;
 pub mod tracks;
+pub mod unseen;
 pub mod uploading;
 pub mod words;
 pub mod writing;
@@ -96,7 +100,7 @@ fn answer(submit: ServerAction<Submit>, store: StudioStore) {
         Some(Ok(job)) => {
             form.refusal.set(None);
             let comes_back = match job.kind {
-                JobKind::Format => true,
+                JobKind::Format | JobKind::Understand => true,
                 JobKind::Sample => !job.then_generate,
                 _ => false,
             };

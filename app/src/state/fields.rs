@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use acestep_domain::{
     generation::{GenerationParams, clamp::minutes},
     metadata::Language,
-    task::TRACKS,
+    task::{TRACKS, TaskType},
 };
 use serde_json::{Map, Value};
 
@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Fields with text, by parameter key; the first three are the page's own (see [`PAGE_KEYS`]).
-pub const TEXTS: [&str; 37] = [
+pub const TEXTS: [&str; 38] = [
     "description",
     REPEAT,
     "simple_language",
@@ -44,6 +44,7 @@ pub const TEXTS: [&str; 37] = [
     "lm_negative_prompt",
     "audio_codes",
     "audio_cover_strength",
+    CODES_STRENGTH,
     "src_audio",
     "reference_audio",
     "repainting_start",
@@ -56,7 +57,7 @@ pub const TEXTS: [&str; 37] = [
 ];
 
 /// Fields that are on or off.
-pub const SWITCHES: [&str; 12] = [
+pub const SWITCHES: [&str; 13] = [
     "simple_instrumental",
     KEEP_GOING,
     "instrumental",
@@ -69,15 +70,17 @@ pub const SWITCHES: [&str; 12] = [
     "use_cot_caption",
     "use_cot_language",
     "use_constrained_decoding",
+    "constrained_decoding_debug",
 ];
 
 /// Switches that cannot be moved without a language model; a browser sends nothing for them then.
-pub const LM_SWITCHES: [&str; 5] = [
+pub const LM_SWITCHES: [&str; 6] = [
     "thinking",
     "use_cot_metas",
     "use_cot_caption",
     "use_cot_language",
     "use_constrained_decoding",
+    "constrained_decoding_debug",
 ];
 
 /// Radios: text behind one of several.
@@ -90,15 +93,20 @@ pub const RADIOS: [&str; 5] = [
 ];
 
 /// Fields of the page that are no parameters: how much is written, how often it is
-/// made, and what Simple asks for.
-pub const PAGE_KEYS: [&str; 6] = [
+/// made, what Simple asks for, and a new song's strength.
+pub const PAGE_KEYS: [&str; 7] = [
     "mode",
     KEEP_GOING,
     REPEAT,
     "description",
     "simple_instrumental",
     "simple_language",
+    CODES_STRENGTH,
 ];
+
+/// `audio_cover_strength` of a new song: how long it follows its audio codes. A fader of its own, so that
+/// what was set for a cover does not act on the next new song.
+pub const CODES_STRENGTH: &str = "codes_strength";
 
 /// The tracks of complete: the form posts a tick for each, see [`tick`].
 pub const TRACKS_KEY: &str = "complete_track_classes";
@@ -253,6 +261,13 @@ pub fn fields_from_params(params: &GenerationParams) -> Value {
     for key in SWITCHES.iter().filter(parameter) {
         object.insert((*key).to_owned(), Value::Bool(on(&all, key)));
     }
+    let usual = Value::String(GenerationParams::default().audio_cover_strength.to_string());
+    let (of_source, of_codes) = match object.get("audio_cover_strength").cloned() {
+        Some(strength) if params.task_type == TaskType::Text2music => (usual, strength),
+        strength => (strength.unwrap_or_else(|| usual.clone()), usual),
+    };
+    object.insert("audio_cover_strength".to_owned(), of_source);
+    object.insert(CODES_STRENGTH.to_owned(), of_codes);
     Value::Object(object)
 }
 
@@ -306,7 +321,7 @@ pub fn params_from_fields(mut form: HashMap<String, String>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use acestep_domain::{region::RepaintMode, task::TaskType};
+    use acestep_domain::region::RepaintMode;
     use serde_json::json;
 
     use super::*;

@@ -25,6 +25,8 @@ pub enum FilledBy {
     Song,
     /// Settings inside a file were taken up.
     File,
+    /// Settings went back to their defaults.
+    Reset,
     /// Something is begun with a song.
     Action(SongAction),
 }

@@ -31,6 +31,8 @@ pub struct Form {
     pub refusal: RwSignal<Option<UserError>>,
     /// The job whose text goes into the form when it is written.
     pub awaited: RwSignal<Option<JobId>>,
+    /// The recording whose codes are wanted in the form, until it is asked for.
+    pub heard: RwSignal<Option<String>>,
     /// What was put into the form last, with what stood there before.
     pub filled: RwSignal<Option<Filled>>,
 }
@@ -67,6 +69,7 @@ impl Form {
             checked,
             refusal: RwSignal::new(None),
             awaited: RwSignal::new(None),
+            heard: RwSignal::new(None),
             filled: RwSignal::new(None),
         }
     }

@@ -9,7 +9,7 @@ use acestep_domain::{job::JobKind, task::TaskType};
 use serde_json::{Map, Value};
 
 use super::{
-    fields::{PAGE_KEYS, on, params_from_fields},
+    fields::{CODES_STRENGTH, PAGE_KEYS, on, params_from_fields},
     task::{has_part, is_simple, task_of},
 };
 
@@ -30,6 +30,8 @@ pub enum Wish {
     Generate,
     /// Caption and lyrics written anew, blanks filled.
     Format,
+    /// The audio codes put into words; a song invented where there are none.
+    Describe,
     /// A song on paper from the description.
     Write,
     /// The same, and songs of it at once.
@@ -38,9 +40,10 @@ pub enum Wish {
 
 impl Wish {
     /// All wishes.
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Generate,
         Self::Format,
+        Self::Describe,
         Self::Write,
         Self::WriteAndGenerate,
     ];
@@ -50,6 +53,7 @@ impl Wish {
         match self {
             Self::Generate => "generate",
             Self::Format => "format",
+            Self::Describe => "describe",
             Self::Write => "write",
             Self::WriteAndGenerate => "write_and_generate",
         }
@@ -72,6 +76,7 @@ impl Wish {
         match self {
             Self::Generate => JobKind::Generate,
             Self::Format => JobKind::Format,
+            Self::Describe => JobKind::Understand,
             Self::Write | Self::WriteAndGenerate => JobKind::Sample,
         }
     }
@@ -93,6 +98,13 @@ pub fn parameters(form: &Value, wish: Wish) -> Value {
             TaskType::Text2music
         }
     };
+    if task == TaskType::Text2music {
+        // Its strength has a fader of its own.
+        asked.remove("audio_cover_strength");
+        if let Some(strength) = form.get(CODES_STRENGTH) {
+            asked.insert("audio_cover_strength".to_owned(), strength.clone());
+        }
+    }
     asked.retain(|key, _| has_part(key, task, form));
     if wish.kind() == JobKind::Sample {
         let own = |key: &str| form[key].clone();
@@ -254,6 +266,7 @@ mod tests {
             ("simple", "write", "sample", json!(false)),
             ("simple", "", "sample", json!(true)),
             ("custom", "format", "format", Value::Null),
+            ("custom", "describe", "understand", Value::Null),
             ("custom", "", "generate", Value::Null),
             ("custom", "nonsense", "generate", Value::Null),
         ] {

@@ -53,7 +53,7 @@ pub fn has_part(key: &str, task: TaskType, form: &Value) -> bool {
         "complete_track_classes" => needs.tracks,
         "audio_codes" => bare.follows_codes(),
         "thinking" => bare.lm_writes_codes(),
-        "use_constrained_decoding" => bare.task_uses_lm(),
+        "use_constrained_decoding" | "constrained_decoding_debug" => bare.task_uses_lm(),
         key if key.starts_with("lm_") || key.starts_with("use_cot_") => bare.task_uses_lm(),
         _ => true,
     }

@@ -62,6 +62,7 @@ pub fn defaults(family: Family, tier: GpuTier) -> GenerationParams {
         use_cot_caption: true,
         use_cot_language: true,
         use_constrained_decoding: true,
+        constrained_decoding_debug: false,
         loras: None,
     }
 }

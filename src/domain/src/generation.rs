@@ -3,6 +3,7 @@
 //! The wire keeps the original's key names and spellings (`duration: -1`, `keyscale: ""`), so files
 //! travel both ways; inside, "the model decides" is `None`. Reading lenient JSON is in [`read`].
 
+pub mod acting;
 pub mod clamp;
 pub mod inputs;
 pub mod read;
@@ -152,6 +153,8 @@ pub struct GenerationParams {
     pub use_cot_language: bool,
     /// The LM's plan follows its grammar; off, it writes freely and what it wrote is read leniently.
     pub use_constrained_decoding: bool,
+    /// The decoder writes to the program's log, at the level debug, how each token of the LM came about.
+    pub constrained_decoding_debug: bool,
     /// Adapters and their scales; `None` = those that are loaded.
     pub loras: Option<Vec<LoraUse>>,
 }

@@ -14,6 +14,7 @@ pub mod generation;
 pub mod job;
 pub mod library;
 pub mod lora;
+pub mod lyrics;
 pub mod memory;
 pub mod metadata;
 pub mod note;

@@ -331,6 +331,11 @@ pub const SPECS: &[ParamSpec] = &[
         Kind::Switch,
         Group::LanguageModel,
     ),
+    spec(
+        "constrained_decoding_debug",
+        Kind::Switch,
+        Group::LanguageModel,
+    ),
     spec("loras", Kind::List, Group::Sampler).auto(),
 ];
 

@@ -5,6 +5,7 @@
 
 pub mod constraint;
 pub mod decode;
+pub mod decoder_log;
 pub mod free;
 pub mod grammar;
 pub mod jobs;

@@ -306,6 +306,7 @@ fn guidance_steers_as_the_reference_does() {
                 prompt: &prompts[2],
                 guidance: Some((&prompts[1], 2.0)),
                 budget: want.len(),
+                log: None,
             },
             vec![Writer {
                 constraint: Box::new(Anything(all.clone())),

@@ -302,7 +302,7 @@ fn matches_etag(known: &str, etag: &str) -> bool {
 }
 
 /// The title as a file name.
-fn file_name(song: &Song, extension: &str) -> String {
+pub(crate) fn file_name(song: &Song, extension: &str) -> String {
     let title: String = song
         .title
         .chars()

@@ -17,7 +17,7 @@ use tower_http::{
 
 use crate::{
     api::{
-        error, jobs,
+        archive, error, jobs,
         json::{MAX_BODY_BYTES, too_large},
         loras, service, songs, uploads,
     },
@@ -110,6 +110,7 @@ fn api_v1() -> Router<AppState> {
         .route("/jobs/{id}/events", get(events::of_job))
         .route("/plan", post(jobs::plan))
         .route("/songs", get(songs::list))
+        .route("/songs.zip", get(archive::songs))
         .route(
             "/songs/{id}",
             patch(songs::update).get(songs::find).delete(songs::delete),

@@ -13,6 +13,15 @@ use std::fs;
 const BEGIN: &str = "<!-- tiers:begin -->";
 const END: &str = "<!-- tiers:end -->";
 
+/// What the one parameter does that changes no song.
+const DECODER_LOG: &str = "\n\
+    `constrained_decoding_debug` changes nothing of a song. The program's log then tells of every token of the \
+    language model: where in the grammar it was taken (`grammar.state`: `bpm`, `caption`, `codes`, …), how many tokens \
+    were allowed there (`tokens.allowed`), which one was taken (`token.id`, `token.text`), and which one the model would \
+    have taken if all were allowed (`free.id`, `free.text`); what the grammar forces is told as a run. Tokens are letters \
+    of the words that were asked with, so they are told at the level debug: start the program with `--debug`, or with \
+    `RUST_LOG=acestep_engine=debug`. Where that level is not logged, a note with the song says so.\n";
+
 /// Headings of the parameter reference.
 const GROUPS: [(Group, &str); 6] = [
     (Group::Text, "Words"),
@@ -148,6 +157,9 @@ fn parameter_reference() -> Result<String> {
                 range(spec)
             )
         }));
+        if group == Group::LanguageModel {
+            page.push_str(DECODER_LOG);
+        }
     }
     Ok(page)
 }

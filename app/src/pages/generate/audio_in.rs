@@ -9,6 +9,7 @@ use leptos::prelude::*;
 
 use super::{
     choose::Choose,
+    codes_tools::CodesTools,
     numbers::{error_for, notes_for},
     sampler::Number,
     uploading::{UploadLine, Uploading},
@@ -22,7 +23,7 @@ use crate::{
         text_area::TextArea,
     },
     i18n::{t, t_string, use_i18n},
-    state::{StudioStore, form::Form, recordings::Recordings},
+    state::{fields::CODES_STRENGTH, form::Form, recordings::Recordings},
     word,
 };
 
@@ -63,6 +64,7 @@ pub fn AudioInFold() -> impl IntoView {
             <Show when=move || task.get() == TaskType::Text2music>
                 <Number
                     key="audio_cover_strength"
+                    field=CODES_STRENGTH
                     label=word!(i18n, lm.codes_strength)
                     help=word!(i18n, lm.codes_strength_help)
                 />
@@ -200,9 +202,7 @@ pub fn given_codes(form: Form) -> Memo<Option<usize>> {
 fn Codes(codes: Memo<Option<usize>>) -> impl IntoView {
     let i18n = use_i18n();
     let value = Form::expect().text("audio_codes");
-    let store = StudioStore::expect();
     let error = error_for("audio_codes");
-    let useless = Memo::new(move |_| store.is_ready() && !store.takes_codes());
     let count = move || {
         codes.get().filter(|count| *count > 0).map(|count| {
             let time = minutes(audio_codes::secs(count));
@@ -236,12 +236,7 @@ fn Codes(codes: Memo<Option<usize>>) -> impl IntoView {
                 placeholder=word!(i18n, lm.codes_none)
                 error
             />
-            <Show when=move || useless.get()>
-                <p class="field__reason">
-                    <Icon name="lock" />
-                    <span>{t!(i18n, lm.listen_off.main)}</span>
-                </p>
-            </Show>
+            <CodesTools given=Signal::derive(move || codes.get().is_none_or(|count| count > 0)) />
             <Invalid id="audio_codes" error />
             <Notes notes=notes_for("audio_codes") />
             <p class="field__help">{t!(i18n, params.audio_codes.help)}</p>

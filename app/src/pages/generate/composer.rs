@@ -14,6 +14,7 @@ use super::{
     source::SourceParts,
     tasks::{Instruction, TaskRow},
     text,
+    unseen::UnseenSettings,
 };
 use crate::{
     api::jobs::Submit,
@@ -92,6 +93,9 @@ pub fn Composer(
                     <text::Lyrics />
                 </div>
                 <Numbers />
+                <div class="composer__simple">
+                    <UnseenSettings />
+                </div>
                 <div class="composer__custom">
                     <Folds />
                 </div>

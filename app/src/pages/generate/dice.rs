@@ -23,6 +23,9 @@ pub fn Dice(
     example: Signal<Option<Value>>,
     /// The part of the form that is the dice's to take back.
     own: fn(&Value) -> Value,
+    /// What stands beside it.
+    #[prop(optional)]
+    children: Option<Children>,
 ) -> impl IntoView {
     let i18n = use_i18n();
     let form = Form::expect();
@@ -57,6 +60,7 @@ pub fn Dice(
                 <Icon name="dice" />
                 {move || label.get()}
             </button>
+            {children.map(|children| children())}
         </div>
     }
     .into_any()

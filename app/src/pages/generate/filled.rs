@@ -24,6 +24,7 @@ pub fn FilledNote() -> impl IntoView {
         FilledBy::Codes => t_string!(i18n, lm.filled.codes),
         FilledBy::Song => t_string!(i18n, lm.filled.song),
         FilledBy::File => t_string!(i18n, takes.filled),
+        FilledBy::Reset => t_string!(i18n, generate.unseen.was_reset),
         FilledBy::Action(SongAction::Remix) => t_string!(i18n, tasks.filled.remix),
         FilledBy::Action(SongAction::Repaint) => t_string!(i18n, tasks.filled.repaint),
         FilledBy::Action(SongAction::Extend) => t_string!(i18n, tasks.filled.extend),

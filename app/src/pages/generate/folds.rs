@@ -12,6 +12,7 @@ use super::{
     language_model::LanguageModelFold,
     loras::LoraFold,
     numbers::{error_for, notes_for},
+    param_words,
     sampler::Sampler,
     words,
 };
@@ -149,13 +150,7 @@ fn Output() -> impl IntoView {
     let form = Form::expect();
     let (format, normalize) = (form.text("audio_format"), form.switch("normalize"));
     let target = form.text("target_lufs");
-    let names = move |format: AudioFormat| match format {
-        AudioFormat::Mp3 => t_string!(i18n, generate.format.mp3),
-        AudioFormat::Flac => t_string!(i18n, generate.format.flac),
-        AudioFormat::Wav => t_string!(i18n, generate.format.wav),
-        AudioFormat::Wav24 => t_string!(i18n, generate.format.wav24),
-        AudioFormat::Wav32 => t_string!(i18n, generate.format.wav32),
-    };
+    let names = move |format: AudioFormat| param_words::format(i18n.get_locale(), format);
     let formats = Signal::derive(move || {
         AudioFormat::ALL
             .map(|own| (own.as_str().to_owned(), names(own).to_string()))

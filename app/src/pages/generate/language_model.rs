@@ -118,6 +118,11 @@ fn Asked() -> impl IntoView {
                 label=word!(i18n, params.use_constrained_decoding.label)
                 help=word!(i18n, params.use_constrained_decoding.help)
             />
+            <Asks
+                key="constrained_decoding_debug"
+                label=word!(i18n, params.constrained_decoding_debug.label)
+                help=word!(i18n, params.constrained_decoding_debug.help)
+            />
             <Number
                 key="lm_temperature"
                 label=word!(i18n, params.lm_temperature.label)

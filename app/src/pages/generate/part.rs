@@ -10,9 +10,9 @@ use super::{
 use crate::{
     api::recordings::Recording,
     components::{
-        field::{Field, TextInput},
+        field::TextInput,
         icon::Icon,
-        note::Notes,
+        note::{Invalid, Notes},
         recording_player::{Listening, Sound},
         region::{Region, Scale},
         segmented::Segmented,
@@ -107,6 +107,16 @@ pub fn Part(source: Recording, task: Memo<TaskType>) -> impl IntoView {
                 {t!(i18n, tasks.part.whole)}
             </button>
         </div>
+        <div class="region__notes">
+            {["repainting_start", "repainting_end"]
+                .map(|key| {
+                    view! {
+                        <Invalid id=key error=error_for(key) />
+                        <Notes notes=notes_for(key) />
+                    }
+                })
+                .collect_view()}
+        </div>
         <p class="composer__note">
             <Icon name="extend" />
             <span>
@@ -126,7 +136,7 @@ pub fn Part(source: Recording, task: Memo<TaskType>) -> impl IntoView {
     .into_any()
 }
 
-/// A place of the source as a number.
+/// A place of the source as a number. What is said about it stands under both, where there is room.
 #[component]
 fn Place(
     key: &'static str,
@@ -136,9 +146,12 @@ fn Place(
 ) -> impl IntoView {
     let error = error_for(key);
     view! {
-        <Field id=key label notes=notes_for(key) error>
+        <div class="field">
+            <label class="field__label" for=key>
+                {move || label.get()}
+            </label>
             <TextInput id=key value placeholder error />
-        </Field>
+        </div>
     }
     .into_any()
 }

@@ -125,9 +125,13 @@ pub fn Number(
     /// The value at which it does nothing; shown as a word.
     #[prop(optional)]
     off_at: Option<f64>,
+    /// The form's field, where it is not called as the parameter.
+    #[prop(optional)]
+    field: Option<&'static str>,
 ) -> impl IntoView {
     let i18n = use_i18n();
-    let text = Form::expect().text(key);
+    let id = field.unwrap_or(key);
+    let text = Form::expect().text(id);
     let (min, max) = range_of(key);
     let step = spec_of(key).and_then(|spec| spec.step).unwrap_or(1.0);
     let digits = if step < 0.1 {
@@ -142,7 +146,7 @@ pub fn Number(
     };
     view! {
         <Field
-            id=key
+            id
             label
             aside=Signal::derive(shown)
             help=help
@@ -150,8 +154,8 @@ pub fn Number(
             error=error_for(key)
         >
             <Slider
-                id=key
-                name=key
+                id
+                name=id
                 spoken=Signal::derive(shown)
                 range=Range { min, max, step }
                 value

@@ -1,11 +1,12 @@
 //! Caption and lyrics.
 
-use acestep_domain::metadata::LANGUAGES;
+use acestep_domain::{generation::clamp::minutes, lyrics::sung_secs, metadata::LANGUAGES};
 use leptos::{html, prelude::*};
 
 use super::{
     dice::Dice,
     lm_needed::LmNeeded,
+    load::LoadSettings,
     numbers::{error_for, notes_for},
 };
 use crate::{
@@ -46,8 +47,9 @@ pub fn Caption() -> impl IntoView {
     let i18n = use_i18n();
     let value = Form::expect().text("caption");
     let count = move || value.with(|text| text.chars().count());
+    let closed = RwSignal::new(false);
     view! {
-        <section class="section" id="s-caption">
+        <section class="section" id="s-caption" data-closed=move || closed.get().then_some("")>
             <div class="section__head">
                 <label class="section__label" for="caption">
                     {t!(i18n, params.caption.label)}
@@ -55,6 +57,7 @@ pub fn Caption() -> impl IntoView {
                 <span class="section__count">
                     {move || t_string!(i18n, generate.count_of, n = count(), max = CAPTION_CHARS)}
                 </span>
+                <Toggle closed name=word!(i18n, params.caption.label) />
                 <Example />
             </div>
             <TextArea id="caption" value rows=2 error=error_for("caption") />
@@ -62,6 +65,25 @@ pub fn Caption() -> impl IntoView {
             <Notes notes=notes_for("caption") />
             <p class="field__help">{t!(i18n, params.caption.help)}</p>
         </section>
+    }
+    .into_any()
+}
+
+/// Folds a section on a phone, where two texts fill the screen; elsewhere it is not drawn.
+#[component]
+fn Toggle(closed: RwSignal<bool>, name: Signal<String>) -> impl IntoView {
+    let i18n = use_i18n();
+    view! {
+        <button
+            type="button"
+            class="section__toggle button button--quiet button--small needs-script"
+            aria-label=move || format!("{} {}", t_string!(i18n, generate.fold_section), name.get())
+            aria-expanded=move || (!closed.get()).to_string()
+            on:click=move |_| closed.update(|closed| *closed = !*closed)
+        >
+            <Icon name="down" />
+            {t!(i18n, generate.fold_section)}
+        </button>
     }
     .into_any()
 }
@@ -83,7 +105,9 @@ fn Example() -> impl IntoView {
             }
             example
             own=serde_json::Value::clone
-        />
+        >
+            <LoadSettings />
+        </Dice>
     }
     .into_any()
 }
@@ -95,6 +119,7 @@ pub fn Lyrics() -> impl IntoView {
     let form = Form::expect();
     let value = form.text("lyrics");
     let area = NodeRef::<html::Textarea>::new();
+    let closed = RwSignal::new(false);
     let lines = move || {
         value.with(|text| {
             text.lines()
@@ -102,22 +127,38 @@ pub fn Lyrics() -> impl IntoView {
                 .count()
         })
     };
+    // No more exact than such a figure can be.
+    let sings = move || {
+        let bpm = form.checked.with(|checked| checked.params.bpm);
+        let sung = !form.switch("instrumental").get();
+        let secs = value.with(|text| sung_secs(text, bpm)).filter(|_| sung)?;
+        Some(minutes(((secs / 5.0).round() * 5.0).max(5.0)))
+    };
     let languages = languages(word!(i18n, generate.language_auto), move |name| {
         t_string!(i18n, generate.language_is, name = name)
     });
     view! {
-        <section class="section composer__lyrics" id="s-lyrics">
+        <section
+            class="section composer__lyrics"
+            id="s-lyrics"
+            data-closed=move || closed.get().then_some("")
+        >
             <div class="section__head">
                 <label class="section__label" for="lyrics">
                     {t!(i18n, params.lyrics.label)}
                 </label>
                 <span class="section__count">
-                    {move || match lines() {
-                        0 => t_string!(i18n, generate.lines.none).to_string(),
-                        1 => t_string!(i18n, generate.lines.one).to_string(),
-                        n => t_string!(i18n, generate.lines.other, n = n),
+                    {move || match (lines(), sings()) {
+                        (0, _) => t_string!(i18n, generate.lines.none).to_string(),
+                        (1, None) => t_string!(i18n, generate.lines.one).to_string(),
+                        (n, None) => t_string!(i18n, generate.lines.other, n = n),
+                        (1, Some(time)) => t_string!(i18n, generate.lines_sung.one, time = time),
+                        (n, Some(time)) => {
+                            t_string!(i18n, generate.lines_sung.other, n = n, time = time)
+                        }
                     }}
                 </span>
+                <Toggle closed name=word!(i18n, params.lyrics.label) />
                 <div class="section__tools">
                     <Switch
                         id="instrumental"

@@ -151,7 +151,17 @@ pub fn meta(i18n: Words, song: &Song) -> String {
     if let Some(signature) = params.timesignature.or(plan.timesignature) {
         parts.push(signature.label().to_owned());
     }
-    parts.join(" · ")
+    parts
+        .iter()
+        .map(|part| isolated(part))
+        .collect::<Vec<_>>()
+        .join(" · ")
+}
+
+/// A figure that keeps its own direction among words of another: `60 BPM` stays in one piece in a line that
+/// runs from right to left.
+pub fn isolated(figure: &str) -> String {
+    format!("\u{2068}{figure}\u{2069}")
 }
 
 /// The name of a stage.

@@ -141,13 +141,23 @@ fn Songs(place: Memo<Place>, songs: Vec<Song>, more: bool) -> impl IntoView {
     view! {
         <div class="songs" id="songs">
             {rows}
-            <Show when=move || more>
-                <p class="songs__more">
+            <p class="songs__more">
+                <Show when=move || more>
                     <a class="button" href=move || place.with(Place::longer)>
                         {t!(i18n, library.more)}
                     </a>
-                </p>
-            </Show>
+                </Show>
+                <a
+                    class="button button--quiet"
+                    href=move || place.with(Place::archive)
+                    rel="external"
+                    download=""
+                    title=move || t_string!(i18n, library.archive_hint)
+                >
+                    <Icon name="download" />
+                    {t!(i18n, library.archive)}
+                </a>
+            </p>
         </div>
     }
     .into_any()

@@ -62,6 +62,18 @@ impl Place {
         }
     }
 
+    /// The address of all songs of this list, as one file.
+    pub fn archive(&self) -> String {
+        let mut query = ParamsMap::new();
+        if !self.query.is_empty() {
+            query.insert("query", self.query.clone());
+        }
+        if self.favourite {
+            query.insert("favourite", "true".to_owned());
+        }
+        format!("/api/v1/songs.zip{}", query.to_query_string())
+    }
+
     /// The same list with `song` open.
     pub fn with_song(&self, song: &str) -> String {
         Self {

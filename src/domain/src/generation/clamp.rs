@@ -119,6 +119,10 @@ pub fn clamp_with_source(
         ));
     }
     notes.extend(inputs::idle(&params));
+    // Codes that a language model is about to write are followed as given ones are.
+    if bounds.lm_loaded && params.lm_writes_codes() {
+        notes.retain(|note| note.code != "audio_cover_strength_ignored");
+    }
     let codes = audio_codes::parse(&params.audio_codes)?;
     if !codes.is_empty() && params.follows_codes() {
         settle_codes(&mut params, codes.len(), bounds, &mut notes)?;

@@ -74,7 +74,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "cot_lyrics",
     "allow_lm_batch",
     "lm_batch_chunk_size",
-    "constrained_decoding_debug",
     "use_tiled_decode",
     "is_format_caption",
 ];
@@ -308,6 +307,7 @@ fn set_lm(params: &mut GenerationParams, key: &str, value: &Value) -> Result<boo
         "use_cot_caption" => params.use_cot_caption = switch(key, value)?,
         "use_cot_language" => params.use_cot_language = switch(key, value)?,
         "use_constrained_decoding" => params.use_constrained_decoding = switch(key, value)?,
+        "constrained_decoding_debug" => params.constrained_decoding_debug = switch(key, value)?,
         _ => return Ok(false),
     }
     Ok(true)

@@ -15,6 +15,7 @@ use crate::{
     error::Result,
     observer::Observer,
     planner::{
+        decoder_log,
         jobs::{CodesRequest, Given, PlanRequest, TextOptions},
         language_model::LanguageModel,
     },
@@ -73,6 +74,9 @@ pub(crate) fn think(
         thought.settle_length(max_duration_secs);
         return Ok(thought);
     };
+    if asked.lm_plans() || asked.lm_writes_codes() {
+        thought.notes.extend(decoder_log::unheard(asked));
+    }
     let lyrics = if is_instrumental(asked) {
         INSTRUMENTAL
     } else {
@@ -120,6 +124,7 @@ pub(crate) fn think(
                     guidance_scale: asked.lm_cfg_scale,
                     negative_prompt: asked.lm_negative_prompt.clone(),
                     seeds: seeds.to_vec(),
+                    log: asked.constrained_decoding_debug,
                 },
                 observer,
             )?;

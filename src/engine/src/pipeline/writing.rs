@@ -15,6 +15,7 @@ use crate::{
     error::{Error, Result},
     observer::Observer,
     planner::{
+        decoder_log,
         jobs::{Given, Planned, TextOptions},
         language_model::LanguageModel,
     },
@@ -73,7 +74,7 @@ pub(crate) fn write(
                 &params.lyrics
             };
             let written = lm()?.format(&params.caption, lyrics, &given, &options, observer)?;
-            Ok(report(written, observer))
+            Ok(report(written, params, observer))
         }
         JobKind::Sample => {
             // The description is all there is: without it nothing says whether anybody sings.
@@ -81,14 +82,14 @@ pub(crate) fn write(
                 || (!params.lyrics.trim().is_empty() && is_instrumental(params));
             let written =
                 lm()?.create_sample(&params.caption, instrumental, &given, &options, observer)?;
-            Ok(report(written, observer))
+            Ok(report(written, params, observer))
         }
         JobKind::Understand => {
             let lm = lm()?;
             // Listening takes long; a model that cannot read codes is known at once.
             lm.tokenizer().code_ids()?;
             let (codes, mut notes) = codes(networks, request, observer)?;
-            let mut report = report(lm.understand(&codes, &options, observer)?, observer);
+            let mut report = report(lm.understand(&codes, &options, observer)?, params, observer);
             notes.append(&mut report.notes);
             Ok(WriteReport {
                 audio_codes: codes,
@@ -107,12 +108,14 @@ pub(crate) fn write(
     }
 }
 
-fn report(planned: Planned, observer: &dyn Observer) -> WriteReport {
+fn report(planned: Planned, params: &GenerationParams, observer: &dyn Observer) -> WriteReport {
     observer.planned(&planned.plan);
+    let mut notes = planned.notes;
+    notes.extend(decoder_log::unheard(params));
     WriteReport {
         plan: Some(planned.plan),
         audio_codes: Vec::new(),
-        notes: planned.notes,
+        notes,
     }
 }
 

@@ -12,7 +12,8 @@ use candle_core::Tensor;
 
 use super::{
     constraint::{Constraint, Next, TokenSet},
-    sampler::{Candidate, Sampler},
+    decoder_log::DecoderLog,
+    sampler::{Candidate, Sampler, guided},
 };
 use crate::{
     error::{Error, Result},
@@ -36,6 +37,8 @@ pub struct Script<'a> {
     pub guidance: Option<(&'a [u32], f32)>,
     /// Tokens a sequence may have; it is cut there.
     pub budget: usize,
+    /// Who hears of every token and of what it was taken from.
+    pub log: Option<DecoderLog<'a>>,
 }
 
 /// One sequence's grammar and its way of choosing.
@@ -71,6 +74,7 @@ pub struct Step<'a> {
 }
 
 struct Sequence {
+    index: usize,
     writer: Writer,
     cache: KvCache,
     /// The second row of guidance.
@@ -103,7 +107,7 @@ pub fn write(
     loop {
         observer.check()?;
         for sequence in &mut sequences {
-            while let Some(mut aside) = sequence.follow(script.budget)? {
+            while let Some(mut aside) = sequence.follow(script)? {
                 observer.check()?;
                 sequence.ask(lm, aside.as_mut())?;
             }
@@ -117,7 +121,14 @@ pub fn write(
             .map_err(Error::in_stage(Stage::LanguageModel))?;
         let scale = script.guidance.map(|(_, scale)| scale);
         for (sequence, rows) in live.iter_mut().zip(logits) {
-            sequence.choose(&rows, scale)?;
+            // Asked apart from the choice, which must be the same with and without the log.
+            let log = match script.log {
+                Some(log) => log
+                    .free(lm, &sequence.hidden, scale)?
+                    .map(|free| (log, free)),
+                None => None,
+            };
+            sequence.choose(&rows, scale, log)?;
         }
         let tokens = sequences.iter().map(|s| s.written.ids.len()).sum();
         if let Some(first) = sequences.iter().find(|s| !s.finished) {
@@ -165,6 +176,7 @@ fn begin(
             (cache.fork()?, shadow)
         };
         sequences.push(Sequence {
+            index,
             writer,
             cache,
             shadow,
@@ -259,9 +271,9 @@ fn rows_of(allowed: &TokenSet) -> Vec<Range<usize>> {
 impl Sequence {
     /// Goes along until there is a choice, the end, or the budget is used up. Stops before a value that
     /// was given, with the grammar of what could be said in its place.
-    fn follow(&mut self, budget: usize) -> Result<Option<Box<dyn Constraint>>> {
+    fn follow(&mut self, script: &Script<'_>) -> Result<Option<Box<dyn Constraint>>> {
         while !self.finished {
-            let cut = self.written.ids.len() >= budget;
+            let cut = self.written.ids.len() >= script.budget;
             if !cut && let Some(aside) = self.writer.constraint.aside() {
                 return Ok(Some(aside));
             }
@@ -288,6 +300,9 @@ impl Sequence {
                 }
                 Next::Forced(run) => run,
             };
+            if let Some(log) = script.log {
+                log.forced(self.index, field, &run);
+            }
             for token in run {
                 self.take(token)?;
             }
@@ -352,8 +367,14 @@ impl Sequence {
         Ok(())
     }
 
-    /// Chooses among what is allowed, by `logits` of the row and, under guidance, of its shadow.
-    fn choose(&mut self, logits: &[Vec<f32>], scale: Option<f32>) -> Result<()> {
+    /// Chooses among what is allowed, by `logits` of the row and, under guidance, of its shadow. `log`
+    /// hears of it, and of what the network would have said freely.
+    fn choose(
+        &mut self,
+        logits: &[Vec<f32>],
+        scale: Option<f32>,
+        log: Option<(DecoderLog<'_>, u32)>,
+    ) -> Result<()> {
         let field = self.writer.constraint.field();
         let no_choice = |reason: &str| Error::LanguageModel {
             field,
@@ -363,28 +384,20 @@ impl Sequence {
             return Err(no_choice("the grammar changed its mind"));
         };
         let ids = self.rows.iter().cloned().flatten();
-        let candidate = |id: usize, logit: f32| -> Option<Candidate> {
-            let id = id as u32;
-            allowed.contains(id).then_some((id, logit))
-        };
-        let candidates: Vec<Candidate> = match (logits, scale) {
-            ([with, without], Some(scale)) => ids
-                .zip(with.iter().zip(without))
-                .filter_map(|(id, (with, without))| {
-                    candidate(id, without + scale * (with - without))
-                })
-                .collect(),
-            ([with, ..], _) => ids
-                .zip(with)
-                .filter_map(|(id, logit)| candidate(id, *logit))
-                .collect(),
-            ([], _) => Vec::new(),
-        };
+        let candidates: Vec<Candidate> = ids
+            .zip(guided(logits, scale))
+            .map(|(id, logit)| (id as u32, logit))
+            .filter(|(id, _)| allowed.contains(*id))
+            .collect();
+        let count = log.map_or(0, |_| allowed.len());
         let token = self
             .writer
             .sampler
             .choose(candidates, greedy)
             .ok_or_else(|| no_choice("no token that is allowed has a finite probability"))?;
+        if let Some((log, free)) = log {
+            log.chosen(self.index, field, count, token, free);
+        }
         self.take(token)
     }
 }

@@ -54,6 +54,8 @@ pub struct TextOptions {
     pub max_duration_secs: u32,
     /// The grammar holds; without it the model writes freely and its answer is read leniently.
     pub constrained: bool,
+    /// Every token is told with what it was taken from, see [`decoder_log`](super::decoder_log).
+    pub log: bool,
 }
 
 impl TextOptions {
@@ -69,6 +71,7 @@ impl TextOptions {
             seed,
             max_duration_secs,
             constrained: params.use_constrained_decoding,
+            log: params.constrained_decoding_debug,
         }
     }
 }
@@ -124,6 +127,8 @@ pub struct CodesRequest {
     pub negative_prompt: String,
     /// A song each.
     pub seeds: Vec<u32>,
+    /// Every token is told with what it was taken from.
+    pub log: bool,
 }
 
 /// Codes of some songs.
@@ -294,6 +299,7 @@ impl LanguageModel {
             purpose: Purpose::Codes,
             total: Some(target),
             constraints: request.seeds.iter().map(constraint).collect(),
+            log: request.log,
         };
         let songs = self.run(run, observer)?;
         let songs = songs

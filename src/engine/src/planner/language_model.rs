@@ -12,6 +12,7 @@ use candle_core::Tensor;
 use super::{
     constraint::Constraint,
     decode::{self, Script, Step, Writer, Written},
+    decoder_log::DecoderLog,
     grammar::Grammar,
     sampler::{Sampler, Sampling},
     tokenizer::LmTokenizer,
@@ -81,6 +82,8 @@ pub(super) struct Run<'a> {
     pub(super) total: Option<usize>,
     /// What each sequence may write, in the order of the seeds.
     pub(super) constraints: Vec<Box<dyn Constraint>>,
+    /// Every token is told with what it was taken from.
+    pub(super) log: bool,
 }
 
 impl LanguageModel {
@@ -288,6 +291,7 @@ impl LanguageModel {
                 .as_ref()
                 .map(|(prompt, scale)| (prompt.as_slice(), *scale)),
             budget: run.budget,
+            log: DecoderLog::of(run.log, &self.tokenizer),
         };
         let count = run.seeds.len().max(1);
         let mut report = |step: &Step<'_>| {

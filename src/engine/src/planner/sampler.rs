@@ -101,8 +101,21 @@ impl Sampler {
     }
 }
 
+/// Logits of a row, moved away from those of its shadow under guidance of `scale`.
+pub(super) fn guided(rows: &[Vec<f32>], scale: Option<f32>) -> Box<dyn Iterator<Item = f32> + '_> {
+    match (rows, scale) {
+        ([with, without], Some(scale)) => Box::new(
+            with.iter()
+                .zip(without)
+                .map(move |(with, without)| without + scale * (with - without)),
+        ),
+        ([with, ..], _) => Box::new(with.iter().copied()),
+        ([], _) => Box::new(std::iter::empty()),
+    }
+}
+
 /// The token of the largest logit, the first of several.
-fn best(candidates: &[Candidate]) -> Option<u32> {
+pub(super) fn best(candidates: &[Candidate]) -> Option<u32> {
     candidates
         .iter()
         .copied()

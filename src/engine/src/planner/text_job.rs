@@ -159,6 +159,7 @@ impl LanguageModel {
             purpose: Purpose::Text(attempt),
             total: None,
             constraints: vec![constraint],
+            log: job.options.log,
         };
         let written = self.run(run, observer)?;
         written

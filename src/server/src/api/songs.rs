@@ -28,19 +28,25 @@ pub struct Filter {
     job_id: Option<String>,
 }
 
+impl Filter {
+    /// As the library takes it.
+    pub(super) fn into_filter(self) -> SongFilter {
+        SongFilter {
+            limit: self.limit.unwrap_or(SongFilter::default().limit),
+            offset: self.offset.unwrap_or(0),
+            query: self.query.filter(|query| !query.trim().is_empty()),
+            favourite: self.favourite,
+            job_id: self.job_id,
+        }
+    }
+}
+
 /// `GET /api/v1/songs`, newest first.
 pub async fn list(
     State(studio): State<Studio>,
     Query(asked): Query<Filter>,
 ) -> Result<Json<SongList>> {
-    let filter = SongFilter {
-        limit: asked.limit.unwrap_or(SongFilter::default().limit),
-        offset: asked.offset.unwrap_or(0),
-        query: asked.query.filter(|query| !query.trim().is_empty()),
-        favourite: asked.favourite,
-        job_id: asked.job_id,
-    };
-    Ok(Json(studio.songs(&filter)?))
+    Ok(Json(studio.songs(&asked.into_filter())?))
 }
 
 /// `GET /api/v1/songs/{id}`.

@@ -181,3 +181,60 @@ async fn a_run_keeps_going_until_it_is_stopped() {
         stop(body).await.is_refusal(400, "invalid_value", field);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_songs_come_in_one_file_and_a_search_narrows_it() {
+    use std::io::{Cursor, Read};
+
+    let app = TestApp::ready().await;
+    app.get("/api/v1/songs.zip")
+        .await
+        .is_refusal(404, "not_found", None);
+    let first = app.take_of(json!({})).await;
+    app.take_of(json!({ "seed": 8 })).await;
+    app.take_of(json!({ "caption": "loud/drums: \u{5e9}\u{5d9}\u{5e8}" }))
+        .await;
+    let answer = app.get("/api/v1/songs.zip").await;
+    assert_eq!(answer.header("content-type"), "application/zip");
+    assert!(answer.header("content-disposition").contains("attachment"));
+    let mut archive = zip::ZipArchive::new(Cursor::new(answer.body)).unwrap();
+    let mut names: Vec<String> = archive
+        .file_names()
+        .map(|name| name.unwrap().into_owned())
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "lofi piano (2).json",
+            "lofi piano (2).wav",
+            "lofi piano.json",
+            "lofi piano.wav",
+            "loud drums \u{5e9}\u{5d9}\u{5e8}.json",
+            "loud drums \u{5e9}\u{5d9}\u{5e8}.wav",
+        ]
+    );
+    let mut bytes = |name: &str| {
+        let mut bytes = Vec::new();
+        archive
+            .by_name(name)
+            .unwrap()
+            .read_to_end(&mut bytes)
+            .unwrap();
+        bytes
+    };
+    // Newest first, so the first song of that title has the number.
+    let sound = app
+        .get(&format!(
+            "/api/v1/songs/{}/audio",
+            first["id"].as_str().unwrap()
+        ))
+        .await;
+    assert_eq!(bytes("lofi piano (2).wav"), sound.body);
+    let kept: Value = serde_json::from_slice(&bytes("lofi piano (2).json")).unwrap();
+    assert_eq!(kept["seed"], 7);
+
+    let found = app.get("/api/v1/songs.zip?query=drums").await;
+    let archive = zip::ZipArchive::new(Cursor::new(found.body)).unwrap();
+    assert_eq!(archive.len(), 2);
+}

@@ -13,7 +13,7 @@ use crate::{
         form::Restore,
         songs::{DeleteSong, UpdateSong},
     },
-    components::{dialog::Dialog, figures, icon::Icon},
+    components::{dialog::Dialog, figures, icon::Icon, menu::Opened},
     i18n::{t, t_string, use_i18n},
     pages::{compare::address, generate::runs::after},
     player::{Player, audio_url},
@@ -118,8 +118,9 @@ pub fn More(
     let popover = format!("delete-{}", song.id);
     let target = popover.clone();
     let name = song.title.clone();
+    let opened = Opened::provide();
     view! {
-        <details class="menu">
+        <details class="menu" on:toggle:target=move |event| opened.follow(&event.target())>
             <summary
                 class="button button--quiet button--small"
                 aria-label=move || t_string!(i18n, generate.more_for, title = name.clone())

@@ -8,15 +8,19 @@ use leptos::prelude::*;
 
 use super::listen::AskItem;
 use crate::{
-    api::jobs::Listen,
+    api::jobs::{HowLong, Listen},
     components::{
         icon::Icon,
+        menu::Opened,
         note::Refused,
         scores::{ScoreList, figure},
         timed_lyrics::TimedLyrics,
     },
     i18n::{t, t_string, use_i18n},
-    pages::generate::{runs::after, words::Words},
+    pages::generate::{
+        runs::after,
+        words::{self, Words},
+    },
     state::StudioStore,
 };
 
@@ -29,16 +33,30 @@ pub fn FindOutItems(
     let store = StudioStore::expect();
     let listen = ServerAction::<Listen>::new();
     after(listen, store);
+    let ask = ServerAction::<HowLong>::new();
+    let (id, opened) = (song.id.clone(), Opened::is_open());
+    // Asked each time it is seen: the last run may have taught another pace.
+    Effect::new(move |_| {
+        if opened.get() {
+            let song_id = id.clone();
+            ask.dispatch(HowLong { song_id });
+        }
+    });
     view! {
-        <FindOutItem listen kind=JobKind::LyricsTiming song=song.clone() />
-        <FindOutItem listen kind=JobKind::Score song />
+        <FindOutItem listen ask kind=JobKind::LyricsTiming song=song.clone() />
+        <FindOutItem listen ask kind=JobKind::Score song />
         <Answer listen />
     }
     .into_any()
 }
 
 #[component]
-fn FindOutItem(listen: ServerAction<Listen>, kind: JobKind, song: Song) -> impl IntoView {
+fn FindOutItem(
+    listen: ServerAction<Listen>,
+    ask: ServerAction<HowLong>,
+    kind: JobKind,
+    song: Song,
+) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let sung = !is_instrumental(&song.params);
@@ -56,7 +74,15 @@ fn FindOutItem(listen: ServerAction<Listen>, kind: JobKind, song: Song) -> impl 
         JobKind::LyricsTiming => t_string!(i18n, heard.time_hint),
         _ => t_string!(i18n, heard.score_hint),
     });
-    view! { <AskItem listen kind id=song.id name hint off /> }.into_any()
+    let takes = Signal::derive(move || {
+        let secs = ask.value().with(|answer| {
+            let known = answer.as_ref()?.as_ref().ok()?;
+            let (_, secs) = known.iter().find(|(own, _)| *own == kind)?;
+            Some(*secs)
+        })?;
+        Some(words::about(i18n, secs as f32))
+    });
+    view! { <AskItem listen kind id=song.id name hint off takes /> }.into_any()
 }
 
 /// Why the loaded models cannot find out `kind` about a song that is `sung`, or is not.

@@ -65,6 +65,9 @@ pub fn AskItem(
     hint: Signal<&'static str>,
     /// Why it cannot be done.
     off: Memo<Option<String>>,
+    /// About how long it takes, where that is known.
+    #[prop(optional, into)]
+    takes: MaybeProp<String>,
 ) -> impl IntoView {
     let why = format!("{}-{id}", kind.as_str());
     let described = why.clone();
@@ -79,6 +82,12 @@ pub fn AskItem(
                 disabled=move || off.with(Option::is_some) || listen.pending().get()
             >
                 {name}
+                {move || {
+                    takes
+                        .get()
+                        .filter(|_| off.with(Option::is_none))
+                        .map(|takes| view! { <span class="menu__hint">{takes}</span> })
+                }}
             </button>
         </ActionForm>
         <p class="menu__why" id=why>
@@ -89,7 +98,7 @@ pub fn AskItem(
 }
 
 /// Why the loaded models cannot do it. `heard`: the song's codes are known, so nobody has to hear them.
-fn off_because(i18n: Words, store: StudioStore, kind: JobKind, heard: bool) -> Option<String> {
+pub fn off_because(i18n: Words, store: StudioStore, kind: JobKind, heard: bool) -> Option<String> {
     if !store.is_ready() {
         return Some(t_string!(i18n, generate.start_first).to_owned());
     }
