@@ -7,7 +7,10 @@ use acestep_domain::{
     tier::{GpuTier, Vram},
 };
 
-use crate::{cards, memory::probe::Probe};
+use crate::{
+    cards::{self, Card},
+    memory::probe::Probe,
+};
 
 const CUDA_BUILD: bool = cfg!(feature = "cuda");
 const FLASH_BUILD: bool = cfg!(feature = "flash-attn");
@@ -27,6 +30,31 @@ fn no(detail: &str) -> Availability {
     }
 }
 
+/// Cards that this build cannot use.
+fn not_used(cards: &[Card]) -> impl Iterator<Item = Note> {
+    cards.iter().filter(|_| !CUDA_BUILD).map(|card| {
+        Note::new(
+            "card_not_used",
+            "device",
+            format!(
+                "Device: {} ({:.1} GiB) was found, but this build has no CUDA, so the processor is used.",
+                card.name, card.total_gib
+            ),
+        )
+    })
+}
+
+fn entries(cards: &[Card], used: Option<&Card>) -> Vec<CardEntry> {
+    let entry = |card: &Card| CardEntry {
+        index: card.index,
+        name: card.name.clone(),
+        total_gib: card.total_gib,
+        used: used.is_some_and(|used| used.index == card.index),
+        problem: card.ordinal.clone().err(),
+    };
+    cards.iter().map(entry).collect()
+}
+
 /// What can be done on the machine of `probe` with the card that [`cards::choose`] takes for `wanted`;
 /// `simulated_gib` replaces the card's size.
 pub fn capabilities(
@@ -35,16 +63,7 @@ pub fn capabilities(
     simulated_gib: Option<f64>,
 ) -> (Capabilities, Vec<Note>) {
     let (usable_card, mut notes) = cards::choose(&probe.cards, wanted);
-    for card in probe.cards.iter().filter(|_| !CUDA_BUILD) {
-        notes.push(Note::new(
-            "card_not_used",
-            "device",
-            format!(
-                "Device: {} ({:.1} GiB) was found, but this build has no CUDA, so the processor is used.",
-                card.name, card.total_gib
-            ),
-        ));
-    }
+    notes.extend(not_used(&probe.cards));
     let device = if usable_card.is_some() {
         DeviceKind::Cuda
     } else if METAL_BUILD {
@@ -110,17 +129,7 @@ pub fn capabilities(
             _ => format!("{}, {} threads", probe.host.name, probe.host.threads),
         },
         devices,
-        cards: probe
-            .cards
-            .iter()
-            .map(|card| CardEntry {
-                index: card.index,
-                name: card.name.clone(),
-                total_gib: card.total_gib,
-                used: usable_card.is_some_and(|used| used.index == card.index),
-                problem: card.ordinal.clone().err(),
-            })
-            .collect(),
+        cards: entries(&probe.cards, usable_card),
         vram,
         free_gib: Some(usable_card.map_or(probe.host.available_gib, |card| card.free_gib)),
         tier: GpuTier::from_vram_gib(vram.total_gib),
@@ -147,7 +156,6 @@ pub fn capabilities(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cards::Card;
     use crate::memory::probe::Host;
 
     fn machine(card: Option<f64>) -> Probe {

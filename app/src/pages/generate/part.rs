@@ -107,16 +107,7 @@ pub fn Part(source: Recording, task: Memo<TaskType>) -> impl IntoView {
                 {t!(i18n, tasks.part.whole)}
             </button>
         </div>
-        <div class="region__notes">
-            {["repainting_start", "repainting_end"]
-                .map(|key| {
-                    view! {
-                        <Invalid id=key error=error_for(key) />
-                        <Notes notes=notes_for(key) />
-                    }
-                })
-                .collect_view()}
-        </div>
+        <PlaceNotes />
         <p class="composer__note">
             <Icon name="extend" />
             <span>
@@ -134,6 +125,23 @@ pub fn Part(source: Recording, task: Memo<TaskType>) -> impl IntoView {
         </Show>
     }
     .into_any()
+}
+
+/// What is said about the two places.
+#[component]
+fn PlaceNotes() -> impl IntoView {
+    view! {
+        <div class="region__notes">
+            {["repainting_start", "repainting_end"]
+                .map(|key| {
+                    view! {
+                        <Invalid id=key error=error_for(key) />
+                        <Notes notes=notes_for(key) />
+                    }
+                })
+                .collect_view()}
+        </div>
+    }
 }
 
 /// A place of the source as a number. What is said about it stands under both, where there is room.

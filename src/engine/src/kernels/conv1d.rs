@@ -210,18 +210,17 @@ impl Conv1d {
     ) -> Result<Tensor> {
         let (b, channels, n) = x.dims3()?;
         let rows = channels * self.kernel;
-        let x = x.contiguous()?;
-        let seen = if self.kernel == 1 && self.config == Conv1dConfig::default() {
-            x
-        } else {
-            let unfold = Unfold {
-                kernel: self.kernel,
-                out_len: self.out_len(n),
-                config: self.config,
-            };
-            let seen = x.apply_op1_no_bwd(&unfold)?;
-            drop(x);
-            seen
+        let seen = {
+            let x = x;
+            if self.kernel == 1 && self.config == Conv1dConfig::default() {
+                x.contiguous()?
+            } else {
+                x.contiguous()?.apply_op1_no_bwd(&Unfold {
+                    kernel: self.kernel,
+                    out_len: self.out_len(n),
+                    config: self.config,
+                })?
+            }
         };
         let weight = weight.reshape((1, self.out_channels, rows))?;
         let y = if b == 1 {

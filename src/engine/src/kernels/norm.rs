@@ -75,8 +75,8 @@ impl Norm {
             bail!("rms_norm: {} weights for rows of {h} values", gain.len());
         }
         let mut out = vec![0f32; x.len()];
-        if h > 0 {
-            let task = (TASK_VALUES / h).max(1) * h;
+        if let Some(rows) = TASK_VALUES.checked_div(h) {
+            let task = rows.max(1) * h;
             out.par_chunks_mut(task)
                 .zip(x.par_chunks(task))
                 .for_each(|(out, x)| norm_rows(out, x, gain, shift, self.eps));

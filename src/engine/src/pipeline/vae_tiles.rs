@@ -15,6 +15,7 @@ use acestep_domain::note::Note;
 use candle_core::{DType, Device, IndexOp, Tensor};
 
 use super::finite;
+use crate::cards;
 use crate::error::{Error, Result, Stage};
 use crate::memory::room::{for_bytes, for_network};
 use crate::models::oobleck::{Oobleck, decoder_footprint, encoder_footprint};
@@ -163,6 +164,8 @@ pub fn decode_tiled(
         .map_err(failed())?; // [1, c, t]
     for index in 0..tiling.tiles() {
         observer.check()?;
+        // The tile before may have been of another size.
+        cards::trim();
         let (core, whole) = tiling.tile(index);
         room_to_decode(vae, whole.len())?;
         let tile = latents
@@ -256,6 +259,7 @@ pub fn encode_tiled(
     let mut latents = Vec::with_capacity(tiling.tiles());
     for index in 0..tiling.tiles() {
         observer.check()?;
+        cards::trim();
         let (core, whole) = tiling.tile(index);
         // The last tile takes the samples that do not fill a frame as well.
         let end = if whole.end == frames {

@@ -123,9 +123,7 @@ pub fn write(
         for (sequence, rows) in live.iter_mut().zip(logits) {
             // Asked apart from the choice, which must be the same with and without the log.
             let log = match script.log {
-                Some(log) => log
-                    .free(lm, &sequence.hidden, scale)?
-                    .map(|free| (log, free)),
+                Some(log) => DecoderLog::free(lm, &sequence.hidden, scale)?.map(|free| (log, free)),
                 None => None,
             };
             sequence.choose(&rows, scale, log)?;

@@ -38,12 +38,7 @@ impl<'a> DecoderLog<'a> {
 
     /// What `lm` would say after `hidden`, `[rows, h]`, if every token were allowed; `None` where it has
     /// no opinion.
-    pub(super) fn free(
-        self,
-        lm: &CausalLm,
-        hidden: &Tensor,
-        scale: Option<f32>,
-    ) -> Result<Option<u32>> {
+    pub(super) fn free(lm: &CausalLm, hidden: &Tensor, scale: Option<f32>) -> Result<Option<u32>> {
         let whole = std::iter::once(0..lm.vocab_size()).collect::<Vec<_>>();
         let rows = lm
             .logits(hidden, &whole)

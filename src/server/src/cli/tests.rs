@@ -76,7 +76,11 @@ fn a_bad_value_is_named_with_what_is_allowed() {
         ("--init_llm", "", "allowed: auto, true, false"),
         ("--compile", "none", "allowed: true, false"),
         ("--quantization", "int2", "allowed: none, int8, int4"),
-        ("--device", "tpu", "allowed: auto, cuda, mps, cpu"),
+        (
+            "--device",
+            "tpu",
+            "allowed: auto, cuda, cuda:INDEX, cuda:NAME, mps, cpu",
+        ),
         ("--port", "70000", "allowed: 0 to 65535"),
         ("--language", "fr", "en, zh, he, ja"),
         ("--download-source", "ftp", "huggingface"),

@@ -132,4 +132,25 @@ mod tests {
         assert_eq!("off".parse(), Ok(AutoSwitch(Some(false))));
         assert!("default".parse::<AutoSwitch>().is_err());
     }
+
+    #[test]
+    fn a_device_may_name_one_card_of_several() {
+        let device = |text: &str| text.parse::<Device>();
+        let card = |card: &str| {
+            Ok(Device {
+                choice: DeviceChoice::Cuda,
+                card: Some(card.to_owned()),
+            })
+        };
+        assert_eq!(device("cuda:1"), card("1"));
+        assert_eq!(device("CUDA: RTX 3060 "), card("RTX 3060"));
+        let plain = |choice| Ok(Device { choice, card: None });
+        assert_eq!(device(" cuda "), plain(DeviceChoice::Cuda));
+        assert_eq!(device("metal"), plain(DeviceChoice::Mps));
+        assert_eq!(device("auto"), plain(DeviceChoice::Auto));
+        for text in ["cuda:", "cpu:1", "auto:0", "gpu", "xpu"] {
+            let allowed = device(text).unwrap_err();
+            assert!(allowed.contains("cuda:INDEX"), "{text}: {allowed}");
+        }
+    }
 }

@@ -233,7 +233,7 @@ impl Seen {
         };
         let mut groups = (0..lanes).step_by(COLUMNS).filter(sees);
         let first = groups.next().unwrap_or(lanes);
-        first..groups.last().unwrap_or(first) + if first < lanes { COLUMNS } else { 0 }
+        first..groups.next_back().unwrap_or(first) + if first < lanes { COLUMNS } else { 0 }
     }
 
     /// Those of `keys` that any of `lanes` sees.
@@ -286,6 +286,10 @@ multiversion! {
 }
 
 #[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "must be compiled with its caller's instruction set"
+)]
 fn soften_body<const FMA: bool>(
     scores: &mut [f32],
     first: usize,

@@ -19,7 +19,7 @@ pub(super) struct Kept {
     ranges: [Range; MOST_RANGES],
     count: usize,
     /// Bytes in the ranges.
-    kept: usize,
+    spare: usize,
     /// Bytes in use.
     used: usize,
     /// The most that was in use at once since [`Self::clear`].
@@ -31,7 +31,7 @@ impl Kept {
         Self {
             ranges: [Range { start: 0, len: 0 }; MOST_RANGES],
             count: 0,
-            kept: 0,
+            spare: 0,
             used: 0,
             most: 0,
         }
@@ -54,7 +54,7 @@ impl Kept {
             return None;
         };
         let start = self.ranges[i].start;
-        self.kept -= len;
+        self.spare -= len;
         self.ranges[i] = Range {
             start: start + len,
             len: self.ranges[i].len - len,
@@ -93,7 +93,7 @@ impl Kept {
         }
         self.ranges[self.count] = range;
         self.count += 1;
-        self.kept += len;
+        self.spare += len;
     }
 
     /// Unmaps everything, and forgets what was held before.
@@ -104,11 +104,11 @@ impl Kept {
 
     /// Unmaps from the ends of ranges until no more than `limit` bytes are kept.
     fn shrink(&mut self, limit: usize, mut unmap: impl FnMut(usize, usize)) {
-        while self.kept > limit && self.count > 0 {
+        while self.spare > limit && self.count > 0 {
             let range = &mut self.ranges[self.count - 1];
-            let cut = range.len.min(self.kept - limit);
+            let cut = range.len.min(self.spare - limit);
             range.len -= cut;
-            self.kept -= cut;
+            self.spare -= cut;
             unmap(range.start + range.len, cut);
             if range.len == 0 {
                 self.count -= 1;
