@@ -183,6 +183,8 @@ pub(super) struct Asked {
     models: Models,
     options: LoadOptions,
     work: Work,
+    /// Of a card, before anything is on it.
+    context_bytes: u64,
 }
 
 /// What it comes to.
@@ -214,6 +216,7 @@ pub fn plan(models: &Models, options: &LoadOptions, work: Work, free: Free) -> M
         models: models.clone(),
         options: *options,
         work,
+        context_bytes: needs::context_bytes(free.device + free.others),
     };
     let needs = needs::needs(&asked, free);
     let fits = needs.fit(free);

@@ -30,9 +30,16 @@ pub(super) const fn tiles(device: DeviceKind) -> [usize; 4] {
 /// What the program itself takes: code, page, library, threads.
 const PROGRAM_BYTES: u64 = 96 << 20;
 
-/// What a CUDA context takes of a card with the libraries and kernels in it: 0.79 GiB on an H200, and its
-/// memory is handed out in pieces of 2 MiB. Smaller cards need less.
-const CONTEXT_BYTES: u64 = 850 << 20;
+/// What a CUDA context takes of a card of `total` bytes with the libraries and kernels in it. It grows with
+/// the processors of the card: 0.79 GiB was measured on an H200; for small cards it is an estimate.
+pub(super) const fn context_bytes(total: u64) -> u64 {
+    const GIB: u64 = 1 << 30;
+    (match total / GIB {
+        0..=12 => 400,
+        13..=31 => 600,
+        _ => 850,
+    }) << 20
+}
 
 /// Bytes of a token in a loaded tokenizer: text, merges, maps.
 const TOKEN_BYTES: u64 = 400;
@@ -112,6 +119,7 @@ impl Places {
             models,
             options,
             work,
+            ..
         } = asked;
         let quantization = if models.dit_bytes > options.quantize_above_bytes {
             options.quantization
@@ -282,6 +290,7 @@ fn sum(asked: &Asked, moved: (bool, bool), tile_frames: usize) -> Needs {
         models,
         options,
         work,
+        context_bytes,
     } = asked;
     let on_card = options.device != DeviceKind::Cpu;
     let inputs = inputs(asked, tile_frames);
@@ -309,7 +318,7 @@ fn sum(asked: &Asked, moved: (bool, bool), tile_frames: usize) -> Needs {
         working: 0,
     };
     let (beside, sounds) = if on_card {
-        (CONTEXT_BYTES, (nothing, 0))
+        (*context_bytes, (nothing, 0))
     } else {
         (tokenizers + latents + SCRATCH_BYTES, (heard, audio))
     };
