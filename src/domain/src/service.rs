@@ -256,7 +256,8 @@ pub fn resolve(
 ) -> (Resolved, Vec<Note>) {
     let mut notes = Vec::new();
     let config_path = resolve_model(requested, installed, &mut notes);
-    let device = resolve_device(requested.device, machine, &mut notes);
+    let (device, other) = device(requested.device, machine);
+    notes.extend(other);
     let with_demo = installed
         .models
         .iter()
@@ -380,27 +381,17 @@ fn resolve_quantization(
 }
 
 /// The device that a choice comes to on `machine`, with a note where it is another.
-pub fn device(asked: DeviceChoice, machine: &Capabilities) -> (DeviceKind, Vec<Note>) {
-    let mut notes = Vec::new();
-    let device = resolve_device(asked, machine, &mut notes);
-    (device, notes)
-}
-
-fn resolve_device(
-    asked: DeviceChoice,
-    machine: &Capabilities,
-    notes: &mut Vec<Note>,
-) -> DeviceKind {
+pub fn device(asked: DeviceChoice, machine: &Capabilities) -> (DeviceKind, Option<Note>) {
     let wanted = match asked {
-        DeviceChoice::Auto => return machine.device,
+        DeviceChoice::Auto => return (machine.device, None),
         DeviceChoice::Cuda => DeviceKind::Cuda,
         DeviceChoice::Mps => DeviceKind::Metal,
         DeviceChoice::Cpu => DeviceKind::Cpu,
     };
     if machine.devices.contains(&wanted) {
-        return wanted;
+        return (wanted, None);
     }
-    notes.push(Note::new(
+    let note = Note::new(
         "device_unavailable",
         "device",
         format!(
@@ -412,8 +403,8 @@ fn resolve_device(
                 .unwrap_or_default()
                 .trim_matches('"'),
         ),
-    ));
-    machine.device
+    );
+    (machine.device, Some(note))
 }
 
 /// Whether a language model is wanted, and which: the one that is named; with the built-in DiT the

@@ -24,7 +24,7 @@ use crate::{
     checkpoint::{Checkpoint, LmCheckpoint},
     device::{self, Placement, dtype_of},
     error::{Error, Result, Stage},
-    kernels::{attention::self_test, card},
+    kernels::{agreement::ENOUGH, attention::self_test, card},
     memory::HugePages,
     models::oobleck::{self, Oobleck},
     nn::Backend,
@@ -105,8 +105,6 @@ impl LoadOptions {
     /// The same, without what does not give on this device what the standard way gives; and the notes
     /// that say so.
     pub(crate) fn with_trusted_kernels(self, placement: &Placement) -> (Self, Vec<Note>) {
-        /// Two roundings to bf16, and sums in another order.
-        const ENOUGH: f32 = 0.03;
         let mut notes = Vec::new();
         if let Some(why) = card::trial(&placement.device, placement.dtype) {
             notes.push(Note::new(

@@ -13,6 +13,7 @@
 //! the number of threads, the position in the batch or the tile of the song it is computed in:
 //! the same bytes on the same machine.
 
+pub mod agreement;
 pub mod attention;
 pub mod card;
 #[cfg(test)]

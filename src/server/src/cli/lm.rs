@@ -109,8 +109,8 @@ impl Source {
         let probe = probe();
         let (machine, _) = capabilities(&probe, self.device.card.as_deref(), None);
         take_card(&probe, &machine);
-        let (device, notes) = service::device(self.device.choice, &machine);
-        tell_notes(&notes);
+        let (device, note) = service::device(self.device.choice, &machine);
+        tell_notes(note.as_slice());
         let options = LoadOptions {
             device,
             full_precision: machine.full_precision,

@@ -1,8 +1,9 @@
 //! Whether fused attention can be trusted on a device.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Result};
 
 use super::{fused, standard};
+use crate::kernels::agreement::{apart, wave};
 use crate::nn::mask::Mask;
 
 /// Lengths of the trial: long enough for a second block of keys, and for a window to hide some.
@@ -16,37 +17,18 @@ const DIMS: usize = 128;
 /// # Errors
 /// The kernel refuses, or the device has too little memory.
 pub fn self_test(device: &Device, dtype: DType) -> Result<f32> {
-    let values = |heads: usize, phase: f32| {
-        let len = heads * LENGTH * DIMS;
-        let wave: Vec<f32> = (0..len)
-            .map(|i| (i as f32).mul_add(0.37, phase).sin() + (i as f32 * 0.011).cos())
-            .collect();
-        Tensor::from_vec(wave, (1, heads, LENGTH, DIMS), device)?.to_dtype(dtype)
-    };
+    let values = |heads, phase| wave(&[1, heads, LENGTH, DIMS], phase, device, dtype);
     let (q, k, v) = (
         values(HEADS.0, 0.0)?,
         values(HEADS.1, 1.0)?,
         values(HEADS.1, 2.0)?,
     );
     let scale = (DIMS as f32).powf(-0.5);
-    let largest = |x: &Tensor| {
-        x.to_dtype(DType::F32)?
-            .abs()?
-            .flatten_all()?
-            .max(0)?
-            .to_scalar::<f32>()
-    };
     let mut worst = 0f32;
     for mask in [Mask::None, Mask::Causal, Mask::Window(16)] {
         let want = standard(&q, &k, &v, scale, mask)?;
         let got = fused(&q, &k, &v, scale, mask)?;
-        let apart = largest(&(got - &want)?)? / largest(&want)?.max(f32::MIN_POSITIVE);
-        // What is no number is no agreement, and `max` would pass over it.
-        worst = if apart.is_nan() {
-            f32::INFINITY
-        } else {
-            worst.max(apart)
-        };
+        worst = worst.max(apart(&got, &want)?);
     }
     Ok(worst)
 }

@@ -2,19 +2,17 @@
 
 use std::sync::atomic::Ordering;
 
-use candle_core::{D, DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 use super::DISTRUSTED;
 use crate::kernels::{
+    agreement::{ENOUGH, apart, wave},
     conv_transpose1d::{ConvTranspose1d, ConvTranspose1dConfig},
     conv1d::{Conv1d, Conv1dConfig},
     gated, heads, norm,
     snake::Snake,
     swiglu,
 };
-
-/// Two roundings to bf16 of numbers of about one.
-const ENOUGH: f32 = 0.03;
 
 /// Compares each fused operation with its composition of candle's own on a few values. Where one differs
 /// or fails, none runs from then on, and the reason is given. Takes milliseconds beside the time to
@@ -37,13 +35,7 @@ pub fn trial(device: &Device, dtype: DType) -> Option<String> {
 
 /// The largest difference, in units of the largest value, and where.
 fn worst(device: &Device, dtype: DType) -> Result<(f32, &'static str)> {
-    let values = |shape: &[usize], phase: f32| {
-        let len: usize = shape.iter().product();
-        let wave: Vec<f32> = (0..len)
-            .map(|i| (i as f32).mul_add(0.37, phase).sin() + (i as f32 * 0.011).cos())
-            .collect();
-        Tensor::from_vec(wave, shape, device)?.to_dtype(dtype)
-    };
+    let values = |shape: &[usize], phase| wave(shape, phase, device, dtype);
     let (x, y) = (values(&[2, 70, 384], 0.0)?, values(&[2, 70, 384], 1.0)?);
     let (weight, rows) = (values(&[384], 2.0)?, values(&[1, 6, 384], 3.0)?);
     let (head, angles) = (values(&[96], 4.0)?, values(&[70, 96], 5.0)?);
@@ -103,19 +95,11 @@ fn worst(device: &Device, dtype: DType) -> Result<(f32, &'static str)> {
             conv.composed(&x)?,
         ),
     ];
-    let largest = |x: &Tensor| {
-        let x = x.to_dtype(DType::F32)?.abs()?;
-        x.flatten_all()?.max(D::Minus1)?.to_scalar::<f32>()
-    };
     let mut worst = (0f32, "");
     for (name, fused, composed) in pairs {
-        let apart = largest(&(fused - &composed)?)? / largest(&composed)?.max(f32::MIN_POSITIVE);
-        // What is no number is no agreement.
-        if apart.is_nan() || apart > worst.0 {
-            worst = (if apart.is_nan() { f32::INFINITY } else { apart }, name);
-        }
-        if worst.0.is_infinite() {
-            break;
+        let apart = apart(&fused, &composed)?;
+        if apart > worst.0 {
+            worst = (apart, name);
         }
     }
     Ok(worst)
@@ -125,7 +109,8 @@ fn worst(device: &Device, dtype: DType) -> Result<(f32, &'static str)> {
 mod tests {
     use candle_core::{DType, Device};
 
-    use super::{ENOUGH, trial, worst};
+    use super::{trial, worst};
+    use crate::kernels::agreement::ENOUGH;
 
     #[test]
     fn the_pairs_agree_where_both_run_on_a_processor() {
