@@ -159,7 +159,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::tier::Vram;
+    use crate::{capabilities::Availability, tier::Vram};
 
     fn plan_for(vram: f64, params: &serde_json::Value, lm: Option<&str>) -> Plan {
         let machine = Capabilities {
@@ -168,6 +168,10 @@ mod tests {
                 simulated: true,
             },
             tier: GpuTier::from_vram_gib(vram),
+            quantization: Availability {
+                available: true,
+                ..Availability::default()
+            },
             ..Capabilities::default()
         };
         let service = ServiceConfig {

@@ -325,7 +325,8 @@ pub fn resolve(
         .models
         .iter()
         .find(|model| model.name == config_path)
-        .map_or(0, |model| model.size_bytes);
+        // One that is not there yet is a released one, and those are large.
+        .map_or(u64::MAX, |model| model.size_bytes);
     let quantization = resolve_quantization(
         requested.quantization,
         defaults.quantization,

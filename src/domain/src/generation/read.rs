@@ -572,6 +572,12 @@ fn timesteps(value: &Value) -> Result<Option<Vec<f64>>, Refusal> {
     while steps.last() == Some(&0.0) {
         steps.pop();
     }
+    if let Some([before, after]) = steps.array_windows().find(|[before, after]| after > before) {
+        return Err((
+            format!("timesteps: {after} follows {before}."),
+            "Give numbers that go down from 1 to 0.".to_owned(),
+        ));
+    }
     if steps.len() > 200 {
         return Err((
             format!("timesteps: {} values are given.", steps.len()),

@@ -174,6 +174,8 @@ fn wrong_kinds_name_their_field() {
         ("task_type", json!("sing")),
         ("infer_method", json!("heun")),
         ("timesteps", json!([1.3])),
+        ("timesteps", json!([0.1, 0.5])),
+        ("timesteps", json!("1, 0, 0.5")),
         ("instrumental", json!("maybe")),
         ("keyscale", json!("H minor")),
         ("vocal_language", json!("xx")),
