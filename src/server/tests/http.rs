@@ -323,6 +323,8 @@ async fn unknown_routes_and_methods_answer_in_json() {
         "/api/v1/jobs/x",
         "/api/v1/songs/x",
         "/api/v1/songs/x/audio",
+        "/api/v1/songs/%ff/audio",
+        "/api/v1/jobs/%ff",
     ] {
         app.get(path).await.is_refusal(404, "not_found", None);
     }
