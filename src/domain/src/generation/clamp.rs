@@ -256,7 +256,7 @@ fn clamp_length_and_batch(
                 let mut note = changed(
                     "duration",
                     "Length",
-                    &minutes(asked.min(1e6)),
+                    &minutes(asked),
                     &minutes(used),
                     &bounds.why(),
                 );
