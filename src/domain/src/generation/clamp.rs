@@ -34,6 +34,31 @@ pub struct Clamped {
     pub notes: Vec<Note>,
 }
 
+/// Key and name of the sensitivity of scores.
+const SCORE_SCALE: (&str, &str) = ("score_scale", "Score sensitivity");
+
+/// Brings the sensitivity of scores into its range, with a note if it was outside.
+pub fn score_scale(value: &mut f64) -> Option<Note> {
+    into_range(SCORE_SCALE.0, SCORE_SCALE.1, value)
+}
+
+/// Brings `value` into the range of the parameter `key`, with a note if it was outside.
+fn into_range(key: &str, name: &str, value: &mut f64) -> Option<Note> {
+    let (low, high) = range_of(key);
+    let used = value.clamp(low, high);
+    let note = (used != *value).then(|| {
+        changed(
+            key,
+            name,
+            value,
+            &used,
+            &format!("the range is {low} to {high}"),
+        )
+    });
+    *value = used;
+    note
+}
+
 /// `m:ss`, with tenths when there are any.
 pub fn minutes(secs: f64) -> String {
     let tenths = (secs * 10.0).round() as u64;
@@ -382,20 +407,8 @@ fn clamp_sampler(params: &mut GenerationParams, family: Family, notes: &mut Vec<
 }
 
 fn clamp_ranges(params: &mut GenerationParams, notes: &mut Vec<Note>) {
-    let mut number = |key: &str, name: &str, value: &mut f64| {
-        let (low, high) = range_of(key);
-        let used = value.clamp(low, high);
-        if used != *value {
-            notes.push(changed(
-                key,
-                name,
-                value,
-                &used,
-                &format!("the range is {low} to {high}"),
-            ));
-            *value = used;
-        }
-    };
+    let mut number =
+        |key: &str, name: &str, value: &mut f64| notes.extend(into_range(key, name, value));
     number("guidance_scale", "Guidance", &mut params.guidance_scale);
     number(
         "cfg_interval_start",
@@ -408,7 +421,7 @@ fn clamp_ranges(params: &mut GenerationParams, notes: &mut Vec<Note>) {
         &mut params.cfg_interval_end,
     );
     number("shift", "Shift", &mut params.shift);
-    number("score_scale", "Score sensitivity", &mut params.score_scale);
+    number(SCORE_SCALE.0, SCORE_SCALE.1, &mut params.score_scale);
     if let Some(target) = &mut params.target_lufs {
         number("target_lufs", "Loudness", target);
     }
