@@ -83,6 +83,7 @@ const PLENTY: Free = Free {
     host: u64::MAX,
     device: u64::MAX,
     others: 0,
+    threads: 2,
 };
 
 /// What a run works on.

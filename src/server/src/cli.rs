@@ -82,7 +82,7 @@ pub fn main() -> ExitCode {
         Some(_) => telemetry::Level::Quiet,
     };
     telemetry::start(level, environment.log_filter());
-    match cli.command {
+    output::exit_code(match cli.command {
         None => serve::run(&cli.serve, &environment),
         Some(Command::Serve(args)) => serve::run(&args, &environment),
         Some(Command::Generate(args)) => generate::run(&args, &environment),
@@ -96,7 +96,7 @@ pub fn main() -> ExitCode {
         Some(Command::Lm(command)) => lm::run(&command),
         Some(Command::Bench(command)) => bench::run(&command, &environment),
         Some(Command::Vae(command)) => vae::run(&command),
-    }
+    })
 }
 
 /// The command line as clap knows it, for tests and generated pages.

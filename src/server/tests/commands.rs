@@ -535,3 +535,21 @@ fn a_flag_added_to_a_launcher_wins_over_the_launchers_own() {
         assert!(stderr(&refused).contains(&port), "{}", stderr(&refused));
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_cannot_be_printed_is_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let output = program(folder.path())
+        .arg("plan")
+        .stdout(full.unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("could not be printed"),
+        "{}",
+        stderr(&output)
+    );
+}

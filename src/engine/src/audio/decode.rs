@@ -383,7 +383,7 @@ const MARK_BYTES: u64 = 0x7FFF_0000;
 fn declared(track: &Track, audio: &AudioCodecParameters, file_bytes: Option<u64>) -> Option<u64> {
     let frames = track.num_frames?;
     let is_mark = frames.saturating_mul(frame_bytes(audio)) >= MARK_BYTES;
-    (frames > 0 && !(is_mark && !fits(frames, audio, file_bytes))).then_some(frames)
+    (frames > 0 && (!is_mark || fits(frames, audio, file_bytes))).then_some(frames)
 }
 
 /// Whether a file of `file_bytes` can hold the `frames` that it declares.

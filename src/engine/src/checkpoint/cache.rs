@@ -139,11 +139,7 @@ fn sampled(path: &Path) -> io::Result<String> {
             .read_to_end(&mut piece)?;
         hash.update(&piece);
     }
-    let digest = hash.finalize();
-    Ok(digest[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 /// Names, sizes, times and sampled hashes of the files, and the formats.

@@ -41,6 +41,8 @@ pub struct Free {
     pub device: u64,
     /// What other programs use of the memory that the networks run in.
     pub others: u64,
+    /// Threads that compute, each with buffers of its own.
+    pub threads: usize,
 }
 
 /// What a run brings along beside its parameters.
@@ -185,6 +187,8 @@ pub(super) struct Asked {
     work: Work,
     /// Of a card, before anything is on it.
     context_bytes: u64,
+    /// Threads that compute where there is none.
+    threads: usize,
 }
 
 /// What it comes to.
@@ -217,6 +221,7 @@ pub fn plan(models: &Models, options: &LoadOptions, work: Work, free: Free) -> M
         options: *options,
         work,
         context_bytes: needs::context_bytes(free.device + free.others),
+        threads: free.threads,
     };
     let needs = needs::needs(&asked, free);
     let fits = needs.fit(free);

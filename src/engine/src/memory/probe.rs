@@ -81,6 +81,7 @@ pub fn free(device: DeviceKind) -> Free {
         within_limits(&system)
     });
     let host = available + own;
+    let threads = rayon::current_num_threads();
     let card = if device == DeviceKind::Cuda {
         card_free().ok()
     } else {
@@ -91,12 +92,14 @@ pub fn free(device: DeviceKind) -> Free {
             host,
             device: cards::within_simulated(device),
             others: total.saturating_sub(device),
+            threads,
         },
         // Apple's GPUs share the memory of the host.
         None => Free {
             host,
             device: host,
             others: total.saturating_sub(host),
+            threads,
         },
     }
 }

@@ -4,6 +4,7 @@ use std::{
     io::{self, Read, Write},
     path::Path,
     process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use acestep_domain::{error::UserError, note::Note};
@@ -88,7 +89,27 @@ impl From<Error> for Failure {
 /// One line or block on stdout. A closed pipe (`| head`) is not an error.
 pub(crate) fn say(text: &str) {
     let mut out = io::stdout().lock();
-    drop(writeln!(out, "{text}").and_then(|()| out.flush()));
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Ok(()) => {}
+        // Whoever reads has had enough, as `head` has.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) => {
+            SAID_IN_VAIN.store(true, Ordering::Relaxed);
+            tell(&format!("error: the result could not be printed: {error}"));
+        }
+    }
+}
+
+/// Something that was to be said reached nobody.
+static SAID_IN_VAIN: AtomicBool = AtomicBool::new(false);
+
+/// The exit code of a command that ends with `code`: a result that could not be printed is a failure.
+pub(crate) fn exit_code(code: ExitCode) -> ExitCode {
+    if SAID_IN_VAIN.load(Ordering::Relaxed) {
+        ExitCode::FAILURE
+    } else {
+        code
+    }
 }
 
 /// One line on stderr.

@@ -30,6 +30,13 @@ pub(super) const fn tiles(device: DeviceKind) -> [usize; 4] {
 /// What the program itself takes: code, page, library, threads.
 const PROGRAM_BYTES: u64 = 96 << 20;
 
+/// Buffers of the kernels. Those of two threads are in [`SCRATCH_BYTES`]; with sixteen a song took 0.26 GiB
+/// more.
+const fn scratch_bytes(threads: usize) -> u64 {
+    const MORE_A_THREAD: u64 = 19 << 20;
+    SCRATCH_BYTES + MORE_A_THREAD * threads.saturating_sub(2) as u64
+}
+
 /// What a CUDA context takes of a card of `total` bytes with the libraries and kernels in it. It grows with
 /// the processors of the card: 0.79 GiB was measured on an H200; for small cards it is an estimate.
 pub(super) const fn context_bytes(total: u64) -> u64 {
@@ -291,6 +298,7 @@ fn sum(asked: &Asked, moved: (bool, bool), tile_frames: usize) -> Needs {
         options,
         work,
         context_bytes,
+        threads,
     } = asked;
     let on_card = options.device != DeviceKind::Cpu;
     let inputs = inputs(asked, tile_frames);
@@ -320,7 +328,10 @@ fn sum(asked: &Asked, moved: (bool, bool), tile_frames: usize) -> Needs {
     let (beside, sounds) = if on_card {
         (*context_bytes, (nothing, 0))
     } else {
-        (tokenizers + latents + SCRATCH_BYTES, (heard, audio))
+        (
+            tokenizers + latents + scratch_bytes(*threads),
+            (heard, audio),
+        )
     };
     let stages = places.stages(asked, beside, sounds);
     let peaks = stages.iter().map(|stage| stage.peak_bytes);

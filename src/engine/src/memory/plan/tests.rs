@@ -13,6 +13,7 @@ const PLENTY: Free = Free {
     host: 1 << 50,
     device: 1 << 50,
     others: 0,
+    threads: 2,
 };
 
 fn models(xl: bool, lm: Option<LmSize>) -> Models {
@@ -192,6 +193,24 @@ fn on_a_processor_offload_lowers_every_stage_to_its_own_networks() {
         with(false, true).expected_peak_bytes,
         all.expected_peak_bytes
     );
+}
+
+#[test]
+fn threads_have_buffers_where_they_compute() {
+    let models = models(false, None);
+    let work = work(&models, 30.0, 1);
+    let with = |device, threads| {
+        let options = LoadOptions {
+            device,
+            ..LoadOptions::default()
+        };
+        let free = Free { threads, ..PLENTY };
+        plan(&models, &options, work, free).expected_peak_bytes
+    };
+    // Measured: 0.26 GiB more with sixteen than with two.
+    let more = with(DeviceKind::Cpu, 16).host - with(DeviceKind::Cpu, 2).host;
+    assert!((GIB / 4..GIB / 3).contains(&more), "{more}");
+    assert_eq!(with(DeviceKind::Cuda, 16), with(DeviceKind::Cuda, 2));
 }
 
 #[test]

@@ -20,6 +20,7 @@ const fn host(gib: u64) -> Free {
         host: gib << 30,
         device: 0,
         others: 2 << 30,
+        threads: 2,
     }
 }
 
