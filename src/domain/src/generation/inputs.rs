@@ -81,27 +81,8 @@ pub fn check(params: &GenerationParams, family: Family) -> Result<(), UserError>
             )
         });
     }
-    let needs = task.needs();
-    if params.works_on_source() && params.src_audio.is_none() {
-        return Err(UserError::invalid(
-            "src_audio",
-            format!("The task {name} works on a source, and none is given."),
-            "Give a recording or a song of the library as src_audio.",
-        ));
-    }
-    if needs.track && params.track_name.is_none() {
-        return Err(UserError::invalid(
-            "track_name",
-            format!("The task {name} needs to know which track."),
-            "Name one as track_name, for example drums or vocals.",
-        ));
-    }
-    if needs.tracks && params.complete_track_classes.is_empty() {
-        return Err(UserError::invalid(
-            "complete_track_classes",
-            format!("The task {name} needs to know which tracks to add."),
-            "Name one or more as complete_track_classes, for example drums and bass.",
-        ));
+    if let Some(missing) = missing(params).into_iter().next() {
+        return Err(missing);
     }
     if params.reference_audio.len() > MAX_REFERENCES {
         return Err(UserError::invalid(
@@ -113,23 +94,56 @@ pub fn check(params: &GenerationParams, family: Family) -> Result<(), UserError>
     Ok(())
 }
 
+/// Everything that the task needs and does not have, each by its key.
+pub fn missing(params: &GenerationParams) -> Vec<UserError> {
+    let (task, needs) = (params.task_type, params.task_type.needs());
+    let name = task.as_str();
+    let mut missing = Vec::new();
+    if params.works_on_source() && params.src_audio.is_none() {
+        missing.push(UserError::invalid(
+            "src_audio",
+            format!("The task {name} works on a source, and none is given."),
+            "Give a recording or a song of the library as src_audio.",
+        ));
+    }
+    if needs.track && params.track_name.is_none() {
+        missing.push(UserError::invalid(
+            "track_name",
+            format!("The task {name} needs to know which track."),
+            "Name one as track_name, for example drums or vocals.",
+        ));
+    }
+    if needs.tracks && params.complete_track_classes.is_empty() {
+        missing.push(UserError::invalid(
+            "complete_track_classes",
+            format!("The task {name} needs to know which tracks to add."),
+            "Name one or more as complete_track_classes, for example drums and bass.",
+        ));
+    }
+    missing
+}
+
 /// A note for everything given that has no part in the task.
 pub fn idle(params: &GenerationParams) -> Vec<Note> {
     let fresh = defaults(Family::Turbo, GpuTier::Unlimited);
     let task = params.task_type;
     let needs = task.needs();
     let codes = params.follows_codes() && !params.audio_codes.trim().is_empty();
+    let by_task = format!("it has no part in the task {}", task.as_str());
     let mut notes = Vec::new();
     let mut idle = |given: bool, acts: bool, key: &str, name: &str, why: &str| {
         if given && !acts {
-            notes.push(Note::new(
-                &format!("{key}_ignored"),
-                key,
-                format!("{name}: not used, {why}."),
-            ));
+            let kind = match why {
+                why if why == by_task => "task",
+                _ if task == TaskType::Cover => "codes",
+                _ => "mode",
+            };
+            let code = format!("{key}_ignored");
+            let message = format!("{name}: not used, {why}.");
+            let note = Note::new(&code, key, message);
+            notes.push(note.with("why", kind).with("task", task.as_str()));
         }
     };
-    let by_task = format!("it has no part in the task {}", task.as_str());
     let of_source = if codes && task == TaskType::Cover {
         "since audio codes are given in its place"
     } else {
@@ -287,11 +301,9 @@ pub(super) fn settle_source(
     }
     // A job that is settled again brings the exact length along.
     if asked_secs.is_some_and(|asked| (asked - secs).abs() > 0.1) {
-        notes.push(Note::new(
-            "duration_by_source",
-            "duration",
-            format!("Length: {}, as the source says.", minutes(secs)),
-        ));
+        let used = minutes(secs);
+        let message = format!("Length: {used}, as the source says.");
+        notes.push(Note::new("duration_by_source", "duration", message).with("used", used));
     }
     params.duration_secs = Some(secs);
     Ok(())
@@ -352,6 +364,36 @@ mod tests {
             ..params(TaskType::Cover)
         };
         assert!(check(&codes, Family::Turbo).is_ok());
+    }
+
+    #[test]
+    fn a_task_without_anything_names_all_it_lacks_whatever_the_family() {
+        for (task, lacks) in [
+            (TaskType::Text2music, &[][..]),
+            (TaskType::Cover, &["src_audio"]),
+            (TaskType::Repaint, &["src_audio"]),
+            (TaskType::Lego, &["src_audio", "track_name"]),
+            (TaskType::Extract, &["src_audio", "track_name"]),
+            (TaskType::Complete, &["src_audio", "complete_track_classes"]),
+        ] {
+            let asked = GenerationParams {
+                task_type: task,
+                ..GenerationParams::default()
+            };
+            let keys = |errors: Vec<UserError>| -> Vec<String> {
+                errors.into_iter().filter_map(|error| error.field).collect()
+            };
+            assert_eq!(keys(missing(&asked)), lacks, "{task:?}");
+            for family in [Family::Turbo, Family::Base] {
+                let refused = check(&asked, family).err().and_then(|error| error.field);
+                let expected = if family.reason_against(task).is_some() {
+                    Some("task_type")
+                } else {
+                    lacks.first().copied()
+                };
+                assert_eq!(refused.as_deref(), expected, "{task:?} {family:?}");
+            }
+        }
     }
 
     #[test]
