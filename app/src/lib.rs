@@ -43,15 +43,14 @@ pub mod state;
 mod words {
     include!(concat!(env!("OUT_DIR"), "/i18n/mod.rs"));
 }
-pub use words::i18n;
 
-/// Words as a signal of text, in the language of the moment.
-#[macro_export]
-macro_rules! word {
-    ($i18n:expr, $($rest:tt)*) => {
-        leptos::prelude::Signal::derive(move || $crate::i18n::t_string!($i18n, $($rest)*).to_string())
-    };
+/// The words for the page's code. What has no values in it goes through one function, so that the browser
+/// loads the code of a text once and not once a text.
+pub mod i18n {
+    pub use crate::words::i18n::*;
+    pub use crate::{t, wording::Words};
 }
+pub mod wording;
 
 use leptos::prelude::*;
 use leptos_meta::{MetaTags, Title, provide_meta_context};

@@ -36,7 +36,7 @@ pub async fn how_long(song_id: String) -> Result<Vec<(JobKind, f64)>, ApiError> 
         .filter_map(|kind| {
             let request = serde_json::json!({ "kind": kind.as_str(), "song_id": song_id });
             // What cannot be planned cannot be asked either, and its line says why.
-            let time = studio.plan(&request).ok()?.time?;
+            let time = studio.plan(&request).ok()?.0.time?;
             time.measured.then_some((kind, time.total))
         })
         .collect())

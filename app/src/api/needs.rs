@@ -33,7 +33,9 @@ fn plan(form: &serde_json::Value) -> Result<RunPlan, ApiError> {
 
     // What is written first in Simple becomes a song, and that is what takes long.
     let request = parameters(form, Wish::of_mode(form));
-    super::context::studio()?
+    // What would be noted stands at the form's own controls.
+    let (plan, _notes) = super::context::studio()?
         .plan(&request)
-        .map_err(super::context::user)
+        .map_err(super::context::user)?;
+    Ok(plan)
 }

@@ -159,7 +159,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::tier::Vram;
+    use crate::{
+        capabilities::{Availability, LmEntry},
+        tier::Vram,
+    };
 
     fn plan_for(vram: f64, params: &serde_json::Value, lm: Option<&str>) -> Plan {
         let machine = Capabilities {
@@ -168,6 +171,10 @@ mod tests {
                 simulated: true,
             },
             tier: GpuTier::from_vram_gib(vram),
+            quantization: Availability {
+                available: true,
+                ..Availability::default()
+            },
             ..Capabilities::default()
         };
         let service = ServiceConfig {
@@ -179,15 +186,15 @@ mod tests {
             service: &service,
             unlimited: false,
         };
-        plan(
-            request,
-            &machine,
-            Installed {
-                models: &[],
-                lms: &[],
-            },
-        )
-        .unwrap()
+        let lms: Vec<_> = lm
+            .map(|name| LmEntry::installed(name.to_owned(), 1, false, &machine))
+            .into_iter()
+            .collect();
+        let installed = Installed {
+            models: &[],
+            lms: &lms,
+        };
+        plan(request, &machine, installed).unwrap()
     }
 
     #[test]

@@ -325,7 +325,8 @@ pub fn resolve(
         .models
         .iter()
         .find(|model| model.name == config_path)
-        .map_or(0, |model| model.size_bytes);
+        // One that is not there yet is a released one, and those are large.
+        .map_or(u64::MAX, |model| model.size_bytes);
     let quantization = resolve_quantization(
         requested.quantization,
         defaults.quantization,
@@ -479,6 +480,15 @@ fn resolve_lm(
         }
         lm.name.clone()
     };
+    // A GGUF file may be named without its ending.
+    let is_it = |lm: &LmEntry| lm.name == name || lm.name.strip_suffix(".gguf") == Some(&name);
+    if !installed.lms.iter().any(|lm| lm.installed && is_it(lm)) {
+        notes.push(Note::new(
+            "lm_not_there",
+            "lm_model_path",
+            format!("Language model: {name} is not in the checkpoints folder."),
+        ));
+    }
     let size = LmSize::from_name(&name);
     let built_in = installed
         .lms

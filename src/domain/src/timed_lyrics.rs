@@ -108,10 +108,15 @@ fn lrc(lines: &[LyricLine]) -> String {
     for line in lines {
         let hundredths = (line.start_secs.max(0.0) * 100.0).round() as u64;
         let (minutes, rest) = (hundredths / 6000, hundredths % 6000);
+        // Words that look like a time would be a second one.
+        let looks_timed = line.text.strip_prefix('[');
+        let looks_timed =
+            looks_timed.is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()));
+        let gap = if looks_timed { " " } else { "" };
         push(
             &mut file,
             format_args!(
-                "[{minutes:02}:{:02}.{:02}]{}\n",
+                "[{minutes:02}:{:02}.{:02}]{gap}{}\n",
                 rest / 100,
                 rest % 100,
                 line.text
@@ -268,6 +273,14 @@ mod tests {
             "[00:00.00][Verse]\n[00:02.00]Soft <notes> & light\n[01:00.00]夜明け\n[62:05.50]The end\n"
         );
         assert_eq!(LyricsFormat::Lrc.write(&[]), "");
+        let stamped = LyricLine {
+            text: "[00:12.00] stamped".to_owned(),
+            ..lines()[0].clone()
+        };
+        assert_eq!(
+            LyricsFormat::Lrc.write(&[stamped]),
+            "[00:00.00] [00:12.00] stamped\n"
+        );
     }
 
     #[test]

@@ -84,14 +84,19 @@ pub(crate) fn keep() {
     OPENED.store(true, Ordering::Relaxed);
 }
 
-/// Returns to the used card what a stage has given up: the next one may not fit into its pieces.
+/// Returns to the used card what a stage has given up: the next one may not fit into its pieces. Waits for
+/// the card, since what was given up after the last wait still counts as used.
 #[cfg(feature = "cuda")]
 #[expect(unsafe_code, reason = "a function of the driver")]
 pub(crate) fn trim() {
-    use candle_core::cuda_backend::cudarc::driver::sys;
+    use candle_core::cuda_backend::cudarc::driver::{result::ctx, sys};
 
     // Where no card was opened there is nothing to return.
     if OPENED.load(Ordering::Relaxed) {
+        // A card that failed says so to whoever computes next.
+        if let Err(error) = ctx::synchronize() {
+            tracing::debug!(%error, "the card was not waited for");
+        }
         // SAFETY: a pool gives back only what nobody uses.
         with_pool(|pool| unsafe { sys::cuMemPoolTrimTo(pool, 0) });
     }

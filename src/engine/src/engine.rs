@@ -25,7 +25,7 @@ use crate::{
     device::{self, Placement, dtype_of},
     error::{Error, Result, Stage},
     kernels::{agreement::ENOUGH, attention::self_test, card},
-    memory::HugePages,
+    memory::give_back,
     models::oobleck::{self, Oobleck},
     nn::Backend,
     observer::Observer,
@@ -198,7 +198,8 @@ impl Engine {
         let placement = device::open(options.device, options.dtype())?;
         let (options, distrust) = options.with_trusted_kernels(&placement);
         let loaded = Networks::load(source, placement, &options, observer)?;
-        HugePages::give_back();
+        // What was needed to load is no part of what is loaded.
+        give_back();
         let mut notes = loaded.notes;
         notes.extend(distrust);
         if options.compile && options.device != DeviceKind::Cpu {
@@ -253,7 +254,8 @@ impl Engine {
     ) -> Result<&LmInfo> {
         self.language_model = None;
         let loaded = LanguageModel::load(source, options, observer)?;
-        HugePages::give_back();
+        // What was needed to load is no part of what is loaded.
+        give_back();
         Ok(self.language_model.insert(loaded).info())
     }
 

@@ -11,3 +11,4 @@ pub(crate) mod room;
 mod sizes;
 
 pub use huge_pages::HugePages;
+pub(crate) use residency::give_back;

@@ -302,6 +302,39 @@ fn inspect_lists_all_that_is_missing_not_the_first() {
 }
 
 #[test]
+fn a_tokenizer_that_is_none_is_told_before_it_is_needed() {
+    for text in ["{}", "no JSON"] {
+        let root = copy();
+        std::fs::write(
+            root.path().join("Qwen3-Embedding-0.6B/tokenizer.json"),
+            text,
+        )
+        .unwrap();
+        let problems = &inspect(root.path()).models[0].problems;
+        assert!(
+            problems.len() == 1 && problems[0].starts_with("tokenizer.json: "),
+            "{text}: {problems:?}"
+        );
+    }
+}
+
+#[test]
+fn a_config_of_another_computation_is_told() {
+    for (key, value) in [
+        ("hidden_act", serde_json::json!("gelu")),
+        ("sliding_window", serde_json::json!(0)),
+    ] {
+        let root = copy();
+        change_config(&root.path().join(CONFIG), |config| {
+            drop(config.insert(key.into(), value.clone()));
+        });
+        let problems = &inspect(root.path()).models[1].problems;
+        assert!(problems[0].contains(key), "{problems:?}");
+        assert!(load_all(root.path()).is_err(), "{key}");
+    }
+}
+
+#[test]
 fn absurd_configs_are_told_not_carried_out() {
     for key in [
         "num_hidden_layers",

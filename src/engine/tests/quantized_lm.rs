@@ -259,6 +259,26 @@ fn what_was_quantised_is_kept_and_made_again_when_the_checkpoint_changes() {
     assert!(alone.contains("acestep-cache"), "{alone}");
 }
 
+/// Unpacking and synchronising keep times, and fine-tuned models have the size of what they came from.
+#[test]
+fn other_weights_of_the_same_size_and_time_are_quantised_anew() {
+    let root = tempfile::tempdir().unwrap();
+    let weights = root.path().join(NAME).join("model.safetensors");
+    write(root.path(), &tensors());
+    let time = std::fs::metadata(&weights).unwrap().modified().unwrap();
+    let first = logits(&load(root.path(), Quantization::Int8));
+    let mut other = tensors();
+    for tensor in other.values_mut() {
+        *tensor = (tensor.clone() * 0.5).unwrap();
+    }
+    write(root.path(), &other);
+    let file = std::fs::File::options().write(true).open(&weights).unwrap();
+    file.set_modified(time).unwrap();
+    drop(file);
+    let second = logits(&load(root.path(), Quantization::Int8));
+    assert_ne!(bits(&first[0]), bits(&second[0]));
+}
+
 /// A folder in the way of the file stands for one that cannot be written to, which a test that
 /// runs as root cannot make.
 #[test]

@@ -11,7 +11,7 @@ use acestep_domain::{
 };
 use acestep_studio::{Studio, Subscription};
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response,
@@ -24,7 +24,7 @@ use tokio::sync::{broadcast::error::RecvError, watch};
 
 use crate::api::{
     error::{ApiError, Result},
-    json::Query,
+    json::{Path, Query},
 };
 
 /// Silence after which a comment is sent; proxies give up after 30 s.

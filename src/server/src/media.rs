@@ -11,7 +11,7 @@ use acestep_domain::{
 use acestep_studio::Studio;
 use axum::{
     body::{Body, Bytes},
-    extract::{Path, State},
+    extract::State,
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
         header::{
@@ -31,7 +31,7 @@ use tokio::{
 
 use crate::api::{
     error::{ApiError, Result},
-    json::{Query, switch},
+    json::{Path, Query, switch},
 };
 
 /// Bytes read from the disk at once.

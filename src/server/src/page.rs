@@ -19,7 +19,10 @@ use axum::{
 use leptos::prelude::{LeptosOptions, provide_context};
 use leptos_axum::{LeptosRoutes, generate_route_list_with_exclusions_and_ssg_and_context};
 
+use tower_http::{CompressionLevel, compression::CompressionLayer};
+
 use crate::{
+    api::error::honest_status,
     site::{self, SiteFile},
     state::AppState,
 };
@@ -41,11 +44,17 @@ pub fn routes(state: &AppState) -> Router<AppState> {
     Router::new()
         .leptos_routes_with_context(state, routes, context, move || shell(options.clone()))
         .fallback(file_or_page)
+        .layer(middleware::from_fn(honest_status))
         .layer(middleware::from_fn_with_state(
             state.clone(),
             language_by_flag,
         ))
+        // A page with many songs is long, and may be read from another room. Files are packed beforehand.
+        .layer(CompressionLayer::new().quality(QUICK))
 }
+
+/// Levels from 4 on take longer to pack than a local network takes to send what they save.
+const QUICK: CompressionLevel = CompressionLevel::Precise(4);
 
 /// What server functions and the drawing of the page find in their context.
 fn context(studio: Studio) -> impl Fn() + Clone + Send + Sync + 'static {

@@ -328,6 +328,8 @@ async fn unknown_routes_and_methods_answer_in_json() {
         "/api/v1/jobs/x",
         "/api/v1/songs/x",
         "/api/v1/songs/x/audio",
+        "/api/v1/songs/%ff/audio",
+        "/api/v1/jobs/%ff",
     ] {
         app.get(path).await.is_refusal(404, "not_found", None);
     }
@@ -464,6 +466,50 @@ async fn the_studio_tells_that_something_changed_and_ends_with_the_program() {
     }
     app.close.send_replace(true);
     while stream.frame().await.is_some() {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_is_sent_small_to_whoever_can_unpack_it() {
+    let app = TestApp::new();
+    let plain = app.get("/").await;
+    assert!(!plain.headers.contains_key("content-encoding"));
+    for encoding in ["br", "gzip"] {
+        let asked = [("accept-encoding", encoding)];
+        let packed = app.call(Method::GET, "/", &asked).await;
+        assert_eq!(packed.status, 200);
+        assert_eq!(packed.header("content-encoding"), encoding);
+        assert!(
+            packed.body.len() * 4 < plain.body.len(),
+            "{} of {}",
+            packed.body.len(),
+            plain.body.len()
+        );
+    }
+    // A song is no text: its ranges are those of the file.
+    let events = app.call(Method::GET, "/api/v1/status", &[("accept-encoding", "br")]);
+    assert!(!events.await.headers.contains_key("content-encoding"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_call_of_the_page_has_the_status_of_its_reason() {
+    let app = TestApp::new();
+    let page = String::from_utf8(app.get("/").await.body).unwrap();
+    let from = page.find("action=\"/api/page/submit").unwrap() + 8;
+    let path = page[from..].split('"').next().unwrap();
+    let refused = |body: &'static str| {
+        let request = Request::post(path)
+            .header("accept", "application/json")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(body));
+        app.send(request.unwrap())
+    };
+    refused("caption=x")
+        .await
+        .is_refusal(503, "not_ready", None);
+    app.load().await;
+    refused("caption=x&duration=long")
+        .await
+        .is_refusal(400, "invalid_value", Some("duration"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,6 +34,16 @@ pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
     Ok(serde_json::from_str(text)?)
 }
 
+/// Whether a waiting or running job names the recording `id`.
+pub(crate) fn need(db: &Connection, id: &str) -> Result<bool> {
+    Ok(db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM jobs WHERE state IN ('queued', 'running')
+             AND (instr(params, ?1) > 0 OR source_song_id = ?1))",
+        )?
+        .query_row([id], |row| row.get(0))?)
+}
+
 /// Stores a job as queued.
 pub(crate) fn insert(db: &Connection, job: &NewJob<'_>) -> Result<()> {
     db.prepare_cached(

@@ -21,11 +21,11 @@ use acestep_domain::{
 };
 use acestep_engine::audio::decode::{self, Fault, Limit};
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use crate::{
     error::{Error, Result},
-    jobs::{from_json, to_json},
+    jobs::{self, from_json, to_json},
     paths::{PART_PREFIX, Paths},
     settings_file::settings_in,
     song_file::PEAKS,
@@ -191,7 +191,7 @@ impl Uploads {
     /// Removes an upload; refused while a job needs it.
     pub(crate) fn remove(&self, id: &str) -> Result<()> {
         let kept = self.present(id)?;
-        if self.store.read(|db| is_needed(db, id))? {
+        if self.store.read(|db| jobs::need(db, id))? {
             return Err(Error::Conflict {
                 what: format!("A job needs {}.", kept.upload.name),
                 hint: "Wait for it, or cancel it first.",
@@ -227,7 +227,7 @@ impl Uploads {
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })?;
         for (id, file_name) in old {
-            if !self.store.read(|db| is_needed(db, &id))? {
+            if !self.store.read(|db| jobs::need(db, &id))? {
                 self.forget(&id, &file_name)?;
             }
         }
@@ -237,16 +237,6 @@ impl Uploads {
 
 fn kept_for() -> SignedDuration {
     SignedDuration::from_hours(24 * i64::from(UPLOAD_KEPT_DAYS))
-}
-
-/// A waiting or running job names the upload.
-fn is_needed(db: &Connection, id: &str) -> Result<bool> {
-    Ok(db
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM jobs WHERE state IN ('queued', 'running')
-             AND (instr(params, ?1) > 0 OR source_song_id = ?1))",
-        )?
-        .query_row([id], |row| row.get(0))?)
 }
 
 impl Incoming {

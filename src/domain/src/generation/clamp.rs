@@ -37,6 +37,31 @@ pub struct Clamped {
     pub notes: Vec<Note>,
 }
 
+/// Key and name of the sensitivity of scores.
+const SCORE_SCALE: (&str, &str) = ("score_scale", "Score sensitivity");
+
+/// Brings the sensitivity of scores into its range, with a note if it was outside.
+pub fn score_scale(value: &mut f64) -> Option<Note> {
+    into_range(SCORE_SCALE.0, SCORE_SCALE.1, value)
+}
+
+/// Brings `value` into the range of the parameter `key`, with a note if it was outside.
+fn into_range(key: &str, name: &str, value: &mut f64) -> Option<Note> {
+    let (low, high) = range_of(key);
+    let used = value.clamp(low, high);
+    let note = (used != *value).then(|| {
+        changed(
+            key,
+            name,
+            value,
+            &used,
+            &format!("the range is {low} to {high}"),
+        )
+    });
+    *value = used;
+    note
+}
+
 /// `m:ss`, with tenths when there are any.
 pub fn minutes(secs: f64) -> String {
     let tenths = (secs * 10.0).round() as u64;
@@ -283,7 +308,7 @@ fn clamp_length_and_batch(
                 let note = changed(
                     "duration",
                     "Length",
-                    &minutes(asked.min(1e6)),
+                    &minutes(asked),
                     &minutes(used),
                     &bounds.why(),
                 );

@@ -1,6 +1,8 @@
 //! Reads parameter JSON leniently: old files, API spellings, text where a number was meant.
 //! A value that cannot be understood is reported with its key; the other fields keep.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::{AudioFormat, GenerationParams, InferMethod};
@@ -95,12 +97,17 @@ pub fn params_from_json(value: &Value, base: GenerationParams) -> Result<Read, U
         notes: Vec::new(),
         errors: Vec::new(),
     };
-    let random = object.get("use_random_seed").and_then(Value::as_bool);
+    let mut spellings: HashMap<&str, &str> = HashMap::new();
     for (key, value) in object {
         let canonical = ALIASES
             .iter()
             .find(|(alias, name)| alias == key && !object.contains_key(*name))
             .map_or(key.as_str(), |(_, name)| name);
+        let first = *spellings.entry(canonical).or_insert(key);
+        if first != key {
+            read.notes.push(given_twice(key, first));
+            continue;
+        }
         match set(&mut read.params, canonical, value) {
             Ok(true) => {}
             Ok(false) => note_unused(&mut read.notes, key, value, object),
@@ -109,7 +116,18 @@ pub fn params_from_json(value: &Value, base: GenerationParams) -> Result<Read, U
                 .push(UserError::invalid(canonical, message, hint)),
         }
     }
-    if random == Some(true) && !read.params.seeds.is_empty() {
+    let random = match object.get("use_random_seed") {
+        None | Some(Value::Null) => false,
+        Some(value) => match switch("use_random_seed", value) {
+            Ok(random) => random,
+            Err((message, hint)) => {
+                let error = UserError::invalid("use_random_seed", message, hint);
+                read.errors.push(error);
+                false
+            }
+        },
+    };
+    if random && !read.params.seeds.is_empty() {
         read.params.seeds.clear();
         read.notes.push(Note::new(
             "seed_ignored",
@@ -120,16 +138,17 @@ pub fn params_from_json(value: &Value, base: GenerationParams) -> Result<Read, U
     Ok(read)
 }
 
+fn given_twice(key: &str, taken: &str) -> Note {
+    let message = format!("{key}: not used, since {taken} is given as well.");
+    Note::new("field_ignored", key, message)
+}
+
 fn note_unused(notes: &mut Vec<Note>, key: &str, value: &Value, object: &Map<String, Value>) {
     if key == "use_random_seed" || key == "studio" {
         return;
     }
     if let Some((_, name)) = ALIASES.iter().find(|(alias, _)| *alias == key) {
-        notes.push(Note::new(
-            "field_ignored",
-            key,
-            format!("{key}: not used, since {name} is given as well."),
-        ));
+        notes.push(given_twice(key, name));
     } else if WITHOUT_EFFECT.contains(&key) {
         let says_nothing = match value {
             Value::Null | Value::Bool(_) => true,
@@ -571,6 +590,12 @@ fn timesteps(value: &Value) -> Result<Option<Vec<f64>>, Refusal> {
     // The end point 0 is implied (engine.md 13.8).
     while steps.last() == Some(&0.0) {
         steps.pop();
+    }
+    if let Some([before, after]) = steps.array_windows().find(|[before, after]| after > before) {
+        return Err((
+            format!("timesteps: {after} follows {before}."),
+            "Give numbers that go down from 1 to 0.".to_owned(),
+        ));
     }
     if steps.len() > 200 {
         return Err((

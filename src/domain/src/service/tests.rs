@@ -178,6 +178,12 @@ fn the_lm_follows_the_tier_unless_named() {
     let (resolved, notes) = run(&forced, 8.0, &[model(DEFAULT_MODEL, 1)], &lms);
     assert!(resolved.init_llm);
     assert_eq!(notes, ["lm_over_tier"]);
+    let typo = ServiceConfig {
+        lm_model_path: Some("acestep-5Hz-lm-06B".into()),
+        ..ServiceConfig::default()
+    };
+    let (_, notes) = run(&typo, 24.0, &[model(DEFAULT_MODEL, 1)], &lms);
+    assert_eq!(notes, ["lm_not_there"]);
 }
 
 #[test]

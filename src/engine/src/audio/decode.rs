@@ -15,15 +15,22 @@ use std::{
 use acestep_domain::{generation::clamp::minutes, note::Note, param::range_of};
 use symphonia::core::{
     audio::Channels,
-    codecs::audio::{AudioCodecParameters, AudioDecoderOptions, well_known::CODEC_ID_MP3},
+    codecs::audio::{
+        AudioCodecParameters, AudioDecoderOptions,
+        well_known::{CODEC_ID_MP3, CODEC_ID_PCM_MULAW, CODEC_ID_PCM_S32LE},
+    },
     errors::Error as Symphonia,
     formats::{FormatOptions, FormatReader, Track, TrackType, probe::Hint},
     io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions},
     meta::MetadataOptions,
 };
 
+use self::{range::Range, riff::UnknownLength};
 use super::{Audio, SILENT_PEAK};
 use crate::error::{Error, Result};
+
+mod range;
+mod riff;
 
 /// Sample rates of sound that people record.
 const RATES_HZ: std::ops::RangeInclusive<u32> = 1_000..=768_000;
@@ -237,7 +244,10 @@ fn read(source: Box<dyn MediaSource>, limit: Limit, sink: &mut Sink<'_>) -> Resu
 }
 
 fn probe(source: Box<dyn MediaSource>, limit: Limit, sink: &mut Sink<'_>) -> Result<Read, Fault> {
-    let stream = MediaSourceStream::new(source, MediaSourceStreamOptions::default());
+    let file_bytes = source.byte_len();
+    let source =
+        UnknownLength::new(source).map_err(|error| Fault::Unreadable(error.to_string()))?;
+    let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
     let mut format = symphonia::default::get_probe()
         .probe(
             &Hint::new(),
@@ -246,11 +256,12 @@ fn probe(source: Box<dyn MediaSource>, limit: Limit, sink: &mut Sink<'_>) -> Res
             MetadataOptions::default(),
         )
         .map_err(|_no_format| Fault::Unknown)?;
-    packets(format.as_mut(), limit, sink)
+    packets(format.as_mut(), file_bytes, limit, sink)
 }
 
 fn packets(
     format: &mut dyn FormatReader,
+    file_bytes: Option<u64>,
     limit: Limit,
     sink: &mut Sink<'_>,
 ) -> Result<Read, Fault> {
@@ -265,17 +276,22 @@ fn packets(
         .ok_or_else(no_track)?;
     // An mp3 without its encoder's header: the length is a guess from the first frames.
     let guessed = params.codec == CODEC_ID_MP3 && track.delay.is_none();
-    let declared = declared(track, params);
+    let declared = declared(track, params, file_bytes);
     let id = track.id;
     let declared_rate = params.sample_rate.filter(|rate| *rate > 0);
     let declared_secs = declared
         .zip(declared_rate)
         .map_or(0.0, |(frames, rate)| frames as f64 / f64::from(rate));
+    let can_be = declared.is_some_and(|frames| fits(frames, params, file_bytes));
     let too_long = |secs: f64| Fault::TooLong {
-        secs: secs.max(declared_secs),
+        secs: if can_be {
+            secs.max(declared_secs)
+        } else {
+            secs
+        },
         max_secs: limit.max_secs,
     };
-    if declared_secs > limit.max_secs * ESTIMATE {
+    if can_be && declared_secs > limit.max_secs * ESTIMATE {
         return Err(too_long(declared_secs));
     }
     let mut decoder = symphonia::default::get_codecs()
@@ -289,6 +305,7 @@ fn packets(
         notes: Vec::new(),
     };
     let (mut heard, mut damaged) = (0usize, 0usize);
+    let mut range = Range::default();
     let mut planes: Vec<Vec<f32>> = Vec::new();
     loop {
         let packet = match format.next_packet() {
@@ -328,11 +345,7 @@ fn packets(
         decoded.copy_to_vecs_planar(&mut planes);
         planes.truncate(2);
         for sample in planes.iter_mut().flatten() {
-            *sample = if sample.is_finite() {
-                sample.clamp(-1.0, 1.0)
-            } else {
-                0.0
-            };
+            *sample = range.take(*sample);
         }
         read.frames += planes.first().map_or(0, Vec::len);
         let secs = read.frames as f64 / f64::from(rate);
@@ -351,17 +364,32 @@ fn packets(
         return Err(Fault::Empty);
     }
     read.tell(declared.filter(|_| !guessed), damaged);
+    range.tell(&mut read.notes);
     Ok(read)
 }
 
-/// The length a file says it has, in samples of a channel; `None` where the number is the mark of a
-/// writer who did not know it.
-fn declared(track: &Track, audio: &AudioCodecParameters) -> Option<u64> {
+/// Bytes of a sample of all channels in a format that does not compress; 0 in one that does.
+fn frame_bytes(audio: &AudioCodecParameters) -> u64 {
+    u64::from(audio.bits_per_coded_sample.unwrap_or(0)).div_ceil(8)
+        * audio.channels.as_ref().map_or(1, Channels::count) as u64
+}
+
+/// From here on a number of bytes is the mark of a writer who did not know it: the largest number of 31 or
+/// 32 bits, less a header or rounded to blocks.
+const MARK_BYTES: u64 = 0x7FFF_0000;
+
+/// The length a file of `file_bytes` says it has, in samples of a channel; `None` where the number is a
+/// mark of the unknown.
+fn declared(track: &Track, audio: &AudioCodecParameters, file_bytes: Option<u64>) -> Option<u64> {
     let frames = track.num_frames?;
-    let frame_bytes = u64::from(audio.bits_per_coded_sample.unwrap_or(0)).div_ceil(8)
-        * audio.channels.as_ref().map_or(1, Channels::count) as u64;
-    let of_unknown = frame_bytes > 0 && (frames + 2) * frame_bytes >= u64::from(u32::MAX);
-    (frames > 0 && !of_unknown).then_some(frames)
+    let is_mark = frames.saturating_mul(frame_bytes(audio)) >= MARK_BYTES;
+    (frames > 0 && !(is_mark && !fits(frames, audio, file_bytes))).then_some(frames)
+}
+
+/// Whether a file of `file_bytes` can hold the `frames` that it declares.
+fn fits(frames: u64, audio: &AudioCodecParameters, file_bytes: Option<u64>) -> bool {
+    let is_pcm = (CODEC_ID_PCM_S32LE..=CODEC_ID_PCM_MULAW).contains(&audio.codec);
+    !is_pcm || file_bytes.is_none_or(|bytes| frames.saturating_mul(frame_bytes(audio)) <= bytes)
 }
 
 impl Read {
@@ -372,6 +400,15 @@ impl Read {
                 "audio_damaged",
                 format!(
                     "The file is damaged in {damaged} places; what cannot be read was left out."
+                ),
+            ));
+        }
+        if self.channels > 2 {
+            self.notes.push(Note::general(
+                "audio_channels_left_out",
+                format!(
+                    "The file has {} channels; the first two are used.",
+                    self.channels
                 ),
             ));
         }

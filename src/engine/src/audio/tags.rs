@@ -17,6 +17,7 @@ use lofty::{
     tag::{Accessor, TagExt},
 };
 
+use super::decode::Fault;
 use crate::error::{Error, Result};
 
 /// Name of the tag that holds the parameters.
@@ -104,7 +105,10 @@ pub fn find(path: &Path) -> Result<Option<Tags>> {
 }
 
 fn open(path: &Path) -> Result<File> {
-    File::open(path).map_err(|error| failed(path, error))
+    File::open(path).map_err(|error| Error::Sound {
+        what: path.display().to_string(),
+        fault: Fault::Unreadable(error.to_string()),
+    })
 }
 
 fn from_comments(tag: &VorbisComments) -> Tags {

@@ -28,6 +28,8 @@ use crate::{
         qwen3::{self, CausalLm},
     },
     nn::{Backend, WeightFile, Weights},
+    planner::tokenizer::LmTokenizer,
+    text::tokenizer::TextTokenizer,
 };
 
 /// Sentences of one kind that are listed before the rest is only counted.
@@ -362,7 +364,16 @@ fn check_qwen3(report: &mut ModelReport, source: &Source, config: &Config, files
         Ok(cfg) => rehearse_qwen3(report, &cfg, files),
         Err(problem) => report.problems.push(problem),
     }
-    if let Err(error) = source.read(&format!("{}/tokenizer.json", report.name)) {
+    let name = format!("{}/tokenizer.json", report.name);
+    let read = source.read(&name).and_then(|bytes| {
+        let path = Path::new(&name);
+        if report.kind == ModelKind::Lm {
+            LmTokenizer::from_bytes(&bytes, path).map(drop)
+        } else {
+            TextTokenizer::from_bytes(&bytes, path).map(drop)
+        }
+    });
+    if let Err(error) = read {
         report.problems.push(sentence("tokenizer.json", &error));
     }
 }

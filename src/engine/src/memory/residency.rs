@@ -89,10 +89,15 @@ impl<T> Deref for Guard<'_, T> {
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        HugePages::give_back();
-        trim();
-        cards::trim();
+        give_back();
     }
+}
+
+/// Gives everything back that was freed and is still held for whoever asks next.
+pub(crate) fn give_back() {
+    HugePages::give_back();
+    trim();
+    cards::trim();
 }
 
 /// Gives freed memory back to the system. glibc keeps blocks of up to 32 MiB for itself once such a

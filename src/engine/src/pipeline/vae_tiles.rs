@@ -152,16 +152,37 @@ pub fn decode_tiled(
     const STAGE: Stage = Stage::Decode;
     let failed = || Error::in_stage(STAGE);
     let (frames, _c) = latents.dims2().map_err(failed())?;
-    let tiling = fitting(vae, options, frames)?;
-    let (hop, samples) = (vae.hop(), vae.config().samples_from_frames(frames));
-    let bytes = samples * vae.config().audio_channels * size_of::<f32>();
-    for_bytes(STAGE, bytes as u64, &Device::Cpu)?;
-    let mut channels = vec![Vec::with_capacity(samples); vae.config().audio_channels];
-
     let latents = latents
         .t()
         .and_then(|latents| latents.unsqueeze(0))
         .map_err(failed())?; // [1, c, t]
+    let mut tiling = fitting(vae, options, frames)?;
+    loop {
+        match decode_in(vae, &latents, item, &tiling, observer) {
+            // A card is asked by using it, and what was free may be taken by another program.
+            Err(refused @ Error::OutOfMemory { .. }) => {
+                tiling = halved(&tiling, vae.decoder_receptive_field()).ok_or(refused)?;
+            }
+            decoded => return decoded.map(|channels| (channels, tiling)),
+        }
+    }
+}
+
+/// All tiles of `latents` `[1, c, t]`, one after another.
+fn decode_in(
+    vae: &Oobleck,
+    latents: &Tensor,
+    item: usize,
+    tiling: &Tiling,
+    observer: &dyn Observer,
+) -> Result<Vec<Vec<f32>>> {
+    const STAGE: Stage = Stage::Decode;
+    let failed = || Error::in_stage(STAGE);
+    let frames = tiling.frames;
+    let (hop, samples) = (vae.hop(), vae.config().samples_from_frames(frames));
+    let bytes = samples * vae.config().audio_channels * size_of::<f32>();
+    for_bytes(STAGE, bytes as u64, &Device::Cpu)?;
+    let mut channels = vec![Vec::with_capacity(samples); vae.config().audio_channels];
     for index in 0..tiling.tiles() {
         observer.check()?;
         // The tile before may have been of another size.
@@ -190,7 +211,7 @@ pub fn decode_tiled(
         }
         observer.progress(STAGE, item, index + 1, tiling.tiles());
     }
-    Ok((channels, tiling))
+    Ok(channels)
 }
 
 /// Tiles of `frames` as asked, or as large as there is room for.
@@ -201,16 +222,23 @@ fn fitting(vae: &Oobleck, asked: TileOptions, frames: usize) -> Result<Tiling> {
         let Err(refused) = room_to_decode(vae, tiling.tile_frames.min(frames)) else {
             return Ok(tiling);
         };
-        let half = TileOptions {
-            tile_frames: tiling.tile_frames.min(frames) / 2,
-            ..asked
-        };
-        let smaller = Tiling::new(half, field, frames);
-        if half.tile_frames < SMALLEST_TILE || smaller.tile_frames >= tiling.tile_frames {
-            return Err(refused);
-        }
-        tiling = Tiling { asked, ..smaller };
+        tiling = halved(&tiling, field).ok_or(refused)?;
     }
+}
+
+/// Tiles of half the size; `None` where that is too small to be worth it.
+fn halved(tiling: &Tiling, receptive_field: usize) -> Option<Tiling> {
+    let half = TileOptions {
+        tile_frames: tiling.tile_frames.min(tiling.frames) / 2,
+        ..tiling.asked
+    };
+    let smaller = Tiling::new(half, receptive_field, tiling.frames);
+    (half.tile_frames >= SMALLEST_TILE && smaller.tile_frames < tiling.tile_frames).then_some(
+        Tiling {
+            asked: tiling.asked,
+            ..smaller
+        },
+    )
 }
 
 /// Room for a tile of `frames`, in the precision that a processor counts in.

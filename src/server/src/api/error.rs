@@ -3,8 +3,10 @@
 use acestep_domain::UserError;
 use axum::{
     Json,
-    extract::{OriginalUri, rejection::QueryRejection},
+    body::{Body, to_bytes},
+    extract::{OriginalUri, Request, rejection::QueryRejection},
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 
@@ -42,6 +44,25 @@ fn status_of(code: &str) -> StatusCode {
         "not_ready" | "out_of_memory" => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
+}
+
+/// The same for the page's own calls: its framework answers every refusal with 500 and knows no other.
+pub async fn honest_status(request: Request, next: Next) -> Response {
+    /// A refusal is a few sentences.
+    const LONGEST: usize = 64 << 10;
+    let is_call = request.uri().path().starts_with("/api/page/");
+    let response = next.run(request).await;
+    if !is_call || response.status() != StatusCode::INTERNAL_SERVER_ERROR {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let Ok(bytes) = to_bytes(body, LONGEST).await else {
+        return parts.status.into_response();
+    };
+    if let Ok(error) = serde_json::from_slice::<UserError>(&bytes) {
+        parts.status = status_of(&error.code);
+    }
+    Response::from_parts(parts, Body::from(bytes))
 }
 
 impl From<UserError> for ApiError {

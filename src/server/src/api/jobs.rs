@@ -4,7 +4,7 @@ use acestep_domain::{UserError, job::Job, memory::RunPlan};
 use acestep_studio::Studio;
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{StatusCode, header::LOCATION},
     response::IntoResponse,
 };
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     error::Result,
-    json::{JsonBody, Query},
+    json::{JsonBody, Path, Query},
 };
 
 /// Jobs of one answer when nobody says, and at most.
@@ -26,10 +26,12 @@ pub async fn submit(State(studio): State<Studio>, body: JsonBody) -> Result<impl
     Ok(accepted(studio.submit(&body.required()?)?))
 }
 
-/// `POST /api/v1/plan`: what a run with these parameters would need of memory and time; nothing is
-/// queued.
+/// `POST /api/v1/plan`: what a run with these parameters would need of memory and time, and what would be
+/// noted about them; nothing is queued.
 pub async fn plan(State(studio): State<Studio>, body: JsonBody) -> Result<Json<RunPlan>> {
-    Ok(Json(studio.plan(&body.required()?)?))
+    let (mut plan, notes) = studio.plan(&body.required()?)?;
+    plan.memory.notes.splice(..0, notes);
+    Ok(Json(plan))
 }
 
 /// `POST /api/v1/jobs/{id}/rerun`: the same run again, with its seeds, as a new job.

@@ -102,6 +102,27 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// Parts of the path, in our own words when they are no text.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = axum::extract::Path::from_request_parts(parts, state).await;
+        path.map(|axum::extract::Path(value)| Self(value))
+            .map_err(|_no_text| {
+                UserError::new(
+                    "not_found",
+                    "There is nothing at this address: a part of it is no text.",
+                    "Use ids as the lists of this API give them.",
+                )
+                .into()
+            })
+    }
+}
+
 /// `true`, `1`, `yes`, `on` and their opposites in a query; a bare `?wait` is true.
 pub mod switch {
     use serde::{Deserialize, Deserializer, de};

@@ -5,16 +5,13 @@ use acestep_domain::{
     library::{Song, SongList},
 };
 use acestep_studio::{SongFilter, Studio};
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
     error::{ApiError, Result},
-    json::{JsonBody, Query, switch},
+    json::{JsonBody, Path, Query, switch},
 };
 
 /// The query of [`list`].

@@ -12,7 +12,7 @@ use acestep_studio::{Incoming, Studio, uploads::too_large};
 use axum::{
     Json,
     body::Bytes,
-    extract::{FromRequest, Multipart, Path, Request, State},
+    extract::{FromRequest, Multipart, Request, State},
     http::{
         HeaderMap, StatusCode,
         header::{CONTENT_TYPE, LOCATION},
@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     error::{ApiError, Result},
-    json::Query,
+    json::{Path, Query},
 };
 
 /// Largest body: the largest file, and what a form puts round it.

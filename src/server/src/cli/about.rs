@@ -314,6 +314,20 @@ impl SongArgs {
         notes.extend(more);
         let (resolved, more) = settle_service(&self.service, with_lm, environment, &capabilities)?;
         notes.extend(more);
+        // Where nobody says, the song is heard by whatever is preferred.
+        if let Some(model) = studio["model"]
+            .as_str()
+            .filter(|model| *model != resolved.config_path)
+        {
+            notes.push(Note::new(
+                "other_model",
+                "config_path",
+                format!(
+                    "Main model: the song was made by {model} and is heard by {}; --config_path names another.",
+                    resolved.config_path
+                ),
+            ));
+        }
         let seeds = vec![params.seeds.first().copied().unwrap_or_default()];
         Ok(SongRead {
             loaded: Models {

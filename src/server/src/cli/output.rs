@@ -125,26 +125,46 @@ pub(crate) fn fail(failure: &Failure, json: bool) -> ExitCode {
 /// Reads text from a file or, for `-`, from stdin.
 pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
     let read = |source: &mut dyn Read| {
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         source
             .take(LARGEST_PARAMS)
-            .read_to_string(&mut text)
-            .map(|_| text)
+            .read_to_end(&mut bytes)
+            .map(|_| bytes)
     };
-    if path == Path::new("-") {
-        read(&mut io::stdin().lock())
-            .map_err(|error| Failure::io(Path::new("stdin"), "read", &error))
+    let (name, bytes) = if path == Path::new("-") {
+        (Path::new("stdin"), read(&mut io::stdin().lock()))
     } else {
-        std::fs::File::open(path)
-            .and_then(|mut file| read(&mut file))
-            .map_err(|error| Failure::io(path, "read", &error))
-    }
+        let file = std::fs::File::open(path);
+        (path, file.and_then(|mut file| read(&mut file)))
+    };
+    let bytes = bytes.map_err(|error| Failure::io(name, "read", &error))?;
+    decoded(&bytes).ok_or_else(|| {
+        Failure::input(UserError::new(
+            "invalid_value",
+            format!("{} is no text in UTF-8 or UTF-16.", name.display()),
+            "Save it as UTF-8.",
+        ))
+    })
+}
+
+/// Text in UTF-8, or in UTF-16 with its mark, which is what `>` writes in the PowerShell of Windows.
+fn decoded(bytes: &[u8]) -> Option<String> {
+    let pairs = |bytes: &[u8], of: fn([u8; 2]) -> u16| -> Vec<u16> {
+        bytes.as_chunks().0.iter().copied().map(of).collect()
+    };
+    let text = match bytes {
+        [0xFF, 0xFE, rest @ ..] => String::from_utf16(&pairs(rest, u16::from_le_bytes)).ok()?,
+        [0xFE, 0xFF, rest @ ..] => String::from_utf16(&pairs(rest, u16::from_be_bytes)).ok()?,
+        [0xEF, 0xBB, 0xBF, rest @ ..] => String::from_utf8(rest.to_vec()).ok()?,
+        bytes => String::from_utf8(bytes.to_vec()).ok()?,
+    };
+    Some(text)
 }
 
 /// Reads JSON from a file or, for `-`, from stdin.
 pub(crate) fn read_json(path: &Path) -> Result<serde_json::Value, Failure> {
     let text = read_text(path)?;
-    serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| {
+    serde_json::from_str(&text).map_err(|error| {
         let shown = if path == Path::new("-") {
             "stdin".into()
         } else {
@@ -156,4 +176,27 @@ pub(crate) fn read_json(path: &Path) -> Result<serde_json::Value, Failure> {
             "Give one JSON object such as {\"caption\": \"lofi piano\", \"duration\": 30}; NaN and Infinity are not JSON.",
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decoded;
+
+    #[test]
+    fn text_is_read_as_editors_and_shells_write_it() {
+        let text = "{\"caption\": \"née 雨\"}";
+        let with = |mark: &[u8], bytes: Vec<u8>| decoded(&[mark, &bytes].concat());
+        let little = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for read in [
+            with(&[], text.into()),
+            with(&[0xEF, 0xBB, 0xBF], text.into()),
+            with(&[0xFF, 0xFE], little),
+            with(&[0xFE, 0xFF], big),
+        ] {
+            assert_eq!(read.as_deref(), Some(text));
+        }
+        assert_eq!(decoded(&[b'a', 0x80]), None);
+        assert_eq!(decoded(&[0xFF, 0xFE, 0x00, 0xD8]), None);
+    }
 }

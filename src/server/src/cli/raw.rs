@@ -64,6 +64,14 @@ pub(crate) fn run(args: &RawArgs) -> ExitCode {
 fn undo(args: &RawArgs) -> Result<Outcome, Failure> {
     const FORMAT: AudioFormat = AudioFormat::Wav32;
     check_place(&args.output)?;
+    let ending = args.output.extension().and_then(|ending| ending.to_str());
+    if !ending.is_some_and(|ending| ending.eq_ignore_ascii_case("wav")) {
+        return Err(Failure::input(UserError::invalid(
+            "output",
+            format!("{} does not end in .wav.", args.output.display()),
+            "Name a .wav file: the sound may stand above full scale, which only 32-bit floats keep.",
+        )));
+    }
     let refused = |reason: &str| {
         Failure::input(UserError::invalid(
             "song",

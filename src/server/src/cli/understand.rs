@@ -1,6 +1,9 @@
 //! `acestep understand`: a song or its codes to caption, metadata and lyrics.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use acestep_domain::{
     GenerationParams, Note, SongPlan, UserError, audio_codes,
@@ -21,6 +24,7 @@ use super::{
     machine::{installed, machine},
     output::{Failure, fail, read_text, say, say_json, tell_notes},
     service::ServiceArgs,
+    values,
 };
 use crate::{env::Environment, progress::Bar};
 
@@ -36,8 +40,8 @@ pub(crate) struct UnderstandArgs {
     /// Seed of the draws
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u32,
-    /// How freely tokens are chosen; 0 takes the most probable
-    #[arg(long, value_name = "T", default_value_t = 0.3)]
+    /// How freely tokens are chosen, 0 to 2; 0 takes the most probable
+    #[arg(long, value_name = "T", default_value_t = 0.3, value_parser = values::lm_temperature, allow_negative_numbers = true)]
     temperature: f64,
     /// Print one JSON object
     #[arg(long)]
@@ -72,6 +76,7 @@ pub(crate) fn run(args: &UnderstandArgs, environment: &Environment) -> ExitCode 
 }
 
 fn understand(args: &UnderstandArgs, environment: &Environment) -> Result<Outcome, Failure> {
+    let codes = args.codes.as_deref().map(read_codes).transpose()?;
     let (capabilities, mut notes) = machine(environment, &args.service);
     let (mut config, more) = args.service.config(environment);
     notes.extend(more);
@@ -105,9 +110,8 @@ fn understand(args: &UnderstandArgs, environment: &Environment) -> Result<Outcom
     };
     let max_duration_secs = capabilities.tier.row().with_lm.max_duration_secs;
     let bar = Bar::new();
-    let described = if let Some(path) = &args.codes {
-        params.audio_codes = read_text(path)?;
-        let codes = audio_codes::parse(&params.audio_codes).map_err(Failure::input)?;
+    let described = if let Some((text, codes)) = codes {
+        params.audio_codes = text;
         let options_of_text = TextOptions::of(&params, args.seed, max_duration_secs);
         LanguageModel::load(&lm, &options, &bar).and_then(|model| {
             notes.extend(model.info().notes.iter().cloned());
@@ -154,4 +158,18 @@ fn understand(args: &UnderstandArgs, environment: &Environment) -> Result<Outcom
         audio_codes: audio_codes::to_text(&audio_codes),
         notes,
     })
+}
+
+/// The codes in a file, as text and as numbers.
+fn read_codes(path: &Path) -> Result<(String, Vec<u32>), Failure> {
+    let text = read_text(path)?;
+    let codes = audio_codes::parse(&text).map_err(Failure::input)?;
+    if codes.is_empty() {
+        return Err(Failure::input(UserError::invalid(
+            "audio_codes",
+            format!("{}: there are no audio codes in it.", path.display()),
+            "Give them as <|audio_code_N|> or as numbers.",
+        )));
+    }
+    Ok((text, codes))
 }

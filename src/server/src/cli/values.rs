@@ -84,10 +84,20 @@ pub(crate) fn lyrics_format(text: &str) -> Result<LyricsFormat, String> {
 
 /// What differences of a score are divided by.
 pub(crate) fn score_scale(text: &str) -> Result<f64, String> {
-    let (low, high) = range_of("score_scale");
-    let scale = text.trim().parse::<f64>().ok();
-    scale
-        .filter(|scale| (low..=high).contains(scale))
+    within("score_scale", text)
+}
+
+/// How freely a language model chooses.
+pub(crate) fn lm_temperature(text: &str) -> Result<f64, String> {
+    within("lm_temperature", text)
+}
+
+/// A number in the range of the parameter `key`.
+fn within(key: &str, text: &str) -> Result<f64, String> {
+    let (low, high) = range_of(key);
+    let number = text.trim().parse::<f64>().ok();
+    number
+        .filter(|number| (low..=high).contains(number))
         .ok_or_else(|| format!("allowed: {low} to {high}"))
 }
 

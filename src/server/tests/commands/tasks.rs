@@ -238,6 +238,24 @@ fn a_song_gives_back_what_the_network_made_of_it() {
     for (quiet, raw) in quiet.iter().zip(&raw) {
         assert!((quiet / gain as f32 - raw).abs() < 1e-5);
     }
+    let refused = run(
+        folder.path(),
+        &["raw", "renamed.bin", "--output", "x.mp3"],
+        "",
+    );
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains(".wav"), "{}", stderr(&refused));
+    assert!(!folder.path().join("x.mp3").exists());
+    let refused = run(
+        folder.path(),
+        &["raw", "nowhere.wav", "--output", "x.wav"],
+        "",
+    );
+    assert!(
+        stderr(&refused).contains("Check the file"),
+        "{}",
+        stderr(&refused)
+    );
     // Twice is once, and a stranger's file is refused.
     let words = ["raw", "raw.wav", "--output", "again.wav", "--json"];
     assert_eq!(json_of(&run(folder.path(), &words, ""))["gain"], 1.0);
@@ -253,4 +271,21 @@ fn a_song_gives_back_what_the_network_made_of_it() {
         "{}",
         stderr(&refused)
     );
+}
+
+#[test]
+fn a_description_refuses_what_it_cannot_use_before_anything_is_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("codes.txt"), " \n").unwrap();
+    std::fs::write(folder.path().join("some.txt"), "1 2 3").unwrap();
+    for (words, says) in [
+        (&["--codes", "codes.txt"][..], "no audio codes"),
+        (&["--codes", "some.txt", "--temperature", "NaN"], "0 to 2"),
+        (&["--codes", "some.txt", "--temperature", "100"], "0 to 2"),
+        (&["--codes", "some.txt", "--temperature", "-1"], "0 to 2"),
+    ] {
+        let output = run(folder.path(), &[&["understand"], words].concat(), "");
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        assert!(stderr(&output).contains(says), "{}", stderr(&output));
+    }
 }

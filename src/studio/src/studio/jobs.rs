@@ -31,6 +31,33 @@ impl Studio {
     /// When nothing is loaded, the queue is full, the kind needs a language model and none is loaded,
     /// or the parameters cannot be used.
     pub fn submit(&self, request: &Value) -> Result<Job> {
+        let asked = self.read(request)?;
+        self.shared().queue_job(asked)
+    }
+
+    /// What `request` would need of memory and time with what is loaded, and what [`Self::submit`] would
+    /// note about it; nothing is queued.
+    ///
+    /// # Errors
+    /// As [`Self::submit`], but for a full queue.
+    pub fn plan(&self, request: &Value) -> Result<(RunPlan, Vec<Note>)> {
+        let asked = self.read(request)?;
+        let song = asked.source_song_id.as_deref();
+        let plan = self
+            .shared()
+            .plan(asked.kind, &asked.params, song)
+            .ok_or_else(|| {
+                UserError::new(
+                    "not_ready",
+                    "Nothing is known of the sizes of what is loaded.",
+                    "Initialise the service again.",
+                )
+            })?;
+        Ok((plan, asked.notes))
+    }
+
+    /// The job that `request` asks for, as it would be queued.
+    fn read(&self, request: &Value) -> Result<Asked> {
         let shared = self.shared();
         shared.service.model()?;
         let Errand {
@@ -44,10 +71,14 @@ impl Studio {
             shared.service.require_lm(kind)?;
         }
         if kind.is_kept_with_song() {
-            return shared.queue_job(shared.about_song(kind, source_song_id, &params)?);
+            return shared.about_song(kind, source_song_id, &params);
         }
         let (asked, mut notes) = params_from_json(&params, self.defaults())?.strict()?;
+        notes.extend(idle_fields(kind, source_song_id.is_some(), then_generate));
         let listens = matches!(kind, JobKind::Encode | JobKind::Understand);
+        if !listens {
+            source_song_id = None;
+        }
         let mut field = "song_id";
         if listens && source_song_id.is_none() && asked.src_audio.is_some() {
             (source_song_id, field) = (asked.src_audio.clone(), SOURCE);
@@ -85,43 +116,14 @@ impl Studio {
         notes.extend(clamp_notes);
         notes.extend(shared.check_loras(params.loras.as_deref())?);
         let seeds = seeds::settle(&params.seeds, params.batch_size)?;
-        shared.queue_job(Asked {
+        Ok(Asked {
             kind,
             params,
             seeds,
             notes,
             source_song_id,
-            then_generate,
+            then_generate: then_generate && kind == JobKind::Sample,
             repeat,
-        })
-    }
-
-    /// What `request` would need of memory and time with what is loaded; nothing is queued.
-    ///
-    /// # Errors
-    /// When nothing is loaded, or the parameters cannot be used.
-    pub fn plan(&self, request: &Value) -> Result<RunPlan> {
-        let shared = self.shared();
-        shared.service.model()?;
-        let Errand {
-            kind,
-            params,
-            source_song_id,
-            ..
-        } = Errand::read(request)?;
-        if kind.needs_lm() {
-            shared.service.require_lm(kind)?;
-        }
-        let (asked, _) = params_from_json(&params, self.defaults())?.strict()?;
-        let settled = shared.settle(kind, asked)?;
-        let song = source_song_id.as_deref();
-        shared.plan(kind, &settled.params, song).ok_or_else(|| {
-            UserError::new(
-                "not_ready",
-                "Nothing is known of the sizes of what is loaded.",
-                "Initialise the service again.",
-            )
-            .into()
         })
     }
 
@@ -231,6 +233,33 @@ impl Studio {
     pub fn events(&self, id: &str, after: u64) -> Result<Subscription> {
         self.shared().events.subscribe(id, after)
     }
+}
+
+/// What a request for `kind` names and it does not read.
+fn idle_fields(kind: JobKind, names_song: bool, then_generate: bool) -> Vec<Note> {
+    let mut notes = Vec::new();
+    if then_generate && kind != JobKind::Sample {
+        notes.push(Note::new(
+            "then_generate_unused",
+            "then_generate",
+            format!(
+                "then_generate: only a sample goes on to its songs, and this is of kind {}.",
+                kind.as_str()
+            ),
+        ));
+    }
+    let listens = matches!(kind, JobKind::Encode | JobKind::Understand);
+    if names_song && !listens {
+        notes.push(Note::new(
+            "song_id_unused",
+            "song_id",
+            format!(
+                "song_id: nothing is listened to for kind {}; a recording to work on is src_audio.",
+                kind.as_str()
+            ),
+        ));
+    }
+    notes
 }
 
 /// A job that is about to be queued.

@@ -2,7 +2,10 @@
 
 use acestep_domain::{
     GenerationParams, Note, UserError,
-    generation::{clamp::is_instrumental, read::params_from_json},
+    generation::{
+        clamp::{self, is_instrumental},
+        read::params_from_json,
+    },
     job::JobKind,
     library::Song,
     timed_lyrics::{LyricsFormat, check_sung},
@@ -68,6 +71,7 @@ impl Shared {
         let mut notes = Vec::new();
         let (read, _) = params_from_json(given, params.clone())?.strict()?;
         params.score_scale = read.score_scale;
+        notes.extend(clamp::score_scale(&mut params.score_scale));
         for key in given.as_object().into_iter().flat_map(|given| given.keys()) {
             if key != OWN {
                 notes.push(Note::new(

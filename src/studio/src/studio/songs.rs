@@ -9,7 +9,12 @@ use acestep_domain::{
 use serde_json::Value;
 
 use super::Studio;
-use crate::{error::Result, library::SongFilter, song_file};
+use crate::{
+    error::{Error, Result},
+    jobs,
+    library::SongFilter,
+    song_file,
+};
 
 /// Longest title that is kept.
 const LONGEST_TITLE: usize = 200;
@@ -64,7 +69,11 @@ impl Studio {
         favourite: Option<bool>,
     ) -> Result<Song> {
         let shared = self.shared();
-        let title = title.map(|title| title.split_whitespace().collect::<Vec<_>>().join(" "));
+        let title = title.map(|title| {
+            let words = title.split(|letter: char| letter.is_whitespace() || letter.is_control());
+            let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+            words.join(" ")
+        });
         if let Some(title) = &title {
             if title.is_empty() {
                 return Err(UserError::invalid(
@@ -92,10 +101,16 @@ impl Studio {
     /// Deletes a song and its files.
     ///
     /// # Errors
-    /// When there is none of that id, or its file cannot be removed.
+    /// When there is none of that id, a job needs it, or its file cannot be removed.
     pub fn delete_song(&self, id: &str) -> Result<()> {
         let shared = self.shared();
         let kept = shared.library.find(id)?;
+        if shared.store.read(|db| jobs::need(db, id))? {
+            return Err(Error::Conflict {
+                what: format!("A job needs {}.", kept.song.title),
+                hint: "Wait for it, or cancel it first.",
+            });
+        }
         // The file first: a row without its file is not listed, a file without its row would stay.
         song_file::remove(&shared.paths.song(&kept.file_name))?;
         shared.library.forget(id)?;

@@ -1,6 +1,6 @@
 //! Numbers of the sampler and of everything that has a range.
 
-use super::changed;
+use super::{SCORE_SCALE, changed, into_range};
 use crate::{
     generation::GenerationParams,
     note::Note,
@@ -66,20 +66,8 @@ pub(super) fn clamp_sampler(params: &mut GenerationParams, family: Family, notes
 
 /// What the definitions of the parameters set.
 pub(super) fn clamp_ranges(params: &mut GenerationParams, notes: &mut Vec<Note>) {
-    let mut number = |key: &str, name: &str, value: &mut f64| {
-        let (low, high) = range_of(key);
-        let used = value.clamp(low, high);
-        if used != *value {
-            notes.push(changed(
-                key,
-                name,
-                value,
-                &used,
-                &format!("the range is {low} to {high}"),
-            ));
-            *value = used;
-        }
-    };
+    let mut number =
+        |key: &str, name: &str, value: &mut f64| notes.extend(into_range(key, name, value));
     number("guidance_scale", "Guidance", &mut params.guidance_scale);
     number(
         "cfg_interval_start",
@@ -92,7 +80,7 @@ pub(super) fn clamp_ranges(params: &mut GenerationParams, notes: &mut Vec<Note>)
         &mut params.cfg_interval_end,
     );
     number("shift", "Shift", &mut params.shift);
-    number("score_scale", "Score sensitivity", &mut params.score_scale);
+    number(SCORE_SCALE.0, SCORE_SCALE.1, &mut params.score_scale);
     if let Some(target) = &mut params.target_lufs {
         number("target_lufs", "Loudness", target);
     }

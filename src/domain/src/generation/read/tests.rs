@@ -174,6 +174,9 @@ fn wrong_kinds_name_their_field() {
         ("task_type", json!("sing")),
         ("infer_method", json!("heun")),
         ("timesteps", json!([1.3])),
+        ("timesteps", json!([0.1, 0.5])),
+        ("use_random_seed", json!("perhaps")),
+        ("timesteps", json!("1, 0, 0.5")),
         ("instrumental", json!("maybe")),
         ("keyscale", json!("H minor")),
         ("vocal_language", json!("xx")),
@@ -188,6 +191,29 @@ fn wrong_kinds_name_their_field() {
         assert!(!read.errors[0].hint.is_empty());
     }
     assert!(params_from_json(&json!([1]), GenerationParams::default()).is_err());
+}
+
+#[test]
+fn of_two_spellings_one_is_used_and_the_other_told() {
+    let read = read(json!({ "audio_duration": 9, "duration_secs": 7 }));
+    assert_eq!(read.params.duration_secs, Some(9.0));
+    let note = &read.notes[0];
+    assert_eq!(
+        (note.code.as_str(), note.field.as_deref()),
+        ("field_ignored", Some("duration_secs"))
+    );
+    assert!(note.message.contains("audio_duration"), "{}", note.message);
+}
+
+#[test]
+fn a_random_seed_is_asked_for_as_any_switch_is() {
+    for on in [json!(true), json!("true"), json!(1), json!("on")] {
+        let read = read(json!({ "seed": 5, "use_random_seed": on }));
+        assert!(read.params.seeds.is_empty());
+        assert_eq!(read.notes[0].code, "seed_ignored");
+    }
+    let read = read(json!({ "seed": 5, "use_random_seed": "false" }));
+    assert_eq!((read.params.seeds, read.notes), (vec![5], vec![]));
 }
 
 #[test]

@@ -266,6 +266,54 @@ fn what_says_nothing_of_its_length_is_stopped_when_over() {
 }
 
 #[test]
+fn a_wav_whose_header_does_not_know_its_length_is_read_to_its_end() {
+    let audio = tones(8_000, 24_000);
+    let whole = wav(&audio, Stored::Int(16), None);
+    let data = u32::from_le_bytes(whole[40..44].try_into().unwrap());
+    for (riff, data, notes) in [
+        (0x7FFF_FFFF, 0x7FFF_FFFF - 36, 0),
+        (0x7FFF_F000, 0x7FFF_F000 - 36, 0),
+        (u32::MAX, u32::MAX - 36, 0),
+        (0, data, 0),
+        (0, 0xFFFF_FFFF, 0),
+        (data + 36, data + 100_000, 1),
+        (5, data, 0),
+    ] {
+        let mut bytes = whole.clone();
+        bytes[4..8].copy_from_slice(&u32::to_le_bytes(riff));
+        bytes[40..44].copy_from_slice(&u32::to_le_bytes(data));
+        let read = from_bytes(bytes, Limit::song()).unwrap_or_else(|error| {
+            panic!("RIFF of {riff}, data of {data}: {error}");
+        });
+        assert_eq!(
+            read.audio.frames(),
+            24_000,
+            "RIFF of {riff}, data of {data}"
+        );
+        let cut_off = |note: &Note| note.code == "audio_cut_off";
+        assert_eq!(read.notes.len(), notes, "{riff} {data}: {:?}", read.notes);
+        assert!(read.notes.iter().all(cut_off), "{:?}", read.notes);
+    }
+}
+
+#[test]
+fn what_is_not_taken_as_it_is_is_told() {
+    let codes = |audio: &Audio| -> Vec<String> {
+        let read = from_bytes(wav(audio, Stored::Float, None), Limit::song()).unwrap();
+        read.notes.into_iter().map(|note| note.code).collect()
+    };
+    let mut audio = tones(8_000, 8_000);
+    assert!(codes(&audio).is_empty());
+    audio.channels[0][7] = 2.0;
+    assert_eq!(codes(&audio), ["audio_over_full_scale"]);
+    audio.channels[0][7] = f32::NAN;
+    assert_eq!(codes(&audio), ["audio_not_finite"]);
+    audio.channels[0][7] = 0.0;
+    audio.channels.push(audio.channels[0].clone());
+    assert_eq!(codes(&audio), ["audio_channels_left_out"]);
+}
+
+#[test]
 fn a_file_that_was_cut_off_is_read_and_told() {
     let whole = wav(&tones(8_000, 40_000), Stored::Int(16), None);
     let cut = from_bytes(whole[..whole.len() / 2].to_vec(), Limit::song()).unwrap();

@@ -87,6 +87,8 @@ pub struct Config {
     pub rms_norm_eps: f64,
     /// Biases in attention; false in every released checkpoint, and nothing else is supported.
     pub attention_bias: bool,
+    /// Activation of the gates; `silu` in every released checkpoint, and nothing else is supported.
+    pub hidden_act: Option<String>,
     /// Distilled: no guidance. Absent from some base and sft checkpoints.
     pub is_turbo: Option<bool>,
     /// `turbo`, `base` or `sft`; not in every checkpoint.
@@ -312,8 +314,19 @@ impl Config {
         if self.attention_bias {
             return Err("attention_bias is true, which no released checkpoint has".into());
         }
-        if self.use_sliding_window && self.sliding_window.is_none() {
-            return Err("use_sliding_window is true but sliding_window is missing".into());
+        if let Some(act) = self.hidden_act.as_ref().filter(|act| *act != "silu") {
+            return Err(format!(
+                "hidden_act is {act}, but every released checkpoint has silu"
+            ));
+        }
+        if self.use_sliding_window {
+            match self.sliding_window {
+                None => {
+                    return Err("use_sliding_window is true but sliding_window is missing".into());
+                }
+                Some(0) => return Err("use_sliding_window is true but sliding_window is 0".into()),
+                Some(_) => {}
+            }
         }
         for (layer, heads) in self.lyric_alignment_layers_config.iter().flatten() {
             let (layers, nq) = (self.num_hidden_layers, self.num_attention_heads);

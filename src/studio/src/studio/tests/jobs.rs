@@ -282,6 +282,13 @@ fn limits_and_ignored_wishes_are_notes() {
         (Some(360.0), 4)
     );
     fixture.end_of(&job.id);
+    let idle = with(with(song(), "then_generate", true), "song_id", "x");
+    let job = fixture.studio.submit(&idle).unwrap();
+    assert_eq!(
+        codes(&job.notes),
+        ["then_generate_unused", "song_id_unused"]
+    );
+    assert_eq!((job.then_generate, job.source_song_id), (false, None));
     // On by default is no wish.
     assert_eq!(
         codes(&fixture.studio.submit(&song()).unwrap().notes),

@@ -173,6 +173,13 @@ fn what_cannot_be_found_out_is_refused_before_it_is_queued() {
 fn a_language_model_scores_what_is_not_sung() {
     let fixture = ready_with_lm();
     let silent = fixture.run(&song()).song_ids.remove(0);
+    let wild = fixture
+        .studio
+        .submit(&with(ask("score", &silent), "score_scale", -3))
+        .unwrap();
+    assert_eq!(codes(&wild.notes), ["score_scale_clamped"]);
+    assert_eq!(wild.params.score_scale, 0.01);
+    fixture.end_of(&wild.id);
     let job = fixture.run(&with(ask("score", &silent), "score_scale", 0.25));
     assert_eq!(job.state, JobState::Done, "{:?}", job.error);
     let scores = fixture.studio.song(&silent).unwrap().scores.unwrap();

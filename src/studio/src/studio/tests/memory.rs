@@ -33,7 +33,7 @@ fn ready_with(free: fn(DeviceKind) -> Free) -> Fixture {
 #[test]
 fn a_job_that_cannot_fit_is_refused_before_anything_runs() {
     let fixture = ready_with(|_| host(8));
-    let plan = fixture.studio.plan(&song()).unwrap().memory;
+    let plan = fixture.studio.plan(&song()).unwrap().0.memory;
     assert!(!plan.fits && plan.expected_peak_bytes.host > 8 << 30);
     let job = fixture.run(&song());
     assert_eq!(job.state, JobState::Failed);
@@ -52,7 +52,7 @@ fn a_job_that_cannot_fit_is_refused_before_anything_runs() {
 #[test]
 fn a_song_keeps_what_was_planned_and_measured() {
     let fixture = ready_with(|_| host(64));
-    let plan = fixture.studio.plan(&song()).unwrap();
+    let (plan, _) = fixture.studio.plan(&song()).unwrap();
     let planned = plan.memory;
     assert!(planned.fits);
     let time = plan.time.unwrap();
@@ -68,7 +68,7 @@ fn a_song_keeps_what_was_planned_and_measured() {
     if cfg!(target_os = "linux") {
         assert!(kept.measured_host_bytes.unwrap() > 1 << 20);
     }
-    let again = fixture.studio.plan(&song()).unwrap();
+    let (again, _) = fixture.studio.plan(&song()).unwrap();
     let time = again.time.unwrap();
     assert!(time.measured, "a run was measured: {time:?}");
     let known = again
@@ -83,7 +83,7 @@ fn a_song_keeps_what_was_planned_and_measured() {
 fn longer_songs_need_more_and_words_need_no_song() {
     let fixture = ready_with(|_| host(64));
     let peak = |params: &Value| {
-        let plan = fixture.studio.plan(params).unwrap().memory;
+        let plan = fixture.studio.plan(params).unwrap().0.memory;
         plan.expected_peak_bytes.host
     };
     let long = with(song(), "duration", 120);

@@ -169,6 +169,7 @@ fn what_a_job_cannot_find_or_use_is_refused_by_its_key() {
             (code, Some(field)),
             "{error}"
         );
+        assert_eq!(told(fixture.studio.plan(&params).unwrap_err()), error);
     }
     load(&fixture.studio, BASE).unwrap();
     let extract = with(cover(&upload.id), "task_type", "extract");
@@ -219,6 +220,21 @@ fn old_uploads_are_removed_unless_a_job_needs_them() {
     assert_eq!(song.songs[0].made_from[0].name, "needed.wav");
     let gone = told(fixture.studio.submit(&cover(&needed.id)).unwrap_err());
     assert_eq!(gone.code, "not_found");
+}
+
+#[test]
+fn a_song_that_a_job_needs_is_not_deleted() {
+    let fixture = ready();
+    let old = fixture.run(&song()).song_ids.remove(0);
+    let keeper = fixture.hold();
+    let job = fixture.studio.submit(&cover(&old)).unwrap();
+    keeper.wait();
+    let kept = told(fixture.studio.delete_song(&old).unwrap_err());
+    assert_eq!(kept.code, "conflict");
+    assert!(kept.message.contains("warm lofi piano"), "{kept}");
+    keeper.open();
+    assert_eq!(fixture.end_of(&job.id).state, JobState::Done);
+    fixture.studio.delete_song(&old).unwrap();
 }
 
 #[test]

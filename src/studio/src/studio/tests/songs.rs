@@ -111,7 +111,7 @@ fn a_song_is_renamed_marked_and_deleted() {
     watch.mark_unchanged();
     let renamed = fixture
         .studio
-        .update_song(&song.id, Some("  Rain \n song ".to_owned()), Some(true))
+        .update_song(&song.id, Some("  Rain \n\0 song ".to_owned()), Some(true))
         .unwrap();
     assert!(watch.has_changed().unwrap());
     assert_eq!(
