@@ -123,9 +123,16 @@ pub fn missing(params: &GenerationParams) -> Vec<UserError> {
     missing
 }
 
-fn unused(key: &str, name: &str, why: &str) -> Note {
+fn unused(task: TaskType, key: &str, name: &str, why: &str, by_task: bool) -> Note {
+    let kind = match task {
+        _ if by_task => "task",
+        TaskType::Cover => "codes",
+        _ => "mode",
+    };
     let message = format!("{name}: not used, {why}.");
     Note::new(&format!("{key}_ignored"), key, message)
+        .with("why", kind)
+        .with("task", task.as_str())
 }
 
 /// A note for everything given that has no part in the task.
@@ -138,16 +145,7 @@ pub fn idle(params: &GenerationParams) -> Vec<Note> {
     let mut notes = Vec::new();
     let mut idle = |given: bool, acts: bool, key: &str, name: &str, why: &str| {
         if given && !acts {
-            let kind = match why {
-                why if why == by_task => "task",
-                _ if task == TaskType::Cover => "codes",
-                _ => "mode",
-            };
-            notes.push(
-                unused(key, name, why)
-                    .with("why", kind)
-                    .with("task", task.as_str()),
-            );
+            notes.push(unused(task, key, name, why, why == by_task));
         }
     };
     let of_source = if codes && task == TaskType::Cover {
