@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .add_locales(["zh", "ja", "he"])?
         .add_namespaces([
             "common", "frame", "params", "generate", "tasks", "lm", "service", "library", "heard",
-            "loras", "takes", "compare", "needs",
+            "loras", "takes", "compare", "needs", "notes",
         ])?
         .parse_options(ParseOptions::new().interpolate_display(true));
     let words = TranslationsInfos::parse(config)?;

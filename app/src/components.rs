@@ -16,6 +16,7 @@ pub mod launch_line;
 pub mod menu;
 pub mod model_list;
 pub mod note;
+pub mod note_words;
 pub mod notice;
 pub mod progress;
 pub mod readout;

@@ -16,6 +16,7 @@ pub mod events;
 pub mod fields;
 pub mod fill;
 pub mod form;
+pub mod idle;
 pub mod lm;
 pub mod loras;
 pub mod needs;

@@ -60,3 +60,21 @@ test('codes of a recording come into their field, and the codes there are descri
   await expect.poll(async () => (await studio.jobs())[0]!.kind).toBe('understand');
   expect((await studio.jobs())[0]!.params.audio_codes).toBe(await codes.inputValue());
 });
+
+test('codes that are given stand in place of thinking and of a source, and both places say so', async ({ page, launch }) => {
+  const studio = await launch({ flags: flags() });
+  const generate = await new GeneratePage(page).open(studio.url);
+  await generate.describe({ caption: 'slow piano', takes: '1' });
+  await generate.openAudioFold();
+  await page.getByRole('textbox', { name: /^Audio codes/ }).fill('1, 2, 3, 4, 5');
+  await expect(generate.audioFold).toContainText('While codes are given, the language model writes none');
+  await generate.openLmFold();
+  await expect(generate.lmFold).toContainText('Not used: audio codes are given in Audio in');
+  await generate.task('Cover');
+  await expect(generate.audioFold).toContainText('the cover follows them and not the source');
+  await expect(generate.source).toContainText('No source is needed');
+  await expect(generate.go).toBeEnabled();
+  await generate.source.getByRole('button', { name: 'Remove the codes' }).click();
+  await expect(generate.source).toContainText('No source yet');
+  await expect(generate.go).toBeDisabled();
+});

@@ -60,3 +60,36 @@ test('on a phone the menu of a take opens on the screen', async ({ page, launch 
   expect(place.x + place.width).toBeLessThanOrEqual(390);
   await noSidewaysScroll(page);
 });
+
+test('the switch of the phone shows Simple, Custom or the takes', async ({ page, launch, a11y }) => {
+  const studio = await launch({ flags: ['--init_service', 'true', '--init_llm', 'true'] });
+  const generate = await new GeneratePage(page).open(studio.url);
+  const show = page.getByRole('group', { name: 'Show' });
+  const view = (name: string | RegExp) => show.getByRole('radio', { name });
+  await expect(show.getByRole('radio')).toHaveCount(3);
+  await expect(view('Custom')).toBeChecked();
+  await expect(generate.caption).toBeVisible();
+  await view('Simple').check({ force: true });
+  await expect(generate.description).toBeVisible();
+  await expect(generate.caption).toBeHidden();
+  await view(/^Takes/).check({ force: true });
+  await expect(generate.description).toBeHidden();
+  await expect(generate.results).toBeVisible();
+  await a11y(page);
+  await view('Custom').check({ force: true });
+  await expect(generate.caption).toBeVisible();
+  await expect(generate.results).toBeHidden();
+  // A task that cannot be described has no Simple.
+  await generate.task('Cover');
+  await expect(show.getByRole('radio')).toHaveCount(2);
+  await expect(view('Song')).toBeChecked();
+  await noSidewaysScroll(page);
+  // Taking a song up leads back to the form.
+  const job = await studio.submit({ caption: 'harbour lights', duration: 2, batch_size: 1 });
+  await studio.jobThat(job.id, (job) => job.state === 'done');
+  await view(/^Takes/).check({ force: true });
+  await generate.results.locator('summary', { hasText: 'More' }).first().click();
+  await generate.results.getByRole('button', { name: 'Restore settings' }).filter({ visible: true }).first().click();
+  await expect(generate.caption).toHaveValue('harbour lights');
+  await expect(view('Custom')).toBeChecked();
+});

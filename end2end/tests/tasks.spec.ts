@@ -240,7 +240,49 @@ test('codes beside the source of a cover are said to stand in its place', async 
   await generate.fromLibrary(generate.source, /waltz with flute/);
   await generate.openAudioFold();
   await generate.audioFold.getByRole('textbox', { name: /^Audio codes/ }).fill('1, 2, 3, 4, 5');
-  await expect(generate.source).toContainText(/not used, since audio codes are given in its place/);
+  await expect(generate.source).toContainText(/source is not used: the audio codes in Audio in stand in its place/);
+  // The built-in model reads none, which the studio would refuse; the page says so before.
+  await expect(generate.audioFold).toContainText('cannot follow audio codes');
+  await expect(generate.go).toBeDisabled();
+  await expect(generate.plan).toContainText('cannot follow audio codes');
+  // Without a source the codes are enough, and the page does not ask for one.
+  await generate.source.getByRole('button', { name: 'Remove', exact: true }).click();
+  await expect(generate.source).toContainText('No source is needed');
+  // A task that reads none says that they are there and do nothing.
+  await generate.task('Repaint');
+  await expect(generate.audioFold).toContainText('holds 5 audio codes. This task does not read them');
+  await generate.task('Cover');
+  await generate.source.getByRole('button', { name: 'Remove the codes' }).click();
+  await expect(generate.source).toContainText('No source yet');
+  await expect(generate.go).toBeDisabled();
+});
+
+test('what a task lacks is said at each control, and by the API with its key', async ({ page, launch }) => {
+  const checkpoints = baseCheckpoints();
+  const flags = ['--checkpoints', checkpoints, '--config_path', 'acestep-v15-base', ...ready.flags];
+  const studio = await launch({ flags });
+  const generate = await new GeneratePage(page).open(studio.url);
+  for (const [task, type, track] of [
+    ['Cover', 'cover', null],
+    ['Repaint', 'repaint', null],
+    ['Add a track', 'lego', 'track_name'],
+    ['Extract', 'extract', 'track_name'],
+    ['Complete', 'complete', 'complete_track_classes'],
+  ] as const) {
+    await generate.task(task);
+    await expect(generate.source, type).toContainText('No source yet');
+    await expect(generate.go, type).toBeDisabled();
+    if (track) await expect(page.locator(`#${track}-error`), type).toContainText('needs to know which track');
+    const refusal = async (more: Record<string, unknown>) => {
+      const body = { task_type: type, caption: 'x', ...more };
+      const answer = await page.request.post(`${studio.url}/api/v1/jobs`, { data: body });
+      expect(answer.status(), type).toBe(400);
+      return (await answer.json()).field as string;
+    };
+    expect(await refusal({})).toBe('src_audio');
+    if (track) expect(await refusal({ src_audio: 'any' })).toBe(track);
+  }
+  rmSync(checkpoints, { recursive: true, force: true });
 });
 
 test('a song is made again to the same sound', async ({ page, launch }) => {

@@ -3,11 +3,15 @@
 use acestep_domain::{Note, UserError};
 use leptos::prelude::*;
 
-use super::icon::Icon;
+use super::{icon::Icon, note_words};
+use crate::i18n::use_i18n;
 
 /// Codes that inform and need no look.
-const INFORMS: [&str; 3] = [
+const INFORMS: [&str; 6] = [
     "duration_auto",
+    "duration_by_codes",
+    "duration_by_source",
+    "lm_would_say",
     "nothing_described",
     "thinking_without_codes",
 ];
@@ -19,9 +23,14 @@ pub fn Notes(
     #[prop(into)]
     notes: Signal<Vec<Note>>,
 ) -> impl IntoView {
+    let i18n = use_i18n();
     view! {
         <For each=move || notes.get() key=|note| (note.code.clone(), note.message.clone()) let:note>
-            <NoteLine informs=INFORMS.contains(&note.code.as_str()) text=note.message />
+            {
+                let informs = INFORMS.contains(&note.code.as_str());
+                let text = Signal::derive(move || note_words::words(i18n.get_locale(), &note));
+                view! { <NoteLine informs text /> }
+            }
         </For>
     }
     .into_any()

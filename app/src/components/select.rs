@@ -21,6 +21,12 @@ pub fn Select(
     /// Drawn without a frame.
     #[prop(optional)]
     bare: bool,
+    /// It cannot be changed; it is sent all the same.
+    #[prop(default = Signal::stored(false), into)]
+    off: Signal<bool>,
+    /// Id of why it cannot be changed.
+    #[prop(optional)]
+    described_by: &'static str,
 ) -> impl IntoView {
     let class = if bare {
         "field__input field__input--bare"
@@ -33,6 +39,8 @@ pub fn Select(
             id=id
             name=id
             aria-label=move || label.get()
+            aria-describedby=(!described_by.is_empty()).then_some(described_by)
+            disabled=move || off.get()
             prop:value=move || {
                 choices.track();
                 value.get()
@@ -51,6 +59,10 @@ pub fn Select(
                 </option>
             </For>
         </select>
+        // A browser sends nothing for a list that is off, and the draft would lose what stands there.
+        <Show when=move || off.get()>
+            <input type="hidden" name=id value=move || value.get() />
+        </Show>
     }
     .into_any()
 }

@@ -21,6 +21,12 @@ pub fn TextArea(
     /// What is wrong.
     #[prop(optional, into)]
     error: Signal<Option<UserError>>,
+    /// It can be read and not changed; it is sent all the same.
+    #[prop(default = Signal::stored(false), into)]
+    off: Signal<bool>,
+    /// Id of why it cannot be changed.
+    #[prop(optional)]
+    described_by: &'static str,
     /// The element, for whoever moves the focus there.
     #[prop(optional)]
     node_ref: NodeRef<html::Textarea>,
@@ -36,7 +42,8 @@ pub fn TextArea(
             spellcheck=(dir == "ltr").then_some("false")
             placeholder=move || placeholder.get()
             aria-invalid=move || error.with(Option::is_some).then_some("true")
-            aria-describedby=format!("{id}-error")
+            aria-describedby=format!("{id}-error {described_by}").trim_end().to_owned()
+            readonly=move || off.get()
             node_ref=node_ref
             prop:value=move || value.get()
             on:input:target=move |event| value.set(event.target().value())

@@ -14,11 +14,13 @@ pub mod find_out;
 pub mod folds;
 pub mod job;
 pub mod keep_going;
+pub mod key;
 pub mod language_model;
 pub mod latest;
 pub mod lm_needed;
 pub mod load;
 pub mod loras;
+pub mod lyrics;
 pub mod numbers;
 pub mod param_words;
 pub mod part;
@@ -46,7 +48,7 @@ use crate::{
     api::jobs::{Cancel, Submit},
     i18n::{t, t_string, use_i18n},
     pages::service::ServicePanel,
-    state::{StudioStore, form::Form},
+    state::{StudioStore, fill::Awaited, form::Form},
 };
 
 /// Id of the form; the phone's bar and Ctrl Enter (see [`crate::keys`]) submit it.
@@ -105,7 +107,12 @@ fn answer(submit: ServerAction<Submit>, store: StudioStore) {
                 _ => false,
             };
             if comes_back {
-                form.awaited.set(Some(job.id));
+                // In Custom what is written for a caption are its lyrics.
+                let lyrics_only = job.kind == JobKind::Sample && !untrack(|| form.is_simple());
+                form.awaited.set(Some(Awaited {
+                    id: job.id,
+                    lyrics_only,
+                }));
             }
             store.refresh();
         }

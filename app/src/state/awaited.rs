@@ -3,46 +3,50 @@
 use acestep_domain::job::JobState;
 use leptos::prelude::*;
 
-use super::{StudioStore, draft::storage, fill::fields_from_job, form::Form};
+use super::{StudioStore, draft::storage, fill::Awaited, form::Form};
 
-/// Where a tab keeps the job's id.
+/// Where a tab keeps the job's id, and how much of it is wanted.
 const KEY: &str = "awaited";
 
 /// Starts following.
 pub(super) fn follow(form: Form) {
     let store = StudioStore::expect();
     Effect::new(move |_| {
-        let kept = storage().and_then(|storage| storage.get_item(KEY).ok().flatten());
+        let kept = storage()
+            .and_then(|storage| storage.get_item(KEY).ok().flatten())
+            .and_then(|kept| serde_json::from_str::<Awaited>(&kept).ok());
         if form.awaited.get_untracked().is_none() && kept.is_some() {
             form.awaited.set(kept);
         }
     });
-    Effect::new(move |before: Option<Option<String>>| {
+    Effect::new(move |before: Option<Option<Awaited>>| {
         let now = form.awaited.get();
         if before.is_some_and(|before| before != now)
             && let Some(storage) = storage()
         {
             // A refusing storage costs the automatic filling after a reload; the job's card still offers it.
             let _ = match &now {
-                Some(id) => storage.set_item(KEY, id),
+                Some(awaited) => {
+                    storage.set_item(KEY, &serde_json::to_string(awaited).unwrap_or_default())
+                }
                 None => storage.remove_item(KEY),
             };
         }
         now
     });
     Effect::new(move |_| {
-        let Some(id) = form.awaited.get() else {
+        let Some(awaited) = form.awaited.get() else {
             return;
         };
         let job = store
             .jobs
-            .with(|jobs| jobs.iter().find(|job| job.id == id).cloned());
+            .with(|jobs| jobs.iter().find(|job| job.id == awaited.id).cloned());
         let Some(job) = job.filter(|job| job.state.is_final()) else {
             return;
         };
         form.awaited.set(None);
         if job.state == JobState::Done
-            && let Some((by, fields)) = fields_from_job(&job)
+            && let Some((by, fields)) = awaited.fields(&job)
         {
             form.fill(by, &fields);
         }

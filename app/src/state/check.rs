@@ -6,6 +6,7 @@ use acestep_domain::{
     generation::{
         GenerationParams,
         clamp::{Bounds, clamp_with_source},
+        inputs::missing,
         read::params_from_json,
     },
 };
@@ -48,6 +49,11 @@ impl Checked {
                 clamped.params
             }
             Err(error) => {
+                // All that a task lacks is said at once, each at its control.
+                let others = missing(&read.params)
+                    .into_iter()
+                    .filter(|other| other.field != error.field);
+                errors.extend(others);
                 errors.push(error);
                 read.params
             }

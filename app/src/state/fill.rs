@@ -2,10 +2,11 @@
 
 use acestep_domain::{
     generation::{GenerationParams, clamp::is_instrumental_tag},
-    job::{Job, JobKind},
+    job::{Job, JobId, JobKind},
     metadata::Language,
     song_plan::SongPlan,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{fields::CUSTOM, song_action::SongAction};
@@ -17,6 +18,8 @@ pub enum FilledBy {
     Format,
     /// A song was written.
     Sample,
+    /// Lyrics were written for the caption.
+    Lyrics,
     /// A song was listened to.
     Understand,
     /// Audio codes of a song.
@@ -38,6 +41,43 @@ pub struct Filled {
     pub by: FilledBy,
     /// The form before.
     pub before: Value,
+}
+
+/// A job whose text goes into the form when it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaited {
+    /// The job.
+    pub id: JobId,
+    /// It writes lyrics for a caption, which stands.
+    pub lyrics_only: bool,
+}
+
+impl Awaited {
+    /// All that `id` writes.
+    pub const fn all_of(id: JobId) -> Self {
+        Self {
+            id,
+            lyrics_only: false,
+        }
+    }
+
+    /// The fields that `job`, which is this one, fills.
+    pub fn fields(&self, job: &Job) -> Option<(FilledBy, Value)> {
+        if !self.lyrics_only {
+            return fields_from_job(job);
+        }
+        let fields = fields_beside_caption(job.plan.as_ref()?, &job.params);
+        Some((FilledBy::Lyrics, fields))
+    }
+}
+
+/// Fields of a plan that was written for a caption, which stands.
+fn fields_beside_caption(plan: &SongPlan, asked: &GenerationParams) -> Value {
+    let mut fields = fields_from_plan(plan, asked, false);
+    if let Some(fields) = fields.as_object_mut() {
+        fields.remove("caption");
+    }
+    fields
 }
 
 /// The fields a finished job fills, and by whom; `None` when nothing was written.
@@ -67,7 +107,7 @@ pub fn open_part(plan: &SongPlan, asked: &GenerationParams) -> SongPlan {
         duration_secs: plan.duration_secs.filter(|_| asked.duration_secs.is_none()),
         language: plan
             .language
-            .filter(|_| asked.vocal_language == Language::UNKNOWN),
+            .filter(|_| asked.vocal_language == Language::UNKNOWN && !asked.instrumental),
         ..SongPlan::default()
     }
 }
@@ -83,7 +123,8 @@ fn fields_from_plan(plan: &SongPlan, asked: &GenerationParams, whole: bool) -> V
     };
     let text = |text: &str| (!text.trim().is_empty()).then(|| Value::from(text));
     set("caption", text(&plan.caption));
-    set("lyrics", text(&plan.lyrics));
+    // Words that instrumental keeps out of the song stay for when it is switched off.
+    set("lyrics", text(&plan.lyrics).filter(|_| !asked.instrumental));
     if whole {
         let silent = plan.lyrics.trim().is_empty() || is_instrumental_tag(&plan.lyrics);
         set("lyrics", Some(Value::from(plan.lyrics.as_str())));
@@ -158,6 +199,38 @@ mod tests {
         );
         let none = fields_from_plan(&SongPlan::default(), &GenerationParams::default(), true);
         assert_eq!(none["lyrics"], "");
+    }
+
+    #[test]
+    fn words_that_are_not_sung_are_kept_as_they_are() {
+        let plan = SongPlan {
+            caption: "slow piano".into(),
+            lyrics: "[Instrumental]".into(),
+            language: Language::parse("ja").ok(),
+            ..SongPlan::default()
+        };
+        let asked = GenerationParams {
+            instrumental: true,
+            ..GenerationParams::default()
+        };
+        assert_eq!(
+            fields_from_plan(&plan, &asked, false),
+            json!({ "mode": "custom", "caption": "slow piano" })
+        );
+    }
+
+    #[test]
+    fn lyrics_for_a_caption_leave_it_alone() {
+        let plan = SongPlan {
+            caption: "A slow piano ballad.".into(),
+            lyrics: "[Verse]\nSoft notes".into(),
+            bpm: Some(Bpm(92)),
+            ..SongPlan::default()
+        };
+        assert_eq!(
+            fields_beside_caption(&plan, &GenerationParams::default()),
+            json!({ "mode": "custom", "lyrics": "[Verse]\nSoft notes", "bpm": 92 })
+        );
     }
 
     #[test]

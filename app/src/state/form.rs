@@ -3,7 +3,7 @@
 //! Values are text (switches: on or off), so a half-written or wrong value survives reload. Reading them
 //! is `acestep-domain`'s work, in [`super::check`]; text and JSON meet in [`super::fields`].
 
-use acestep_domain::{UserError, generation::GenerationParams, job::JobId, task::TaskType};
+use acestep_domain::{UserError, generation::GenerationParams, task::TaskType};
 use leptos::prelude::*;
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ use super::{
         CUSTOM, RADIOS, SIMPLE, SWITCHES, TEXTS, fields_from_params, fields_to_restore, on, shown,
         wire,
     },
-    fill::{Filled, FilledBy},
+    fill::{Awaited, Filled, FilledBy},
     recordings::Recordings,
     request::{REPEAT, USUAL_REPEATS, Wish, parameters},
 };
@@ -30,9 +30,11 @@ pub struct Form {
     /// A refusal of the studio, until the next change or submission.
     pub refusal: RwSignal<Option<UserError>>,
     /// The job whose text goes into the form when it is written.
-    pub awaited: RwSignal<Option<JobId>>,
+    pub awaited: RwSignal<Option<Awaited>>,
     /// The recording whose codes are wanted in the form, until it is asked for.
     pub heard: RwSignal<Option<String>>,
+    /// On a phone: the takes are seen in place of the form.
+    pub shows_takes: RwSignal<bool>,
     /// What was put into the form last, with what stood there before.
     pub filled: RwSignal<Option<Filled>>,
 }
@@ -70,6 +72,7 @@ impl Form {
             refusal: RwSignal::new(None),
             awaited: RwSignal::new(None),
             heard: RwSignal::new(None),
+            shows_takes: RwSignal::new(false),
             filled: RwSignal::new(None),
         }
     }

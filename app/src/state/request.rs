@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use acestep_domain::{job::JobKind, task::TaskType};
+use acestep_domain::{generation::clamp::INSTRUMENTAL, job::JobKind, task::TaskType};
 use serde_json::{Map, Value};
 
 use super::{
@@ -32,6 +32,8 @@ pub enum Wish {
     Format,
     /// The audio codes put into words; a song invented where there are none.
     Describe,
+    /// Lyrics for the caption; what else is open is filled.
+    WriteLyrics,
     /// A song on paper from the description.
     Write,
     /// The same, and songs of it at once.
@@ -40,10 +42,11 @@ pub enum Wish {
 
 impl Wish {
     /// All wishes.
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Generate,
         Self::Format,
         Self::Describe,
+        Self::WriteLyrics,
         Self::Write,
         Self::WriteAndGenerate,
     ];
@@ -54,6 +57,7 @@ impl Wish {
             Self::Generate => "generate",
             Self::Format => "format",
             Self::Describe => "describe",
+            Self::WriteLyrics => "write_lyrics",
             Self::Write => "write",
             Self::WriteAndGenerate => "write_and_generate",
         }
@@ -77,13 +81,22 @@ impl Wish {
             Self::Generate => JobKind::Generate,
             Self::Format => JobKind::Format,
             Self::Describe => JobKind::Understand,
-            Self::Write | Self::WriteAndGenerate => JobKind::Sample,
+            Self::WriteLyrics | Self::Write | Self::WriteAndGenerate => JobKind::Sample,
+        }
+    }
+
+    /// The switch of its mode that says that nobody sings.
+    const fn instrumental_key(self) -> &'static str {
+        match self {
+            Self::Write | Self::WriteAndGenerate => "simple_instrumental",
+            _ => "instrumental",
         }
     }
 }
 
 /// The parameters of `wish`, by key. What has no part in the task is left out, so it is as if it had
 /// never been set. A description is a sample's caption; words, key and codes of Custom are no part of it.
+/// With instrumental on, words and their language are locked on the page, and what they are locked to is sent.
 pub fn parameters(form: &Value, wish: Wish) -> Value {
     let mut asked: Map<String, Value> = form.as_object().cloned().unwrap_or_default();
     for key in PAGE_KEYS {
@@ -106,7 +119,11 @@ pub fn parameters(form: &Value, wish: Wish) -> Value {
         }
     }
     asked.retain(|key, _| has_part(key, task, form));
-    if wish.kind() == JobKind::Sample {
+    if wish == Wish::WriteLyrics {
+        for key in ["lyrics", "audio_codes"] {
+            asked.insert(key.to_owned(), Value::from(""));
+        }
+    } else if wish.kind() == JobKind::Sample {
         let own = |key: &str| form[key].clone();
         for key in ["lyrics", "keyscale", "timesignature", "audio_codes"] {
             asked.insert(key.to_owned(), Value::from(""));
@@ -121,6 +138,12 @@ pub fn parameters(form: &Value, wish: Wish) -> Value {
             } else {
                 asked.insert(key.to_owned(), own);
             }
+        }
+    }
+    if on(form, wish.instrumental_key()) {
+        asked.insert("vocal_language".to_owned(), Value::from("unknown"));
+        if wish.kind() != JobKind::Sample {
+            asked.insert("lyrics".to_owned(), Value::from(INSTRUMENTAL));
         }
     }
     Value::Object(asked)
@@ -183,6 +206,67 @@ mod tests {
         );
         assert_eq!(draft["lyrics"], "left over");
         assert_eq!(draft["mode"], "simple");
+    }
+
+    #[test]
+    fn what_instrumental_locks_is_sent_as_it_is_locked_and_kept_in_the_draft() {
+        let all = [
+            ("caption", "slow piano"),
+            ("description", "rain"),
+            ("lyrics", "Soft notes"),
+            ("vocal_language", "ja"),
+            ("simple_language", "de"),
+            ("simple_instrumental", "true"),
+            ("instrumental", "true"),
+        ];
+        for (mode, wish, switch, lyrics) in [
+            ("custom", "generate", "instrumental", "[Instrumental]"),
+            ("custom", "format", "instrumental", "[Instrumental]"),
+            ("simple", "write", "simple_instrumental", ""),
+        ] {
+            let mut fields = all.to_vec();
+            fields.extend([("mode", mode), (WISH, wish), ("switches", switch)]);
+            let (draft, request) = posted(&fields);
+            assert_eq!(request["instrumental"], true, "{mode} {wish}");
+            assert_eq!(request["vocal_language"], "unknown", "{mode} {wish}");
+            assert_eq!(request["lyrics"], lyrics, "{mode} {wish}");
+            assert_eq!(
+                (&draft["lyrics"], &draft["vocal_language"]),
+                (&json!("Soft notes"), &json!("ja"))
+            );
+        }
+        // The switch of the other mode is not the one that is meant.
+        let (_, sung) = posted(&[
+            ("mode", "custom"),
+            ("lyrics", "Soft notes"),
+            ("vocal_language", "ja"),
+            ("switches", "instrumental,simple_instrumental"),
+            ("simple_instrumental", "true"),
+        ]);
+        assert_eq!(
+            (&sung["lyrics"], &sung["vocal_language"]),
+            (&json!("Soft notes"), &json!("ja"))
+        );
+    }
+
+    #[test]
+    fn lyrics_are_written_for_the_caption_with_what_is_given() {
+        let (_, request) = posted(&[
+            ("mode", "custom"),
+            (WISH, "write_lyrics"),
+            ("caption", "slow piano"),
+            ("description", "left over"),
+            ("lyrics", "to be written anew"),
+            ("keyscale", "Am"),
+            ("vocal_language", "ja"),
+        ]);
+        assert_eq!(
+            request,
+            json!({
+                "kind": "sample", "then_generate": false, "caption": "slow piano", "lyrics": "",
+                "audio_codes": "", "keyscale": "Am", "vocal_language": "ja"
+            })
+        );
     }
 
     #[test]

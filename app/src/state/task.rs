@@ -67,6 +67,19 @@ impl Form {
             .unwrap_or_default()
     }
 
+    /// Codes are given that the loaded main model was not trained on; the studio would refuse them.
+    pub fn codes_unread(self, store: StudioStore) -> bool {
+        let follows = GenerationParams {
+            task_type: self.task(),
+            ..GenerationParams::default()
+        }
+        .follows_codes();
+        let given = self
+            .text("audio_codes")
+            .with(|codes| !codes.trim().is_empty());
+        follows && given && !self.is_simple() && store.is_ready() && !store.takes_codes()
+    }
+
     /// The recordings of the song's sound, in order.
     pub fn references(self) -> Vec<String> {
         self.text("reference_audio")

@@ -175,6 +175,15 @@ impl GenerationParams {
         )
     }
 
+    /// The language of what is sung: with instrumental on nobody sings, so none is told to a model.
+    pub const fn sung_language(&self) -> Language {
+        if self.instrumental {
+            Language::UNKNOWN
+        } else {
+            self.vocal_language
+        }
+    }
+
     /// A loaded language model plans metadata first (planner.md 3.3): some of tempo, length, key and
     /// signature are open, and it is asked to fill them.
     pub fn lm_plans(&self) -> bool {

@@ -1,5 +1,7 @@
 //! Notes: what was clamped, lowered or ignored. Never an error, never only a log line.
 
+use std::{collections::BTreeMap, fmt::Display};
+
 use serde::{Deserialize, Serialize};
 
 /// Something that differs from what was asked, shown at the control it concerns.
@@ -11,6 +13,10 @@ pub struct Note {
     pub field: Option<String>,
     /// One English sentence: what was asked, what is used, why.
     pub message: String,
+    /// What the sentence was made of, by name: figures, and words for why (`why`). With the code they are
+    /// enough to say it in another language.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub figures: BTreeMap<String, String>,
 }
 
 impl Note {
@@ -20,7 +26,15 @@ impl Note {
             code: code.to_owned(),
             field: Some(field.to_owned()),
             message: message.into(),
+            figures: BTreeMap::new(),
         }
+    }
+
+    /// The note with a figure of its sentence.
+    #[must_use]
+    pub fn with(mut self, name: &str, figure: impl Display) -> Self {
+        self.figures.insert(name.to_owned(), figure.to_string());
+        self
     }
 
     /// A note about the run as a whole.
@@ -29,6 +43,7 @@ impl Note {
             code: code.to_owned(),
             field: None,
             message: message.into(),
+            figures: BTreeMap::new(),
         }
     }
 }

@@ -37,9 +37,10 @@ impl SongPlan {
         params.duration_secs = params.duration_secs.or(self.duration_secs.map(f64::from));
     }
 
-    /// The same with the language of the vocals.
+    /// The same with the language of the vocals, where there are any.
     pub fn fill_language(&self, params: &mut GenerationParams) {
-        if params.vocal_language == Language::UNKNOWN
+        if !params.instrumental
+            && params.vocal_language == Language::UNKNOWN
             && let Some(language) = self.language
         {
             params.vocal_language = language;
@@ -72,5 +73,21 @@ mod tests {
         assert_eq!(json["language"], "ja");
         assert_eq!(json["timesignature"], "6");
         assert_eq!(serde_json::from_value::<SongPlan>(json).unwrap(), plan);
+    }
+
+    #[test]
+    fn nobody_sings_in_a_language_in_an_instrumental_song() {
+        let plan = SongPlan {
+            language: Language::parse("ja").ok(),
+            ..SongPlan::default()
+        };
+        for (instrumental, language) in [(true, "unknown"), (false, "ja")] {
+            let mut params = GenerationParams {
+                instrumental,
+                ..GenerationParams::default()
+            };
+            plan.fill_language(&mut params);
+            assert_eq!(params.vocal_language.code(), language);
+        }
     }
 }

@@ -70,17 +70,6 @@ struct State {
     stopping: bool,
 }
 
-/// What became of a request to cancel.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Cancelled {
-    /// It was waiting and is out of the queue.
-    Waiting,
-    /// It is running and will stop at its next step or tile.
-    Running,
-    /// It is neither.
-    Unknown,
-}
-
 /// The queue.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -211,8 +200,8 @@ impl Queue {
         self.lock().waiting.len()
     }
 
-    /// Takes a waiting job out, or asks the running one to stop.
-    pub(crate) fn cancel(&self, job_id: &str) -> Cancelled {
+    /// Takes a waiting job out, which is told, or asks the running one to stop at its next step or tile.
+    pub(crate) fn cancel(&self, job_id: &str) -> bool {
         let mut state = self.lock();
         if let Some(index) = state
             .waiting
@@ -220,15 +209,12 @@ impl Queue {
             .position(|ticket| ticket.job_id == job_id)
         {
             state.waiting.remove(index);
-            return Cancelled::Waiting;
+            return true;
         }
-        match &state.running {
-            Some((id, cancel)) if id == job_id => {
-                cancel.raise();
-                Cancelled::Running
-            }
-            _ => Cancelled::Unknown,
+        if let Some((_, cancel)) = state.running.as_ref().filter(|(id, _)| id == job_id) {
+            cancel.raise();
         }
+        false
     }
 
     /// Stops taking and giving work, asks what runs to stop, and returns the jobs that waited.

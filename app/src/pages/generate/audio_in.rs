@@ -23,7 +23,7 @@ use crate::{
         text_area::TextArea,
     },
     i18n::{t, t_string, use_i18n},
-    state::{fields::CODES_STRENGTH, form::Form, recordings::Recordings},
+    state::{StudioStore, fields::CODES_STRENGTH, form::Form, recordings::Recordings},
     word,
 };
 
@@ -58,8 +58,8 @@ pub fn AudioInFold() -> impl IntoView {
     view! {
         <Fold id="f-audio" name=word!(i18n, tasks.audio_in) now>
             <References />
-            <Show when=move || follows.get()>
-                <Codes codes />
+            <Show when=move || follows.get() fallback=move || view! { <CodesWait codes /> }>
+                <Codes codes task />
             </Show>
             <Show when=move || task.get() == TaskType::Text2music>
                 <Number
@@ -197,11 +197,46 @@ pub fn given_codes(form: Form) -> Memo<Option<usize>> {
     Memo::new(move |_| text.with(|text| audio_codes::parse(text).ok().map(|codes| codes.len())))
 }
 
-/// Codes as text, with their number and the length they stand for.
+/// Codes that stand in the form while the task reads none.
 #[component]
-fn Codes(codes: Memo<Option<usize>>) -> impl IntoView {
+fn CodesWait(codes: Memo<Option<usize>>) -> impl IntoView {
     let i18n = use_i18n();
-    let value = Form::expect().text("audio_codes");
+    // What cannot be read is not nothing either.
+    let count = move || codes.get().unwrap_or_default();
+    let some = move || codes.get() != Some(0);
+    view! {
+        <Show when=some>
+            <p class="field__reason fold__wide">
+                <Icon name="info" />
+                <span>{move || t_string!(i18n, tasks.codes_wait, n = count())}</span>
+            </p>
+        </Show>
+    }
+    .into_any()
+}
+
+/// Codes as text, with their number and the length they stand for, and what they stand in place of.
+#[component]
+fn Codes(codes: Memo<Option<usize>>, task: Memo<TaskType>) -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let form = Form::expect();
+    let value = form.text("audio_codes");
+    let thinks = move || {
+        let could = store.takes_codes() && store.loaded_lm().is_some_and(|lm| lm.has_codes);
+        could && form.switch("thinking").get()
+    };
+    let unread = Memo::new(move |_| codes.get() != Some(0) && form.codes_unread(store));
+    let instead = move || {
+        if codes.get() == Some(0) || unread.get() {
+            return None;
+        }
+        match task.get() {
+            TaskType::Cover => Some(t_string!(i18n, tasks.codes_for_source)),
+            _ if thinks() => Some(t_string!(i18n, lm.codes_for_thinking)),
+            _ => None,
+        }
+    };
     let error = error_for("audio_codes");
     let count = move || {
         codes.get().filter(|count| *count > 0).map(|count| {
@@ -239,6 +274,24 @@ fn Codes(codes: Memo<Option<usize>>) -> impl IntoView {
             <CodesTools given=Signal::derive(move || codes.get().is_none_or(|count| count > 0)) />
             <Invalid id="audio_codes" error />
             <Notes notes=notes_for("audio_codes") />
+            {move || {
+                unread
+                    .get()
+                    .then(|| {
+                        view! { <Refused text=t_string!(i18n, lm.codes_unread).to_owned() /> }
+                    })
+            }}
+            {move || {
+                instead()
+                    .map(|text| {
+                        view! {
+                            <p class="field__reason">
+                                <Icon name="info" />
+                                <span>{text}</span>
+                            </p>
+                        }
+                    })
+            }}
             <p class="field__help">{t!(i18n, params.audio_codes.help)}</p>
         </div>
     }

@@ -15,6 +15,7 @@ use crate::{
     i18n::{t, t_string, use_i18n},
     state::{
         StudioStore,
+        fill::Awaited,
         form::Form,
         request::{WISH, Wish},
     },
@@ -97,7 +98,7 @@ fn FromRecording() -> impl IntoView {
     });
     Effect::new(move |_| {
         if let Some(Ok(job)) = listen.value().get() {
-            form.awaited.set(Some(job.id));
+            form.awaited.set(Some(Awaited::all_of(job.id)));
             store.refresh();
         }
     });

@@ -8,6 +8,7 @@ use super::{
     filled::FilledNote,
     find_out,
     folds::Folds,
+    lyrics::Lyrics,
     numbers::Numbers,
     plan::PlanBox,
     simple::Simple,
@@ -37,7 +38,7 @@ pub fn Composer(
 ) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let explain = RwSignal::new(false);
+    let explain = Explain::provide();
     // A control that is off is not sent, and must not be read as switched off.
     let form = Form::expect();
     let shown = move || {
@@ -62,24 +63,13 @@ pub fn Composer(
             <input type="hidden" name=SHOWN_SWITCHES value=shown />
             <div class="composer__head">
                 <TaskRow />
-                <div class="composer__tools">
-                    <button
-                        type="button"
-                        class="button button--quiet button--small needs-script"
-                        aria-pressed=move || explain.get().to_string()
-                        on:click=move |_| explain.update(|on| *on = !*on)
-                    >
-                        <Icon name="help" />
-                        {t!(i18n, generate.explain)}
-                    </button>
-                    <div class="composer__mode">
-                        <Mode />
-                    </div>
+                <div class="composer__mode">
+                    <Mode />
                 </div>
             </div>
             <div
                 class="composer__body"
-                data-explain=move || if explain.get() { "on" } else { "off" }
+                data-explain=move || if explain.is_on() { "on" } else { "off" }
             >
                 <DroppedNotice />
                 <FilledNote />
@@ -90,7 +80,7 @@ pub fn Composer(
                 </div>
                 <div class="composer__custom">
                     <text::Caption />
-                    <text::Lyrics />
+                    <Lyrics />
                 </div>
                 <Numbers />
                 <div class="composer__simple">
@@ -102,6 +92,41 @@ pub fn Composer(
             </div>
             <PlanBox pending=submit.pending() />
         </ActionForm>
+    }
+    .into_any()
+}
+
+/// Whether every control says what it does.
+#[derive(Debug, Clone, Copy)]
+struct Explain(RwSignal<bool>);
+
+impl Explain {
+    fn provide() -> Self {
+        let explain = Self(RwSignal::new(false));
+        provide_context(explain);
+        explain
+    }
+
+    fn is_on(self) -> bool {
+        self.0.get()
+    }
+}
+
+/// Switches the help texts on and off; it stands beside the field for words, which each mode has.
+#[component]
+pub fn ExplainButton() -> impl IntoView {
+    let i18n = use_i18n();
+    let Explain(on) = expect_context();
+    view! {
+        <button
+            type="button"
+            class="button button--quiet button--small"
+            aria-pressed=move || on.get().to_string()
+            on:click=move |_| on.update(|on| *on = !*on)
+        >
+            <Icon name="help" />
+            {t!(i18n, generate.explain)}
+        </button>
     }
     .into_any()
 }

@@ -396,7 +396,7 @@ mod browser {
                         None => {
                             let fields = crate::state::fields::fields_to_restore(&found.params);
                             dropped.form.fill(FilledBy::File, &fields);
-                            show_composer();
+                            show_composer(dropped.form);
                             if !found.notes.is_empty() {
                                 dropped.left_out.set(Some((file.name.clone(), found.notes)));
                             }

@@ -20,6 +20,7 @@ pub fn FilledNote() -> impl IntoView {
     let text = move |by| match by {
         FilledBy::Format => t_string!(i18n, lm.filled.format),
         FilledBy::Sample => t_string!(i18n, lm.filled.sample),
+        FilledBy::Lyrics => t_string!(i18n, lm.filled.lyrics),
         FilledBy::Understand => t_string!(i18n, lm.filled.understand),
         FilledBy::Codes => t_string!(i18n, lm.filled.codes),
         FilledBy::Song => t_string!(i18n, lm.filled.song),

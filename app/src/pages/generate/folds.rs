@@ -2,13 +2,14 @@
 
 use acestep_domain::{
     generation::{AudioFormat, GenerationParams, InferMethod},
-    metadata::{KeyScale, TimeSignature},
+    metadata::TimeSignature,
 };
 use leptos::prelude::*;
 
 use super::{
     audio_in::AudioInFold,
     find_out::FindOutFields,
+    key::{KeyField, key_of},
     language_model::LanguageModelFold,
     loras::LoraFold,
     numbers::{error_for, notes_for},
@@ -63,15 +64,6 @@ fn Music() -> impl IntoView {
     let form = Form::expect();
     let (key, signature) = (form.text("keyscale"), form.text("timesignature"));
     let auto = move || (String::new(), t_string!(i18n, common.auto).to_string());
-    let keys = Signal::derive(move || {
-        // A key from a file may be one the menu does not list; it stays a choice.
-        let own = key.get();
-        let listed = own.is_empty() || KeyScale::MENU.contains(&own.as_str());
-        std::iter::once(auto())
-            .chain((!listed).then(|| (own.clone(), own)))
-            .chain(KeyScale::MENU.map(|name| (name.to_owned(), name.to_owned())))
-            .collect::<Vec<Choice>>()
-    });
     let signatures = Signal::derive(move || {
         std::iter::once(auto())
             .chain(TimeSignature::ALL.map(|own| (own.to_string(), own.label().to_owned())))
@@ -79,25 +71,18 @@ fn Music() -> impl IntoView {
     });
     let now = Signal::derive(move || {
         let auto = t_string!(i18n, generate.auto_word).to_string();
-        let key = Some(key.get()).filter(|key| !key.is_empty());
+        let key = key.with(|text| key_of(text));
         let signature = TimeSignature::parse(&signature.get()).ok();
         t_string!(
             i18n,
             generate.music_now,
-            key = key.unwrap_or_else(|| auto.clone()),
+            key = key.map_or_else(|| auto.clone(), |key| key.to_string()),
             signature = signature.map_or(auto, |own| own.label().to_owned())
         )
     });
     view! {
         <Fold id="f-music" name=word!(i18n, generate.fold.music) now>
-            <Field
-                id="keyscale"
-                label=word!(i18n, params.keyscale.label)
-                help=word!(i18n, params.keyscale.help)
-                notes=notes_for("keyscale")
-            >
-                <Select id="keyscale" value=key choices=keys />
-            </Field>
+            <KeyField />
             <Field
                 id="timesignature"
                 label=word!(i18n, params.timesignature.label)

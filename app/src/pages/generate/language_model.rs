@@ -83,6 +83,7 @@ fn Asked() -> impl IntoView {
     let store = StudioStore::expect();
     let form = Form::expect();
     let ready = Memo::new(move |_| store.has_lm());
+    let codes = given_codes(form);
     view! {
         <fieldset
             class="fold__fields"
@@ -96,6 +97,10 @@ fn Asked() -> impl IntoView {
                     key="thinking"
                     label=word!(i18n, params.thinking.label)
                     help=word!(i18n, params.thinking.help)
+                    idle=Signal::derive(move || {
+                        let given = codes.get() != Some(0) && form.switch("thinking").get();
+                        given.then(|| t_string!(i18n, lm.thinking_waits).to_owned())
+                    })
                 />
             </Show>
             <Asks
@@ -177,10 +182,24 @@ fn Asks(
     key: &'static str,
     #[prop(into)] label: Signal<String>,
     #[prop(into)] help: Signal<String>,
+    /// Why it does nothing although it is on.
+    #[prop(optional, into)]
+    idle: MaybeProp<String>,
 ) -> impl IntoView {
     view! {
         <div class="field">
             <Switch id=key value=Form::expect().switch(key) label with_state=true />
+            {move || {
+                idle.get()
+                    .map(|why| {
+                        view! {
+                            <p class="field__reason">
+                                <Icon name="info" />
+                                <span>{why}</span>
+                            </p>
+                        }
+                    })
+            }}
             <Notes notes=notes_for(key) />
             <p class="field__help">{move || help.get()}</p>
         </div>

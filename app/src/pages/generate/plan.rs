@@ -20,7 +20,7 @@ use self::{
 };
 use super::{keep_going::KeepGoingRow, numbers::notes_for, words};
 use crate::{
-    components::icon::Icon,
+    components::{icon::Icon, note_words},
     i18n::{t, t_string, use_i18n},
     state::{
         StudioStore,
@@ -199,6 +199,7 @@ fn has_control(field: &str) -> bool {
 /// What the studio said to the last submission, when no control is to blame.
 #[component]
 fn Refusal() -> impl IntoView {
+    let i18n = use_i18n();
     let form = Form::expect();
     let general = notes_for("task_type");
     let unsupported =
@@ -214,7 +215,12 @@ fn Refusal() -> impl IntoView {
             })
             .or_else(|| unsupported.get())
             .map(|error| error.to_string())
-            .or_else(|| general.with(|notes| notes.first().map(|note| note.message.clone())))
+            .or_else(|| {
+                general.with(|notes| {
+                    let note = notes.first()?;
+                    Some(note_words::words(i18n.get_locale(), note))
+                })
+            })
     };
     view! {
         <div class="plan__refusal" role="alert">

@@ -2,7 +2,9 @@
 
 use leptos::prelude::*;
 
-use super::{dice::Dice, lm_needed::LmNeeded, numbers::error_for, text::languages};
+use super::{
+    composer::ExplainButton, dice::Dice, lm_needed::LmNeeded, numbers::error_for, text::languages,
+};
 use crate::{
     api::form::RandomDescription,
     components::{
@@ -26,6 +28,7 @@ pub fn Simple() -> impl IntoView {
     let form = Form::expect();
     let ready = Memo::new(move |_| store.has_lm());
     let waits = Memo::new(move |_| form.awaited.with(Option::is_some));
+    let silent = form.switch("simple_instrumental");
     let languages = languages(word!(i18n, lm.language_auto), str::to_owned);
     // A sample's caption is the description, so what is said about the one stands at the other.
     let wrong = error_for("caption");
@@ -44,7 +47,7 @@ pub fn Simple() -> impl IntoView {
             <div class="composer__row">
                 <Switch
                     id="simple_instrumental"
-                    value=form.switch("simple_instrumental")
+                    value=silent
                     label=word!(i18n, params.instrumental.label)
                     with_state=true
                 />
@@ -54,6 +57,8 @@ pub fn Simple() -> impl IntoView {
                             id="simple_language"
                             value=form.text("simple_language")
                             choices=languages
+                            off=silent
+                            described_by="simple-locked"
                         />
                     </Field>
                 </div>
@@ -69,6 +74,12 @@ pub fn Simple() -> impl IntoView {
                     {t!(i18n, lm.write_only)}
                 </button>
             </div>
+            <Show when=move || silent.get()>
+                <p class="field__reason" id="simple-locked">
+                    <Icon name="lock" />
+                    <span>{t!(i18n, lm.nobody_sings)}</span>
+                </p>
+            </Show>
             <LmNeeded id="simple-why" />
             <p class="composer__note">
                 <Icon name="info" />
@@ -100,7 +111,9 @@ fn Example() -> impl IntoView {
             }
             example
             own=own_fields
-        />
+        >
+            <ExplainButton />
+        </Dice>
     }
     .into_any()
 }

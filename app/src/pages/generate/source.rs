@@ -61,6 +61,17 @@ fn Source(task: Memo<TaskType>) -> impl IntoView {
     // That none is chosen is said by the empty place; what the studio or the domain says otherwise stands here.
     let error = error_for("src_audio");
     let refused = Signal::derive(move || error.get().filter(|_| given.get()));
+    // A cover with codes needs no source, and does not use one.
+    let codes = form.text("audio_codes");
+    let by_codes = Memo::new(move |_| {
+        task.get() == TaskType::Cover && codes.with(|codes| !codes.trim().is_empty())
+    });
+    let notes = notes_for("src_audio");
+    let notes = Signal::derive(move || {
+        let mut notes = notes.get();
+        notes.retain(|note| note.code != "src_audio_ignored" || !by_codes.get());
+        notes
+    });
     view! {
         <section
             class="section source"
@@ -106,7 +117,11 @@ fn Source(task: Memo<TaskType>) -> impl IntoView {
             </div>
             {move || {
                 if !given.get() {
-                    return view! { <NoSource task uploading /> }.into_any();
+                    return if by_codes.get() {
+                        ().into_any()
+                    } else {
+                        view! { <NoSource task uploading /> }.into_any()
+                    };
                 }
                 if let Some(error) = gone.get() {
                     return view! {
@@ -123,7 +138,28 @@ fn Source(task: Memo<TaskType>) -> impl IntoView {
             }}
             <UploadLine uploading />
             <Invalid id="src_audio" error=refused />
-            <Notes notes=notes_for("src_audio") />
+            <Notes notes />
+            <Show when=move || by_codes.get()>
+                <p class="note">
+                    <Icon name="warn" />
+                    <span>
+                        {move || {
+                            if given.get() {
+                                t_string!(i18n, tasks.codes_replace)
+                            } else {
+                                t_string!(i18n, tasks.codes_suffice)
+                            }
+                        }}
+                    </span>
+                    <button
+                        type="button"
+                        class="note__action needs-script"
+                        on:click=move |_| codes.set(String::new())
+                    >
+                        {t!(i18n, tasks.codes_remove)}
+                    </button>
+                </p>
+            </Show>
             <Show when=move || matches!(task.get(), TaskType::Cover | TaskType::Extract | TaskType::Complete)>
                 <div class="source__faders">
                     <Number

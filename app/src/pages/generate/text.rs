@@ -1,11 +1,11 @@
-//! Caption and lyrics.
+//! The caption, and what the fields for words share.
 
-use acestep_domain::{generation::clamp::minutes, lyrics::sung_secs, metadata::LANGUAGES};
-use leptos::{html, prelude::*};
+use acestep_domain::metadata::LANGUAGES;
+use leptos::prelude::*;
 
 use super::{
+    composer::ExplainButton,
     dice::Dice,
-    lm_needed::LmNeeded,
     load::LoadSettings,
     numbers::{error_for, notes_for},
 };
@@ -14,32 +14,16 @@ use crate::{
     components::{
         icon::Icon,
         note::{Invalid, Notes},
-        select::{Choice, Select},
-        switch::Switch,
+        select::Choice,
         text_area::TextArea,
     },
     i18n::{t, t_string, use_i18n},
-    state::{
-        StudioStore,
-        form::Form,
-        request::{WISH, Wish},
-    },
+    state::form::Form,
     word,
 };
 
 /// Characters of a caption the models read well (ui.md 3.3).
 const CAPTION_CHARS: usize = 512;
-
-/// Names of sections people write, as lyrics carry them.
-const SECTIONS: [&str; 7] = [
-    "[Intro]",
-    "[Verse]",
-    "[Pre-Chorus]",
-    "[Chorus]",
-    "[Bridge]",
-    "[Instrumental]",
-    "[Outro]",
-];
 
 /// What the song is like.
 #[component]
@@ -57,7 +41,7 @@ pub fn Caption() -> impl IntoView {
                 <span class="section__count">
                     {move || t_string!(i18n, generate.count_of, n = count(), max = CAPTION_CHARS)}
                 </span>
-                <Toggle closed name=word!(i18n, params.caption.label) />
+                <SectionToggle closed name=word!(i18n, params.caption.label) />
                 <Example />
             </div>
             <TextArea id="caption" value rows=2 error=error_for("caption") />
@@ -71,7 +55,7 @@ pub fn Caption() -> impl IntoView {
 
 /// Folds a section on a phone, where two texts fill the screen; elsewhere it is not drawn.
 #[component]
-fn Toggle(closed: RwSignal<bool>, name: Signal<String>) -> impl IntoView {
+pub fn SectionToggle(closed: RwSignal<bool>, name: Signal<String>) -> impl IntoView {
     let i18n = use_i18n();
     view! {
         <button
@@ -107,131 +91,8 @@ fn Example() -> impl IntoView {
             own=serde_json::Value::clone
         >
             <LoadSettings />
+            <ExplainButton />
         </Dice>
-    }
-    .into_any()
-}
-
-/// What is sung.
-#[component]
-pub fn Lyrics() -> impl IntoView {
-    let i18n = use_i18n();
-    let form = Form::expect();
-    let value = form.text("lyrics");
-    let area = NodeRef::<html::Textarea>::new();
-    let closed = RwSignal::new(false);
-    let lines = move || {
-        value.with(|text| {
-            text.lines()
-                .filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('['))
-                .count()
-        })
-    };
-    // No more exact than such a figure can be.
-    let sings = move || {
-        let bpm = form.checked.with(|checked| checked.params.bpm);
-        let sung = !form.switch("instrumental").get();
-        let secs = value.with(|text| sung_secs(text, bpm)).filter(|_| sung)?;
-        Some(minutes(((secs / 5.0).round() * 5.0).max(5.0)))
-    };
-    let languages = languages(word!(i18n, generate.language_auto), move |name| {
-        t_string!(i18n, generate.language_is, name = name)
-    });
-    view! {
-        <section
-            class="section composer__lyrics"
-            id="s-lyrics"
-            data-closed=move || closed.get().then_some("")
-        >
-            <div class="section__head">
-                <label class="section__label" for="lyrics">
-                    {t!(i18n, params.lyrics.label)}
-                </label>
-                <span class="section__count">
-                    {move || match (lines(), sings()) {
-                        (0, _) => t_string!(i18n, generate.lines.none).to_string(),
-                        (1, None) => t_string!(i18n, generate.lines.one).to_string(),
-                        (n, None) => t_string!(i18n, generate.lines.other, n = n),
-                        (1, Some(time)) => t_string!(i18n, generate.lines_sung.one, time = time),
-                        (n, Some(time)) => {
-                            t_string!(i18n, generate.lines_sung.other, n = n, time = time)
-                        }
-                    }}
-                </span>
-                <Toggle closed name=word!(i18n, params.lyrics.label) />
-                <div class="section__tools">
-                    <Switch
-                        id="instrumental"
-                        value=form.switch("instrumental")
-                        label=word!(i18n, params.instrumental.label)
-                    />
-                    <Select
-                        id="vocal_language"
-                        value=form.text("vocal_language")
-                        choices=languages
-                        label=word!(i18n, params.vocal_language.label)
-                        bare=true
-                    />
-                </div>
-            </div>
-            <div class="composer__lyrics-box">
-                <TextArea id="lyrics" value rows=5 error=error_for("lyrics") node_ref=area />
-                <div class="section__tools section__tools--start">
-                    <details class="menu menu--start menu--up needs-script">
-                        <summary class="button button--quiet button--small">
-                            <Icon name="plus" />
-                            {t!(i18n, generate.section)}
-                        </summary>
-                        <div class="menu__panel">
-                            {SECTIONS
-                                .map(|tag| {
-                                    view! {
-                                        <button
-                                            type="button"
-                                            class="menu__item"
-                                            on:click=move |_| add_section(value, area, tag)
-                                        >
-                                            {tag}
-                                        </button>
-                                    }
-                                })
-                                .collect_view()}
-                        </div>
-                    </details>
-                    <Format />
-                </div>
-            </div>
-            <Invalid id="lyrics" error=error_for("lyrics") />
-            <Notes notes=notes_for("lyrics") />
-            <p class="field__help">{t!(i18n, params.lyrics.help)}</p>
-            <p class="field__help">{t!(i18n, lm.format_help)}</p>
-        </section>
-    }
-    .into_any()
-}
-
-/// Has caption and lyrics written anew; what comes fills the form, with Undo.
-#[component]
-fn Format() -> impl IntoView {
-    let i18n = use_i18n();
-    let store = StudioStore::expect();
-    let form = Form::expect();
-    let ready = Memo::new(move |_| store.has_lm());
-    let waits = Memo::new(move |_| form.awaited.with(Option::is_some));
-    view! {
-        <button
-            id="format"
-            class="button button--quiet button--small"
-            type="submit"
-            name=WISH
-            value=Wish::Format.as_str()
-            aria-describedby="format-why"
-            disabled=move || !ready.get() || waits.get()
-        >
-            <Icon name="format" />
-            {t!(i18n, lm.format)}
-        </button>
-        <LmNeeded id="format-why" />
     }
     .into_any()
 }
@@ -251,34 +112,4 @@ pub fn languages(
             )
             .collect()
     })
-}
-
-/// Puts a section line at the end, with a free line before it.
-fn add_section(value: RwSignal<String>, area: NodeRef<html::Textarea>, tag: &str) {
-    value.update(|text| {
-        let kept = text.trim_end().len();
-        text.truncate(kept);
-        if !text.is_empty() {
-            text.push_str("\n\n");
-        }
-        text.push_str(tag);
-        text.push('\n');
-    });
-    #[cfg(feature = "hydrate")]
-    if let Some(area) = area.get_untracked() {
-        use leptos::wasm_bindgen::JsCast as _;
-        if let Some(menu) = document()
-            .query_selector("#s-lyrics details[open]")
-            .ok()
-            .flatten()
-        {
-            // An open menu closes with its choice.
-            let _ = menu.remove_attribute("open");
-        }
-        let element: &web_sys::HtmlElement = area.unchecked_ref();
-        // Focus is a courtesy.
-        let _ = element.focus();
-    }
-    #[cfg(not(feature = "hydrate"))]
-    let _ = area;
 }

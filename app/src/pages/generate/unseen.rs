@@ -1,6 +1,7 @@
 //! What was set in Custom and acts in Simple too: each by its name, with a way to its control, and one
-//! button that brings all of them back.
+//! button that brings all of them back. And what was set there and does not act here.
 
+use acestep_domain::audio_codes;
 use leptos::prelude::*;
 
 use super::{find_out, param_words, words::Words};
@@ -11,8 +12,10 @@ use crate::{
         StudioStore,
         fields::{CUSTOM, SWITCHES},
         form::Form,
+        idle::idle,
         unseen::{Unseen, field_of, value_text},
     },
+    word,
 };
 
 /// The list; nothing where all that acts can be seen.
@@ -30,6 +33,60 @@ pub fn UnseenSettings() -> impl IntoView {
     });
     let keys =
         move || settings.with_untracked(|all| all.iter().map(|own| own.key).collect::<Vec<_>>());
+    let idle = Memo::new(move |_| idle(&form.json(), &store.defaults.get()));
+    view! {
+        <Settings
+            id="unseen-title"
+            title=word!(i18n, generate.unseen.title)
+            settings
+        >
+            <div class="unseen__tools needs-script">
+                <button
+                    type="button"
+                    class="button button--quiet button--small"
+                    on:click=move |_| {
+                        if let Some(key) = keys().first() {
+                            show(form, key);
+                        }
+                    }
+                >
+                    <Icon name="pen" />
+                    {t!(i18n, generate.unseen.show)}
+                </button>
+                <button
+                    type="button"
+                    class="button button--quiet button--small"
+                    on:click=move |_| {
+                        form.reset(store, &keys());
+                        focus("description");
+                    }
+                >
+                    <Icon name="refresh" />
+                    {t!(i18n, generate.unseen.reset)}
+                </button>
+            </div>
+        </Settings>
+        <Settings id="idle-title" title=word!(i18n, generate.unseen.idle) settings=idle />
+    }
+    .into_any()
+}
+
+/// Some settings under a title; nothing where there are none.
+#[component]
+fn Settings(
+    /// Id of the title.
+    id: &'static str,
+    /// The title.
+    title: Signal<String>,
+    /// The settings.
+    settings: Memo<Vec<Unseen>>,
+    /// What can be done with all of them.
+    #[prop(optional)]
+    children: Option<ChildrenFn>,
+) -> impl IntoView {
+    let i18n = use_i18n();
+    let form = Form::expect();
+    let some = Memo::new(move |_| settings.with(|all| !all.is_empty()));
     let in_one_line = move || {
         settings.with(|all| {
             all.iter()
@@ -40,10 +97,10 @@ pub fn UnseenSettings() -> impl IntoView {
         })
     };
     view! {
-        <Show when=move || settings.with(|all| !all.is_empty())>
-            <section class="unseen" aria-labelledby="unseen-title">
-                <h2 class="unseen__title" id="unseen-title">
-                    {t!(i18n, generate.unseen.title)}
+        <Show when=move || some.get()>
+            <section class="unseen" aria-labelledby=id>
+                <h2 class="unseen__title" id=id>
+                    {move || title.get()}
                 </h2>
                 <p class="needs-no-script">{in_one_line}</p>
                 <ul class="unseen__list needs-script">
@@ -53,31 +110,7 @@ pub fn UnseenSettings() -> impl IntoView {
                         </li>
                     </For>
                 </ul>
-                <div class="unseen__tools needs-script">
-                    <button
-                        type="button"
-                        class="button button--quiet button--small"
-                        on:click=move |_| {
-                            if let Some(key) = keys().first() {
-                                show(form, key);
-                            }
-                        }
-                    >
-                        <Icon name="pen" />
-                        {t!(i18n, generate.unseen.show)}
-                    </button>
-                    <button
-                        type="button"
-                        class="button button--quiet button--small"
-                        on:click=move |_| {
-                            form.reset(store, &keys());
-                            focus("description");
-                        }
-                    >
-                        <Icon name="refresh" />
-                        {t!(i18n, generate.unseen.reset)}
-                    </button>
-                </div>
+                {children.as_ref().map(|children| children())}
             </section>
         </Show>
     }
@@ -113,10 +146,17 @@ fn words_of(i18n: Words, own: &Unseen) -> (&'static str, String) {
         key => param_words::name(i18n.get_locale(), key),
     };
     let shown = value_text(own);
-    let value = if own.wrong {
-        t_string!(i18n, generate.unseen.wrong, text = shown)
-    } else {
-        param_words::value(i18n.get_locale(), own.key, &own.value, &shown)
+    let value = match own.key {
+        _ if own.wrong => t_string!(i18n, generate.unseen.wrong, text = shown),
+        "reference_audio" => match own.value.as_array().map_or(0, Vec::len) {
+            1 => t_string!(i18n, tasks.references.one).to_owned(),
+            n => t_string!(i18n, tasks.references.other, n = n),
+        },
+        "audio_codes" => {
+            let n = audio_codes::parse(&shown).map_or(0, |codes| codes.len());
+            t_string!(i18n, lm.now.codes, n = n)
+        }
+        key => param_words::value(i18n.get_locale(), key, &own.value, &shown),
     };
     (name, value)
 }

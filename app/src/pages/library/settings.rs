@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use self::lines::{Line, lines};
 use crate::{
     api::form::Restore,
-    components::{copy_button::CopyButton, icon::Icon},
+    components::{copy_button::CopyButton, icon::Icon, note_words},
     i18n::{t, use_i18n},
     state::{StudioStore, form::Form},
 };
@@ -129,10 +129,11 @@ fn Row(line: Line, notes: Vec<Note>) -> impl IntoView {
 /// What was asked and why something else was used.
 #[component]
 fn Remark(note: Note) -> impl IntoView {
+    let i18n = use_i18n();
     view! {
         <span class="params__note">
             <Icon name="warn" />
-            <span>{note.message}</span>
+            <span>{move || note_words::words(i18n.get_locale(), &note)}</span>
         </span>
     }
 }

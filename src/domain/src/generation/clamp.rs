@@ -1,5 +1,8 @@
 //! Brings a request inside the limits of tier and family, with a note for every change.
 
+mod ranges;
+
+use self::ranges::{clamp_ranges, clamp_sampler};
 use super::{GenerationParams, inputs};
 use crate::{
     audio_codes,
@@ -7,7 +10,7 @@ use crate::{
     error::UserError,
     metadata::Bpm,
     note::Note,
-    param::{TURBO_MAX_STEPS, range_of},
+    param::range_of,
     task::{Family, TaskType},
     tier::{GpuTier, limits},
 };
@@ -97,12 +100,22 @@ impl Bounds {
         }
     }
 
-    fn way_out(self, better: bool) -> &'static str {
-        if self.lm_loaded && better {
-            " Without the language model more is possible."
+    /// The note with whose limit it is, and the way past it where there is one.
+    fn told(self, mut note: Note, better: bool) -> Note {
+        if self.unlimited {
+            note = note.with("why", "models");
         } else {
-            ""
+            let lm = if self.lm_loaded { "lm" } else { "no_lm" };
+            note = note.with("why", format!("tier_{lm}"));
+            if self.tier != GpuTier::Unlimited {
+                note = note.with("tier", self.tier as usize + 1);
+            }
         }
+        if self.lm_loaded && better {
+            note.message += " Without the language model more is possible.";
+            note = note.with("way_out", "no_lm");
+        }
+        note
     }
 }
 
@@ -141,6 +154,13 @@ pub fn clamp_with_source(
             "lyrics_ignored",
             "lyrics",
             "Lyrics: instrumental is on, so the lyrics are kept but not sung.",
+        ));
+    }
+    if params.vocal_language != params.sung_language() {
+        notes.push(Note::new(
+            "vocal_language_ignored",
+            "vocal_language",
+            "Vocal language: instrumental is on, so nobody sings and no language is used.",
         ));
     }
     notes.extend(inputs::idle(&params));
@@ -246,6 +266,19 @@ fn changed(
         key,
         format!("{name}: asked {asked}, using {used}, {why}."),
     )
+    .with("asked", asked)
+    .with("used", used)
+}
+
+/// The note for a length that nobody gave.
+pub fn auto_length(used_secs: f64) -> Note {
+    let used = minutes(used_secs);
+    Note::new(
+        "duration_auto",
+        "duration",
+        format!("Length: auto, using {used}, the fixed length when no language model decides."),
+    )
+    .with("used", used)
 }
 
 fn clamp_length_and_batch(
@@ -264,29 +297,22 @@ fn clamp_length_and_batch(
     match params.duration_secs {
         None if left_open => {}
         None => {
-            params.duration_secs = Some(AUTO_DURATION_SECS.min(max_secs));
-            notes.push(Note::new(
-                "duration_auto",
-                "duration",
-                format!(
-                    "Length: auto, using {}, the fixed length when no language model decides.",
-                    minutes(AUTO_DURATION_SECS.min(max_secs))
-                ),
-            ));
+            let used = AUTO_DURATION_SECS.min(max_secs);
+            params.duration_secs = Some(used);
+            notes.push(auto_length(used));
         }
         Some(asked) => {
             // Engine precision (engine.md 8.3).
             let used = ((asked * 10.0).round() / 10.0).clamp(min_secs, max_secs);
             if asked > max_secs {
-                let mut note = changed(
+                let note = changed(
                     "duration",
                     "Length",
                     &minutes(asked),
                     &minutes(used),
                     &bounds.why(),
                 );
-                note.message += bounds.way_out(without_lm.0 > max_secs);
-                notes.push(note);
+                notes.push(bounds.told(note, without_lm.0 > max_secs));
             } else if asked < min_secs {
                 notes.push(changed(
                     "duration",
@@ -300,19 +326,18 @@ fn clamp_length_and_batch(
         }
     }
     if params.batch_size > max_batch {
-        let mut note = changed(
+        let note = changed(
             "batch_size",
             "Takes",
             &params.batch_size,
             &max_batch,
             &bounds.why(),
         );
-        note.message += bounds.way_out(without_lm.1 > max_batch);
-        notes.push(note);
+        notes.push(bounds.told(note, without_lm.1 > max_batch));
         params.batch_size = max_batch;
     }
     if params.seeds.len() > params.batch_size {
-        notes.push(Note::new(
+        let note = Note::new(
             "seed_ignored",
             "seed",
             format!(
@@ -321,7 +346,10 @@ fn clamp_length_and_batch(
                 params.batch_size,
                 params.batch_size
             ),
-        ));
+        )
+        .with("given", params.seeds.len())
+        .with("used", params.batch_size);
+        notes.push(note);
         params.seeds.truncate(params.batch_size);
     }
 }
@@ -353,122 +381,16 @@ fn settle_codes(
         .is_some_and(|asked| (asked - secs).abs() > 0.05)
         && !notes.iter().any(|note| note.code == "duration_by_codes")
     {
-        notes.push(Note::new(
-            "duration_by_codes",
-            "duration",
-            format!("Length: {count} audio codes make {}.", minutes(secs)),
-        ));
+        let used = minutes(secs);
+        let message = format!("Length: {count} audio codes make {used}.");
+        notes.push(
+            Note::new("duration_by_codes", "duration", message)
+                .with("given", count)
+                .with("used", used),
+        );
     }
     params.duration_secs = Some(secs);
     Ok(())
-}
-
-fn clamp_sampler(params: &mut GenerationParams, family: Family, notes: &mut Vec<Note>) {
-    if family != Family::Turbo {
-        return;
-    }
-    if params.inference_steps > TURBO_MAX_STEPS && params.timesteps.is_none() {
-        notes.push(changed(
-            "inference_steps",
-            "Steps",
-            &params.inference_steps,
-            &TURBO_MAX_STEPS,
-            "the limit of turbo models",
-        ));
-        params.inference_steps = TURBO_MAX_STEPS;
-    }
-    // The old default of 7 stands in every old file; it never acted on turbo models.
-    if (params.guidance_scale - 1.0).abs() > f64::EPSILON {
-        notes.push(changed(
-            "guidance_scale",
-            "Guidance",
-            &params.guidance_scale,
-            &1,
-            "turbo models are trained without guidance",
-        ));
-        params.guidance_scale = 1.0;
-    }
-    if params.use_adg {
-        notes.push(Note::new(
-            "use_adg_ignored",
-            "use_adg",
-            "Adaptive guidance: not used, turbo models are trained without guidance.",
-        ));
-        params.use_adg = false;
-    }
-    if params.cfg_interval_start != 0.0 || params.cfg_interval_end != 1.0 {
-        notes.push(Note::new(
-            "cfg_interval_ignored",
-            "cfg_interval_start",
-            "Guidance interval: not used, turbo models are trained without guidance.",
-        ));
-        (params.cfg_interval_start, params.cfg_interval_end) = (0.0, 1.0);
-    }
-}
-
-fn clamp_ranges(params: &mut GenerationParams, notes: &mut Vec<Note>) {
-    let mut number =
-        |key: &str, name: &str, value: &mut f64| notes.extend(into_range(key, name, value));
-    number("guidance_scale", "Guidance", &mut params.guidance_scale);
-    number(
-        "cfg_interval_start",
-        "Guidance interval start",
-        &mut params.cfg_interval_start,
-    );
-    number(
-        "cfg_interval_end",
-        "Guidance interval end",
-        &mut params.cfg_interval_end,
-    );
-    number("shift", "Shift", &mut params.shift);
-    number(SCORE_SCALE.0, SCORE_SCALE.1, &mut params.score_scale);
-    if let Some(target) = &mut params.target_lufs {
-        number("target_lufs", "Loudness", target);
-    }
-    number("repainting_start", "Start", &mut params.repainting_start);
-    number(
-        "audio_cover_strength",
-        "Cover strength",
-        &mut params.audio_cover_strength,
-    );
-    number(
-        "cover_noise_strength",
-        "Start from the source",
-        &mut params.cover_noise_strength,
-    );
-    number(
-        "repaint_strength",
-        "Repaint strength",
-        &mut params.repaint_strength,
-    );
-    number("lm_temperature", "Temperature", &mut params.lm_temperature);
-    number("lm_cfg_scale", "LM guidance", &mut params.lm_cfg_scale);
-    number("lm_top_p", "Top-P", &mut params.lm_top_p);
-    number(
-        "lm_repetition_penalty",
-        "Repetition penalty",
-        &mut params.lm_repetition_penalty,
-    );
-    if let Some(end) = params.repainting_end.as_mut() {
-        number("repainting_end", "End", end);
-    }
-    let mut whole = |key: &str, name: &str, value: &mut usize| {
-        let (low, high) = range_of(key);
-        let used = (*value).clamp(low as usize, high as usize);
-        if used != *value {
-            notes.push(changed(
-                key,
-                name,
-                value,
-                &used,
-                &format!("the range is {low} to {high}"),
-            ));
-            *value = used;
-        }
-    };
-    whole("inference_steps", "Steps", &mut params.inference_steps);
-    whole("lm_top_k", "Top-K", &mut params.lm_top_k);
-    whole("batch_size", "Takes", &mut params.batch_size);
 }
 
 #[cfg(test)]

@@ -81,27 +81,8 @@ pub fn check(params: &GenerationParams, family: Family) -> Result<(), UserError>
             )
         });
     }
-    let needs = task.needs();
-    if params.works_on_source() && params.src_audio.is_none() {
-        return Err(UserError::invalid(
-            "src_audio",
-            format!("The task {name} works on a source, and none is given."),
-            "Give a recording or a song of the library as src_audio.",
-        ));
-    }
-    if needs.track && params.track_name.is_none() {
-        return Err(UserError::invalid(
-            "track_name",
-            format!("The task {name} needs to know which track."),
-            "Name one as track_name, for example drums or vocals.",
-        ));
-    }
-    if needs.tracks && params.complete_track_classes.is_empty() {
-        return Err(UserError::invalid(
-            "complete_track_classes",
-            format!("The task {name} needs to know which tracks to add."),
-            "Name one or more as complete_track_classes, for example drums and bass.",
-        ));
+    if let Some(missing) = missing(params).into_iter().next() {
+        return Err(missing);
     }
     if params.reference_audio.len() > MAX_REFERENCES {
         return Err(UserError::invalid(
@@ -113,23 +94,60 @@ pub fn check(params: &GenerationParams, family: Family) -> Result<(), UserError>
     Ok(())
 }
 
+/// Everything that the task needs and does not have, each by its key.
+pub fn missing(params: &GenerationParams) -> Vec<UserError> {
+    let (task, needs) = (params.task_type, params.task_type.needs());
+    let name = task.as_str();
+    let mut missing = Vec::new();
+    if params.works_on_source() && params.src_audio.is_none() {
+        missing.push(UserError::invalid(
+            "src_audio",
+            format!("The task {name} works on a source, and none is given."),
+            "Give a recording or a song of the library as src_audio.",
+        ));
+    }
+    if needs.track && params.track_name.is_none() {
+        missing.push(UserError::invalid(
+            "track_name",
+            format!("The task {name} needs to know which track."),
+            "Name one as track_name, for example drums or vocals.",
+        ));
+    }
+    if needs.tracks && params.complete_track_classes.is_empty() {
+        missing.push(UserError::invalid(
+            "complete_track_classes",
+            format!("The task {name} needs to know which tracks to add."),
+            "Name one or more as complete_track_classes, for example drums and bass.",
+        ));
+    }
+    missing
+}
+
+fn unused(task: TaskType, key: &str, name: &str, why: &str, by_task: bool) -> Note {
+    let kind = match task {
+        _ if by_task => "task",
+        TaskType::Cover => "codes",
+        _ => "mode",
+    };
+    let message = format!("{name}: not used, {why}.");
+    Note::new(&format!("{key}_ignored"), key, message)
+        .with("why", kind)
+        .with("task", task.as_str())
+}
+
 /// A note for everything given that has no part in the task.
 pub fn idle(params: &GenerationParams) -> Vec<Note> {
     let fresh = defaults(Family::Turbo, GpuTier::Unlimited);
     let task = params.task_type;
     let needs = task.needs();
     let codes = params.follows_codes() && !params.audio_codes.trim().is_empty();
+    let by_task = format!("it has no part in the task {}", task.as_str());
     let mut notes = Vec::new();
     let mut idle = |given: bool, acts: bool, key: &str, name: &str, why: &str| {
         if given && !acts {
-            notes.push(Note::new(
-                &format!("{key}_ignored"),
-                key,
-                format!("{name}: not used, {why}."),
-            ));
+            notes.push(unused(task, key, name, why, why == by_task));
         }
     };
-    let by_task = format!("it has no part in the task {}", task.as_str());
     let of_source = if codes && task == TaskType::Cover {
         "since audio codes are given in its place"
     } else {
@@ -287,187 +305,13 @@ pub(super) fn settle_source(
     }
     // A job that is settled again brings the exact length along.
     if asked_secs.is_some_and(|asked| (asked - secs).abs() > 0.1) {
-        notes.push(Note::new(
-            "duration_by_source",
-            "duration",
-            format!("Length: {}, as the source says.", minutes(secs)),
-        ));
+        let used = minutes(secs);
+        let message = format!("Length: {used}, as the source says.");
+        notes.push(Note::new("duration_by_source", "duration", message).with("used", used));
     }
     params.duration_secs = Some(secs);
     Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::generation::clamp::{clamp, clamp_with_source};
-
-    fn bounds(family: Family) -> Bounds {
-        Bounds {
-            tier: GpuTier::Tier4,
-            lm_loaded: false,
-            family,
-            unlimited: false,
-        }
-    }
-
-    fn params(task_type: TaskType) -> GenerationParams {
-        GenerationParams {
-            task_type,
-            caption: "x".into(),
-            src_audio: Some("id".into()),
-            track_name: Some("drums".into()),
-            complete_track_classes: vec!["bass".into()],
-            batch_size: 1,
-            ..GenerationParams::default()
-        }
-    }
-
-    #[test]
-    fn what_a_task_lacks_is_named_by_its_key() {
-        for (task, field) in [
-            (TaskType::Cover, "src_audio"),
-            (TaskType::Repaint, "src_audio"),
-            (TaskType::Lego, "src_audio"),
-            (TaskType::Extract, "src_audio"),
-            (TaskType::Complete, "src_audio"),
-            (TaskType::Lego, "track_name"),
-            (TaskType::Extract, "track_name"),
-            (TaskType::Complete, "complete_track_classes"),
-        ] {
-            let mut asked = params(task);
-            assert!(check(&asked, Family::Base).is_ok());
-            match field {
-                "src_audio" => asked.src_audio = None,
-                "track_name" => asked.track_name = None,
-                _ => asked.complete_track_classes.clear(),
-            }
-            let refused = check(&asked, Family::Base).unwrap_err();
-            assert_eq!(refused.field.as_deref(), Some(field), "{task:?}");
-        }
-        // Codes stand in for the source of a cover.
-        let codes = GenerationParams {
-            src_audio: None,
-            audio_codes: "1,2".into(),
-            ..params(TaskType::Cover)
-        };
-        assert!(check(&codes, Family::Turbo).is_ok());
-    }
-
-    #[test]
-    fn a_turbo_model_says_why_it_makes_no_tracks() {
-        for task in [TaskType::Lego, TaskType::Extract, TaskType::Complete] {
-            let refused = clamp(params(task), bounds(Family::Turbo)).unwrap_err();
-            assert_eq!(refused.field.as_deref(), Some("task_type"));
-            assert_eq!(refused.code, "unsupported");
-            assert!(refused.message.contains("turbo"), "{}", refused.message);
-        }
-    }
-
-    #[test]
-    fn the_source_decides_the_length_and_is_never_cut() {
-        let open =
-            clamp_with_source(params(TaskType::Cover), bounds(Family::Base), Some(12.345)).unwrap();
-        assert_eq!(open.params.duration_secs, Some(12.345));
-        assert!(
-            !open
-                .notes
-                .iter()
-                .any(|note| note.code.starts_with("duration"))
-        );
-        // Settled a second time, as when the job's turn comes.
-        let again = clamp_with_source(open.params, bounds(Family::Base), Some(12.345)).unwrap();
-        assert!(
-            !again
-                .notes
-                .iter()
-                .any(|note| note.code.starts_with("duration"))
-        );
-
-        let asked = GenerationParams {
-            duration_secs: Some(30.0),
-            ..params(TaskType::Extract)
-        };
-        let told = clamp_with_source(asked, bounds(Family::Base), Some(12.0)).unwrap();
-        assert_eq!(told.params.duration_secs, Some(12.0));
-        assert!(
-            told.notes
-                .iter()
-                .any(|note| note.code == "duration_by_source")
-        );
-
-        let long = clamp_with_source(params(TaskType::Cover), bounds(Family::Base), Some(361.0));
-        assert_eq!(long.unwrap_err().field.as_deref(), Some("src_audio"));
-        let extended = GenerationParams {
-            repainting_start: 350.0,
-            repainting_end: Some(365.0),
-            ..params(TaskType::Repaint)
-        };
-        let refused = clamp_with_source(extended, bounds(Family::Base), Some(355.0)).unwrap_err();
-        assert_eq!(refused.field.as_deref(), Some("repainting_end"));
-    }
-
-    #[test]
-    fn what_has_no_part_in_the_task_is_noted() {
-        let everything = |task| GenerationParams {
-            repainting_start: 1.0,
-            repainting_end: Some(2.0),
-            repaint_mode: RepaintMode::Conservative,
-            repaint_strength: 0.2,
-            audio_cover_strength: 0.5,
-            cover_noise_strength: 0.5,
-            ..params(task)
-        };
-        let ignored = |task| -> Vec<String> {
-            idle(&everything(task))
-                .into_iter()
-                .filter_map(|note| note.field)
-                .collect()
-        };
-        assert_eq!(
-            ignored(TaskType::Text2music),
-            [
-                "src_audio",
-                "repainting_start",
-                "repainting_end",
-                "repaint_mode",
-                "repaint_strength",
-                "audio_cover_strength",
-                "cover_noise_strength",
-                "track_name",
-                "complete_track_classes"
-            ]
-        );
-        assert_eq!(
-            ignored(TaskType::Repaint),
-            [
-                "repaint_strength",
-                "audio_cover_strength",
-                "cover_noise_strength",
-                "track_name",
-                "complete_track_classes"
-            ]
-        );
-        assert_eq!(
-            ignored(TaskType::Complete),
-            [
-                "repainting_start",
-                "repainting_end",
-                "repaint_mode",
-                "repaint_strength",
-                "cover_noise_strength",
-                "track_name"
-            ]
-        );
-        assert_eq!(idle(&GenerationParams::default()), []);
-        let codes = GenerationParams {
-            audio_codes: "5".into(),
-            ..params(TaskType::Repaint)
-        };
-        assert!(
-            idle(&codes)
-                .iter()
-                .any(|note| note.code == "audio_codes_ignored")
-        );
-    }
-}
+mod tests;

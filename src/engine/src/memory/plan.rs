@@ -237,14 +237,18 @@ pub fn plan(models: &Models, options: &LoadOptions, work: Work, free: Free) -> M
     }
     let [usual_tile, ..] = needs::tiles(options.device);
     if needs.tile_frames < usual_tile {
-        notes.push(Note::new(
-            "decode_in_smaller_tiles",
-            "duration",
-            format!(
-                "Memory: the song is decoded in pieces of {} latent frames instead of {}.",
-                needs.tile_frames, usual_tile
-            ),
-        ));
+        notes.push(
+            Note::new(
+                "decode_in_smaller_tiles",
+                "duration",
+                format!(
+                    "Memory: the song is decoded in pieces of {} latent frames instead of {}.",
+                    needs.tile_frames, usual_tile
+                ),
+            )
+            .with("used", needs.tile_frames)
+            .with("usual", usual_tile),
+        );
     }
     let free_bytes = if on_card { free.device } else { free.host };
     if !fits && free.others > 0 {

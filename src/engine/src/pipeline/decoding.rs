@@ -182,7 +182,8 @@ impl Decoding<'_> {
                     "Level: {} samples above full scale were clipped; turning the song down would have changed what is kept.",
                     self.clipped
                 ),
-            ));
+            )
+            .with("n", self.clipped));
         }
         notes
     }

@@ -167,7 +167,7 @@ fn asked_for(params: &GenerationParams) -> SongPlan {
         caption: params.caption.clone(),
         duration_secs: params.duration_secs.map(|secs| secs as u32),
         keyscale: params.keyscale,
-        language: Some(params.vocal_language).filter(|language| *language != Language::UNKNOWN),
+        language: Some(params.sung_language()).filter(|language| *language != Language::UNKNOWN),
         timesignature: params.timesignature,
         lyrics: if is_instrumental(params) {
             String::new()

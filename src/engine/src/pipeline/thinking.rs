@@ -6,7 +6,7 @@ use std::time::Instant;
 use acestep_domain::{
     GenerationParams, SongPlan,
     defaults::AUTO_DURATION_SECS,
-    generation::clamp::{INSTRUMENTAL, is_instrumental, minutes},
+    generation::clamp::{INSTRUMENTAL, auto_length, is_instrumental},
     metadata::Language,
     note::Note,
 };
@@ -165,7 +165,7 @@ fn given(params: &GenerationParams) -> SongPlan {
         keyscale: params.keyscale,
         timesignature: params.timesignature,
         duration_secs: params.duration_secs.map(|secs| secs as u32),
-        language: Some(params.vocal_language).filter(|language| *language != Language::UNKNOWN),
+        language: Some(params.sung_language()).filter(|language| *language != Language::UNKNOWN),
         ..SongPlan::default()
     }
 }
@@ -174,14 +174,7 @@ impl Thought {
     fn settle_length(&mut self, max_duration_secs: u32) {
         if self.params.duration_secs.is_none() {
             let used = AUTO_DURATION_SECS.min(f64::from(max_duration_secs));
-            self.notes.push(Note::new(
-                "duration_auto",
-                "duration",
-                format!(
-                    "Length: auto, using {}, the fixed length when no language model decides.",
-                    minutes(used)
-                ),
-            ));
+            self.notes.push(auto_length(used));
             self.params.duration_secs = Some(used);
         }
     }

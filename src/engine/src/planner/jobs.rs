@@ -147,7 +147,7 @@ impl Given {
             bpm: params.bpm,
             duration_secs: params.duration_secs,
             keyscale: params.keyscale,
-            language: Some(params.vocal_language),
+            language: Some(params.sung_language()),
             timesignature: params.timesignature,
         }
     }

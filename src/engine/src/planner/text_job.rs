@@ -295,6 +295,8 @@ fn would_say(field: &'static str, would: &str, user: &SongPlan) -> Option<Note> 
             key,
             format!("{name}: {own} as you set it; the language model would have written {would}."),
         )
+        .with("own", &own)
+        .with("would", would)
     })
 }
 

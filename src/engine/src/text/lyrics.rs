@@ -23,7 +23,7 @@ pub fn prompt(params: &GenerationParams) -> Prompt {
 
 /// What stands before the words in [`prompt`].
 pub fn heading(params: &GenerationParams) -> String {
-    let language = params.vocal_language.code();
+    let language = params.sung_language().code();
     format!("# Languages\n{language}\n\n# Lyric\n")
 }
 
@@ -47,9 +47,10 @@ mod tests {
     }
 
     #[test]
-    fn instrumental_wins_over_the_words() {
+    fn instrumental_wins_over_the_words_and_their_language() {
         let params = GenerationParams {
             lyrics: "Hallo".to_owned(),
+            vocal_language: Language::parse("de").unwrap(),
             instrumental: true,
             ..GenerationParams::default()
         };

@@ -96,7 +96,7 @@ pub async fn change(
     Ok(Json(studio.set_repeat(&id, repeat)?))
 }
 
-/// `DELETE /api/v1/jobs/{id}`: cancels it.
+/// `DELETE /api/v1/jobs/{id}`: cancels it. One that is over already is answered as it is.
 pub async fn cancel(State(studio): State<Studio>, Path(id): Path<String>) -> Result<Json<Job>> {
     Ok(Json(studio.cancel(&id)?))
 }

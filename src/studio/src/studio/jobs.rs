@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     events::Subscription,
     jobs::{self, NewJob},
-    queue::{CancelFlag, Cancelled, Ticket},
+    queue::{CancelFlag, Ticket},
     recordings::SOURCE,
     seeds,
 };
@@ -153,7 +153,8 @@ impl Studio {
         shared.check_loras(clamped.params.loras.as_deref())?;
         let mut notes = old.notes;
         for note in clamped.notes {
-            if !notes.contains(&note) {
+            let is_same = |own: &Note| (&own.code, &own.message) == (&note.code, &note.message);
+            if !notes.iter().any(is_same) {
                 notes.push(note);
             }
         }
@@ -190,27 +191,16 @@ impl Studio {
         Ok(jobs)
     }
 
-    /// Cancels a job: a waiting one at once, the running one within a step or tile.
+    /// Cancels a job: a waiting one at once, the running one within a step or tile. One that is over stays
+    /// what it became: whoever cancels cannot know whether it has just ended, and it runs no more either way.
     ///
     /// # Errors
-    /// When there is none of that id, or it is over.
+    /// When there is none of that id.
     pub fn cancel(&self, id: &str) -> Result<Job> {
         let shared = self.shared();
-        match shared.queue.cancel(id) {
-            Cancelled::Waiting => {
-                shared.events.advance(id, JobState::Cancelled)?;
-                shared.touch();
-            }
-            // The running one may have ended a moment ago.
-            Cancelled::Running | Cancelled::Unknown => {
-                let job = shared.job(id)?;
-                if job.state.is_final() {
-                    return Err(Error::Conflict {
-                        what: format!("The job is {} already.", job.state.as_str()),
-                        hint: "There is nothing left to cancel.",
-                    });
-                }
-            }
+        if shared.queue.cancel(id) {
+            shared.events.advance(id, JobState::Cancelled)?;
+            shared.touch();
         }
         shared.job(id)
     }

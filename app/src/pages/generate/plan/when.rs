@@ -61,6 +61,9 @@ pub fn blocked() -> Memo<Option<Blocked>> {
         if let Some(text) = missing(i18n, form) {
             return blocked(text.to_owned());
         }
+        if form.codes_unread(store) {
+            return blocked(t_string!(i18n, lm.codes_unread).to_owned());
+        }
         match adapters.obstacle(&form.loras_used(store)) {
             Some(Obstacle::Missing(name)) => {
                 return blocked(t_string!(i18n, loras.first_missing, name = name));

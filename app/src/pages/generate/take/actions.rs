@@ -89,7 +89,7 @@ pub fn RestoreButton(
     Effect::new(move |_| {
         if let Some(Ok(params)) = restore.value().get() {
             form.restore(&params);
-            show_composer();
+            show_composer(form);
         }
     });
     view! {

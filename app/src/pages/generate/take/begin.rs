@@ -85,7 +85,7 @@ fn BeginItem(song: Song, action: SongAction, in_menu: bool) -> impl IntoView {
         if here.get_untracked() != routes::GENERATE {
             navigate(routes::GENERATE, NavigateOptions::default());
         }
-        show_composer();
+        show_composer(form);
     };
     let why = format!("{}-{id}", action.as_str());
     let described = why.clone();
@@ -140,20 +140,12 @@ fn BeginItem(song: Song, action: SongAction, in_menu: bool) -> impl IntoView {
 }
 
 /// Brings the form into view, also on a phone that shows the takes.
-pub fn show_composer() {
+pub fn show_composer(form: Form) {
+    form.shows_takes.set(false);
     #[cfg(feature = "hydrate")]
-    {
-        use leptos::wasm_bindgen::JsCast as _;
-        request_animation_frame(|| {
-            let element = |id: &str| document().get_element_by_id(id);
-            if let Some(view) = element("view-compose")
-                .and_then(|element| element.dyn_into::<web_sys::HtmlInputElement>().ok())
-            {
-                view.set_checked(true);
-            }
-            if let Some(form) = element(crate::pages::generate::FORM) {
-                form.scroll_into_view();
-            }
-        });
-    }
+    request_animation_frame(|| {
+        if let Some(form) = document().get_element_by_id(crate::pages::generate::FORM) {
+            form.scroll_into_view();
+        }
+    });
 }

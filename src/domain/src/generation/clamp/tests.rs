@@ -179,3 +179,23 @@ fn an_interval_that_ends_before_it_starts_is_an_error() {
     .unwrap_err();
     assert_eq!(error.field.as_deref(), Some("cfg_interval_start"));
 }
+
+#[test]
+fn an_instrumental_song_tells_what_of_its_words_is_not_used() {
+    let codes = |lyrics: &str, language: &str, instrumental: bool| -> Vec<String> {
+        let asked = GenerationParams {
+            lyrics: lyrics.into(),
+            vocal_language: crate::metadata::Language::parse(language).unwrap(),
+            instrumental,
+            ..asked(30.0, 1)
+        };
+        let clamped = clamp(asked, bounds(GpuTier::Unlimited, true)).unwrap();
+        clamped.notes.into_iter().map(|note| note.code).collect()
+    };
+    assert_eq!(
+        codes("Hallo", "de", true),
+        ["lyrics_ignored", "vocal_language_ignored"]
+    );
+    assert_eq!(codes("[Instrumental]", "unknown", true), [""; 0]);
+    assert_eq!(codes("Hallo", "de", false), [""; 0]);
+}
