@@ -16,6 +16,11 @@ const INFORMS: [&str; 6] = [
     "thinking_without_codes",
 ];
 
+/// Whether `note` informs; otherwise it asks for a look.
+pub fn informs(note: &Note) -> bool {
+    INFORMS.contains(&note.code.as_str())
+}
+
 /// Notes about one control, most of the time none.
 #[component]
 pub fn Notes(
@@ -27,7 +32,7 @@ pub fn Notes(
     view! {
         <For each=move || notes.get() key=|note| (note.code.clone(), note.message.clone()) let:note>
             {
-                let informs = INFORMS.contains(&note.code.as_str());
+                let informs = informs(&note);
                 let text = Signal::derive(move || note_words::words(i18n.get_locale(), &note));
                 view! { <NoteLine informs text /> }
             }

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use self::lines::{Line, lines};
 use crate::{
     api::form::Restore,
-    components::{copy_button::CopyButton, icon::Icon, note_words},
+    components::{copy_button::CopyButton, icon::Icon, note::informs, note_words},
     i18n::{t, use_i18n},
     state::{StudioStore, form::Form},
 };
@@ -130,9 +130,14 @@ fn Row(line: Line, notes: Vec<Note>) -> impl IntoView {
 #[component]
 fn Remark(note: Note) -> impl IntoView {
     let i18n = use_i18n();
+    let (class, icon) = if informs(&note) {
+        ("params__note params__note--info", "info")
+    } else {
+        ("params__note", "warn")
+    };
     view! {
-        <span class="params__note">
-            <Icon name="warn" />
+        <span class=class>
+            <Icon name=icon />
             <span>{move || note_words::words(i18n.get_locale(), &note)}</span>
         </span>
     }
