@@ -37,6 +37,11 @@ impl Note {
         self
     }
 
+    /// A figure of its sentence.
+    pub fn figure(&self, name: &str) -> Option<&str> {
+        self.figures.get(name).map(String::as_str)
+    }
+
     /// A note about the run as a whole.
     pub fn general(code: &str, message: impl Into<String>) -> Self {
         Self {

@@ -123,16 +123,35 @@ pub fn missing(params: &GenerationParams) -> Vec<UserError> {
     missing
 }
 
-fn unused(task: TaskType, key: &str, name: &str, why: &str, by_task: bool) -> Note {
-    let kind = match task {
-        _ if by_task => "task",
-        TaskType::Cover => "codes",
-        _ => "mode",
-    };
-    let message = format!("{name}: not used, {why}.");
-    Note::new(&format!("{key}_ignored"), key, message)
-        .with("why", kind)
-        .with("task", task.as_str())
+/// Why something that is given is not used.
+#[derive(Debug, Clone, Copy)]
+enum Unused {
+    /// It has no part in the task.
+    Task,
+    /// Audio codes stand in its place.
+    Codes,
+    /// It acts in another mode of repainting.
+    Mode,
+}
+
+impl Unused {
+    fn note(self, task: TaskType, key: &str, name: &str) -> Note {
+        let (kind, why) = match self {
+            Self::Task => (
+                "task",
+                format!("it has no part in the task {}", task.as_str()),
+            ),
+            Self::Codes => (
+                "codes",
+                "since audio codes are given in its place".to_owned(),
+            ),
+            Self::Mode => ("mode", "it acts in the balanced mode only".to_owned()),
+        };
+        let message = format!("{name}: not used, {why}.");
+        Note::new(&format!("{key}_ignored"), key, message)
+            .with("why", kind)
+            .with("task", task.as_str())
+    }
 }
 
 /// A note for everything given that has no part in the task.
@@ -141,17 +160,16 @@ pub fn idle(params: &GenerationParams) -> Vec<Note> {
     let task = params.task_type;
     let needs = task.needs();
     let codes = params.follows_codes() && !params.audio_codes.trim().is_empty();
-    let by_task = format!("it has no part in the task {}", task.as_str());
     let mut notes = Vec::new();
-    let mut idle = |given: bool, acts: bool, key: &str, name: &str, why: &str| {
+    let mut idle = |given: bool, acts: bool, key: &str, name: &str, why: Unused| {
         if given && !acts {
-            notes.push(unused(task, key, name, why, why == by_task));
+            notes.push(why.note(task, key, name));
         }
     };
     let of_source = if codes && task == TaskType::Cover {
-        "since audio codes are given in its place"
+        Unused::Codes
     } else {
-        by_task.as_str()
+        Unused::Task
     };
     let on_source = params.works_on_source();
     idle(
@@ -166,14 +184,14 @@ pub fn idle(params: &GenerationParams) -> Vec<Note> {
         needs.region,
         "repainting_start",
         "Start",
-        &by_task,
+        Unused::Task,
     );
     idle(
         params.repainting_end.is_some(),
         needs.region,
         "repainting_end",
         "End",
-        &by_task,
+        Unused::Task,
     );
     let repaint = task == TaskType::Repaint;
     idle(
@@ -181,25 +199,21 @@ pub fn idle(params: &GenerationParams) -> Vec<Note> {
         repaint,
         "repaint_mode",
         "Repaint mode",
-        &by_task,
+        Unused::Task,
     );
     idle(
         params.repaint_strength != fresh.repaint_strength,
         repaint && params.repaint_mode == RepaintMode::Balanced,
         "repaint_strength",
         "Repaint strength",
-        if repaint {
-            "it acts in the balanced mode only"
-        } else {
-            &by_task
-        },
+        if repaint { Unused::Mode } else { Unused::Task },
     );
     idle(
         params.audio_cover_strength != fresh.audio_cover_strength,
         codes || (on_source && !needs.region),
         "audio_cover_strength",
         "Cover strength",
-        &by_task,
+        Unused::Task,
     );
     idle(
         params.cover_noise_strength != fresh.cover_noise_strength,
@@ -213,21 +227,21 @@ pub fn idle(params: &GenerationParams) -> Vec<Note> {
         needs.track,
         "track_name",
         "Track",
-        &by_task,
+        Unused::Task,
     );
     idle(
         !params.complete_track_classes.is_empty(),
         needs.tracks,
         "complete_track_classes",
         "Tracks",
-        &by_task,
+        Unused::Task,
     );
     idle(
         !params.audio_codes.trim().is_empty(),
         params.follows_codes(),
         "audio_codes",
         "Audio codes",
-        &by_task,
+        Unused::Task,
     );
     notes
 }

@@ -5,14 +5,22 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+mod values;
+
+pub use values::{names_from_json, seeds_from_json};
+
+use self::values::{
+    Refusal, bpm, choice, duration, kind_of, names, number, optional_number, optional_text, switch,
+    text, texts, timesteps, track, whole, whole_from_zero, written,
+};
 use super::{AudioFormat, GenerationParams, InferMethod};
 use crate::{
     error::UserError,
     lora::loras_from_json,
-    metadata::{Bpm, KeyScale, Language, TimeSignature, is_auto},
+    metadata::{KeyScale, Language, TimeSignature, is_auto},
     note::Note,
     region::RepaintMode,
-    task::{TRACKS, TaskType, track_from_name},
+    task::TaskType,
 };
 
 /// What was read.
@@ -175,8 +183,6 @@ fn note_unused(notes: &mut Vec<Note>, key: &str, value: &Value, object: &Map<Str
     }
 }
 
-type Refusal = (String, String);
-
 /// Sets `key`; `Ok(false)` when there is no such parameter.
 fn set(params: &mut GenerationParams, key: &str, value: &Value) -> Result<bool, Refusal> {
     match key {
@@ -330,280 +336,6 @@ fn set_lm(params: &mut GenerationParams, key: &str, value: &Value) -> Result<boo
         _ => return Ok(false),
     }
     Ok(true)
-}
-
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
-fn names<T, const N: usize>(all: [T; N], name: impl Fn(T) -> &'static str) -> String {
-    all.map(name).join(", ")
-}
-
-fn refuse<T>(key: &str, value: &Value, expected: &str) -> Result<T, Refusal> {
-    let shown: String = value.to_string().chars().take(80).collect();
-    Err((
-        format!("{key}: {shown} is not {expected}."),
-        format!("Give {expected}."),
-    ))
-}
-
-fn text(key: &str, value: &Value) -> Result<String, Refusal> {
-    match value {
-        Value::Null => Ok(String::new()),
-        Value::String(text) => Ok(text.clone()),
-        _ => refuse(key, value, "text"),
-    }
-}
-
-fn optional_text(key: &str, value: &Value) -> Result<Option<String>, Refusal> {
-    Ok(Some(text(key, value)?).filter(|text| !is_auto(text)))
-}
-
-fn texts(key: &str, value: &Value) -> Result<Vec<String>, Refusal> {
-    match value {
-        Value::Null => Ok(Vec::new()),
-        Value::String(list) => Ok(list
-            .split([',', '|'])
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect()),
-        Value::Array(items) => items.iter().map(|item| text(key, item)).collect(),
-        _ => refuse(key, value, "a list of names"),
-    }
-}
-
-fn track(key: &str, name: &str) -> Result<String, Refusal> {
-    track_from_name(name).map_or_else(
-        || refuse(key, &name.into(), &format!("one of {}", TRACKS.join(", "))),
-        |track| Ok(track.to_owned()),
-    )
-}
-
-/// Names of recordings: text or a list; `null` and empty text are none.
-///
-/// # Errors
-/// The reason when one of them is not text.
-pub fn names_from_json(value: &Value) -> Result<Vec<String>, String> {
-    let one = |value: &Value| match value {
-        Value::Null => Ok(None),
-        Value::String(text) => Ok(Some(text.trim().to_owned()).filter(|text| !is_auto(text))),
-        other => Err(format!("{} is not a name", kind_of(other))),
-    };
-    let many = match value {
-        Value::Array(items) => items.iter().map(one).collect::<Result<Vec<_>, _>>()?,
-        single => vec![one(single)?],
-    };
-    Ok(many.into_iter().flatten().collect())
-}
-
-fn switch(key: &str, value: &Value) -> Result<bool, Refusal> {
-    match value {
-        Value::Bool(on) => Ok(*on),
-        Value::Number(number) if number.as_u64() == Some(0) => Ok(false),
-        Value::Number(number) if number.as_u64() == Some(1) => Ok(true),
-        Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" => Ok(true),
-            "false" | "0" | "no" | "off" => Ok(false),
-            _ => refuse(key, value, "true or false"),
-        },
-        _ => refuse(key, value, "true or false"),
-    }
-}
-
-fn choice<T>(
-    key: &str,
-    value: &Value,
-    find: impl Fn(&str) -> Option<T>,
-    allowed: &str,
-) -> Result<T, Refusal> {
-    value
-        .as_str()
-        .and_then(|name| find(name.trim().to_ascii_lowercase().as_str()))
-        .map_or_else(|| refuse(key, value, &format!("one of {allowed}")), Ok)
-}
-
-fn written<T>(
-    key: &str,
-    value: &Value,
-    parse: impl Fn(&str) -> Result<T, crate::metadata::NotUnderstood>,
-) -> Result<Option<T>, Refusal> {
-    let text = match value {
-        Value::Null => return Ok(None),
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => return refuse(key, value, "text"),
-    };
-    if is_auto(&text) {
-        return Ok(None);
-    }
-    parse(&text).map(Some).map_err(|reason| {
-        (
-            format!("{key}: {reason}."),
-            format!("Give {}, or leave it empty.", reason.expected),
-        )
-    })
-}
-
-/// A finite number; text is accepted when it holds one.
-fn finite(key: &str, value: &Value) -> Result<Option<f64>, Refusal> {
-    let number = match value {
-        Value::Null => return Ok(None),
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) if is_auto(text) => return Ok(None),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    match number {
-        Some(number) if number.is_finite() => Ok(Some(number)),
-        _ => refuse(key, value, "a finite number"),
-    }
-}
-
-fn number(key: &str, value: &Value, target: &mut f64) -> Result<(), Refusal> {
-    if let Some(number) = finite(key, value)? {
-        *target = number;
-    }
-    Ok(())
-}
-
-fn optional_number(key: &str, value: &Value) -> Result<Option<f64>, Refusal> {
-    finite(key, value)
-}
-
-fn whole_from_zero(key: &str, value: &Value) -> Result<Option<usize>, Refusal> {
-    match finite(key, value)? {
-        None => Ok(None),
-        Some(number) if number >= 0.0 && number.fract() == 0.0 && number < 1e15 => {
-            Ok(Some(number as usize))
-        }
-        Some(_) => refuse(key, value, "a whole number from 0"),
-    }
-}
-
-fn whole(key: &str, value: &Value) -> Result<Option<usize>, Refusal> {
-    match whole_from_zero(key, value) {
-        Ok(Some(0)) | Err(_) => refuse(key, value, "a whole number from 1"),
-        ok => ok,
-    }
-}
-
-fn bpm(value: &Value) -> Result<Option<Bpm>, Refusal> {
-    match value {
-        // 0 and -1 are the spellings of "unset" in other programs.
-        Value::Number(number) if matches!(number.as_f64(), Some(n) if n == 0.0 || n == -1.0) => {
-            Ok(None)
-        }
-        _ => written("bpm", value, Bpm::parse),
-    }
-}
-
-fn duration(value: &Value) -> Result<Option<f64>, Refusal> {
-    match finite("duration", value)? {
-        None => Ok(None),
-        Some(secs) if secs == 0.0 || secs == -1.0 => Ok(None),
-        Some(secs) if secs > 0.0 => Ok(Some(secs)),
-        Some(_) => refuse(
-            "duration",
-            value,
-            "a length in seconds above 0 (or -1 for auto)",
-        ),
-    }
-}
-
-/// Seeds as a number, a list, or text with commas; -1, null and empty mean random.
-///
-/// # Errors
-/// The reason when one of them is not a seed.
-pub fn seeds_from_json(value: &Value) -> Result<Vec<u32>, String> {
-    let one = |text: &str| -> Result<Option<u32>, String> {
-        let number: f64 = text
-            .parse()
-            .map_err(|_| format!("{text:?} is not a number"))?;
-        if number == -1.0 {
-            Ok(None)
-        } else if number >= 0.0 && number <= f64::from(u32::MAX) && number.fract() == 0.0 {
-            Ok(Some(number as u32))
-        } else {
-            Err(format!("{text} is not a whole number from 0 to 4294967295"))
-        }
-    };
-    let texts: Vec<String> = match value {
-        Value::Null => Vec::new(),
-        Value::Number(number) => vec![number.to_string()],
-        Value::String(text) if is_auto(text) || text.eq_ignore_ascii_case("random") => Vec::new(),
-        Value::String(text) => text
-            .split([',', ';', ' '])
-            .map(|part| part.trim().to_owned())
-            .filter(|part| !part.is_empty())
-            .collect(),
-        Value::Array(items) => items
-            .iter()
-            .map(|item| {
-                item.as_str()
-                    .map_or_else(|| item.to_string(), str::to_owned)
-            })
-            .collect(),
-        other => return Err(format!("{} is not a seed", kind_of(other))),
-    };
-    let mut seeds = Vec::new();
-    for (index, text) in texts.iter().enumerate() {
-        match one(text)? {
-            Some(seed) if seeds.len() == index => seeds.push(seed),
-            // A random place before a fixed one cannot be written as a list of fixed seeds.
-            Some(_) => return Err("a fixed seed follows -1; put the fixed seeds first".to_owned()),
-            None => {}
-        }
-    }
-    Ok(seeds)
-}
-
-fn timesteps(value: &Value) -> Result<Option<Vec<f64>>, Refusal> {
-    const EXPECTED: &str = "a list of numbers from 1 down to 0";
-    let parts: Vec<Value> = match value {
-        Value::Null => return Ok(None),
-        Value::Array(items) => items.clone(),
-        Value::String(text) => text
-            .trim_matches(|c: char| c == '[' || c == ']' || c.is_whitespace())
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(Value::from)
-            .collect(),
-        _ => return refuse("timesteps", value, EXPECTED),
-    };
-    let mut steps = Vec::with_capacity(parts.len());
-    for part in &parts {
-        match finite("timesteps", part)? {
-            Some(t) if (0.0..=1.0).contains(&t) => steps.push(t),
-            _ => return refuse("timesteps", part, "a number from 0 to 1"),
-        }
-    }
-    // The end point 0 is implied (engine.md 13.8).
-    while steps.last() == Some(&0.0) {
-        steps.pop();
-    }
-    if let Some([before, after]) = steps.array_windows().find(|[before, after]| after > before) {
-        return Err((
-            format!("timesteps: {after} follows {before}."),
-            "Give numbers that go down from 1 to 0.".to_owned(),
-        ));
-    }
-    if steps.len() > 200 {
-        return Err((
-            format!("timesteps: {} values are given.", steps.len()),
-            "Give at most 200.".to_owned(),
-        ));
-    }
-    Ok(Some(steps).filter(|steps| !steps.is_empty()))
 }
 
 #[cfg(test)]

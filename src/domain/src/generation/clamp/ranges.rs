@@ -1,12 +1,7 @@
 //! Numbers of the sampler and of everything that has a range.
 
 use super::{SCORE_SCALE, changed, into_range};
-use crate::{
-    generation::GenerationParams,
-    note::Note,
-    param::{TURBO_MAX_STEPS, range_of},
-    task::Family,
-};
+use crate::{generation::GenerationParams, note::Note, param::TURBO_MAX_STEPS, task::Family};
 
 /// What the family sets.
 pub(super) fn clamp_sampler(params: &mut GenerationParams, family: Family, notes: &mut Vec<Note>) {
@@ -112,18 +107,9 @@ pub(super) fn clamp_ranges(params: &mut GenerationParams, notes: &mut Vec<Note>)
         number("repainting_end", "End", end);
     }
     let mut whole = |key: &str, name: &str, value: &mut usize| {
-        let (low, high) = range_of(key);
-        let used = (*value).clamp(low as usize, high as usize);
-        if used != *value {
-            notes.push(changed(
-                key,
-                name,
-                value,
-                &used,
-                &format!("the range is {low} to {high}"),
-            ));
-            *value = used;
-        }
+        let mut number = *value as f64;
+        notes.extend(into_range(key, name, &mut number));
+        *value = number as usize;
     };
     whole("inference_steps", "Steps", &mut params.inference_steps);
     whole("lm_top_k", "Top-K", &mut params.lm_top_k);
