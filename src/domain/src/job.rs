@@ -64,6 +64,11 @@ impl JobKind {
         matches!(self, Self::Format | Self::Sample | Self::Understand)
     }
 
+    /// A recording is listened to, for its codes or in words.
+    pub const fn listens(self) -> bool {
+        matches!(self, Self::Encode | Self::Understand)
+    }
+
     /// What it finds out is kept with a song of the library.
     pub const fn is_kept_with_song(self) -> bool {
         matches!(self, Self::LyricsTiming | Self::Score)

@@ -44,6 +44,17 @@ pub(crate) fn need(db: &Connection, id: &str) -> Result<bool> {
         .query_row([id], |row| row.get(0))?)
 }
 
+/// Refuses to remove the recording `id`, called `name`, while a job names it.
+pub(crate) fn refuse_if_needed(db: &Connection, id: &str, name: &str) -> Result<()> {
+    if need(db, id)? {
+        return Err(Error::Conflict {
+            what: format!("A job needs {name}."),
+            hint: "Wait for it, or cancel it first.",
+        });
+    }
+    Ok(())
+}
+
 /// Stores a job as queued.
 pub(crate) fn insert(db: &Connection, job: &NewJob<'_>) -> Result<()> {
     db.prepare_cached(

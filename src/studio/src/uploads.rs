@@ -191,12 +191,8 @@ impl Uploads {
     /// Removes an upload; refused while a job needs it.
     pub(crate) fn remove(&self, id: &str) -> Result<()> {
         let kept = self.present(id)?;
-        if self.store.read(|db| jobs::need(db, id))? {
-            return Err(Error::Conflict {
-                what: format!("A job needs {}.", kept.upload.name),
-                hint: "Wait for it, or cancel it first.",
-            });
-        }
+        self.store
+            .read(|db| jobs::refuse_if_needed(db, id, &kept.upload.name))?;
         self.forget(id, &kept.file_name)
     }
 

@@ -75,12 +75,11 @@ impl Studio {
         }
         let (asked, mut notes) = params_from_json(&params, self.defaults())?.strict()?;
         notes.extend(idle_fields(kind, source_song_id.is_some(), then_generate));
-        let listens = matches!(kind, JobKind::Encode | JobKind::Understand);
-        if !listens {
+        if !kind.listens() {
             source_song_id = None;
         }
         let mut field = "song_id";
-        if listens && source_song_id.is_none() && asked.src_audio.is_some() {
+        if kind.listens() && source_song_id.is_none() && asked.src_audio.is_some() {
             (source_song_id, field) = (asked.src_audio.clone(), SOURCE);
         }
         if let Some(id) = &source_song_id {
@@ -248,8 +247,7 @@ fn idle_fields(kind: JobKind, names_song: bool, then_generate: bool) -> Vec<Note
             ),
         ));
     }
-    let listens = matches!(kind, JobKind::Encode | JobKind::Understand);
-    if names_song && !listens {
+    if names_song && !kind.listens() {
         notes.push(Note::new(
             "song_id_unused",
             "song_id",

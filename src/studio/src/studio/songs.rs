@@ -9,12 +9,7 @@ use acestep_domain::{
 use serde_json::Value;
 
 use super::Studio;
-use crate::{
-    error::{Error, Result},
-    jobs,
-    library::SongFilter,
-    song_file,
-};
+use crate::{error::Result, jobs, library::SongFilter, song_file};
 
 /// Longest title that is kept.
 const LONGEST_TITLE: usize = 200;
@@ -105,12 +100,9 @@ impl Studio {
     pub fn delete_song(&self, id: &str) -> Result<()> {
         let shared = self.shared();
         let kept = shared.library.find(id)?;
-        if shared.store.read(|db| jobs::need(db, id))? {
-            return Err(Error::Conflict {
-                what: format!("A job needs {}.", kept.song.title),
-                hint: "Wait for it, or cancel it first.",
-            });
-        }
+        shared
+            .store
+            .read(|db| jobs::refuse_if_needed(db, id, &kept.song.title))?;
         // The file first: a row without its file is not listed, a file without its row would stay.
         song_file::remove(&shared.paths.song(&kept.file_name))?;
         shared.library.forget(id)?;
