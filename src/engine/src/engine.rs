@@ -198,7 +198,6 @@ impl Engine {
         let placement = device::open(options.device, options.dtype())?;
         let (options, distrust) = options.with_trusted_kernels(&placement);
         let loaded = Networks::load(source, placement, &options, observer)?;
-        // What was needed to load is no part of what is loaded.
         give_back();
         let mut notes = loaded.notes;
         notes.extend(distrust);
@@ -254,7 +253,6 @@ impl Engine {
     ) -> Result<&LmInfo> {
         self.language_model = None;
         let loaded = LanguageModel::load(source, options, observer)?;
-        // What was needed to load is no part of what is loaded.
         give_back();
         Ok(self.language_model.insert(loaded).info())
     }

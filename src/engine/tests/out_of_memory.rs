@@ -190,11 +190,11 @@ fn a_song_with_a_language_model_fails_in_each_of_its_stages_and_the_next_is_made
     engine.load_lm(&lm, &options, &Silent).unwrap();
     let request = two_songs();
     let (stages, smaller) = sweep(1, || make(&mut engine, &request));
-    // One refusal is no end of decoding: it goes on in smaller pieces.
     let all = [
         Stage::LanguageModel,
         Stage::Prepare,
         Stage::Diffusion,
+        Stage::Decode,
         Stage::Save,
     ];
     assert_eq!(stages, BTreeSet::from(all));
@@ -226,7 +226,12 @@ fn a_cover_and_a_repaint_fail_while_they_listen_and_the_next_is_made() {
     for task in [TaskType::Cover, TaskType::Repaint] {
         let request = of_a_source(task);
         let (stages, smaller) = sweep(1, || make(&mut engine, &request));
-        let heard = [Stage::Encode, Stage::Prepare, Stage::Diffusion];
+        let heard = [
+            Stage::Encode,
+            Stage::Prepare,
+            Stage::Diffusion,
+            Stage::Decode,
+        ];
         assert!(
             heard.iter().all(|stage| stages.contains(stage)),
             "{stages:?}"

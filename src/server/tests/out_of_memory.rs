@@ -62,7 +62,7 @@ async fn a_job_without_memory_fails_and_the_server_goes_on() {
         );
     }
     let told = |stage: &str| messages.iter().any(|message| message.contains(stage));
-    for stage in ["language model", "preparation", "diffusion", "saving"] {
+    for stage in ["language model", "preparation", "diffusion", "decod"] {
         assert!(told(stage), "{stage}: {messages:?}");
     }
     assert!(smaller_songs > 0, "decoding goes on in smaller pieces");

@@ -172,12 +172,12 @@ fn mp3(audio: &Audio) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let level = |samples: &[f32]| -> Vec<f32> { samples.iter().map(|s| s / lame_scale).collect() };
     for (left, right) in left.chunks(BLOCK).zip(right.chunks(BLOCK)) {
-        let (left, right) = (&*level(left), &*level(right));
         bytes.reserve(mp3lame_encoder::max_required_buffer_size(left.len()));
         let written = if stereo {
+            let (left, right) = (&*level(left), &*level(right));
             encoder.encode_to_vec(DualPcm { left, right }, &mut bytes)
         } else {
-            encoder.encode_to_vec(MonoPcm(left), &mut bytes)
+            encoder.encode_to_vec(MonoPcm(&level(left)), &mut bytes)
         };
         written.map_err(|error| refused(&error))?;
     }

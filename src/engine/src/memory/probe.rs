@@ -229,7 +229,6 @@ pub fn memory_gb_per_sec() -> f64 {
     let reader = Reader::new(BYTES);
     let fastest = (0..TIMES).map(|_| reader.read()).fold(0.0, f64::max);
     drop(reader);
-    // What was read is no part of what the program needs.
     give_back();
     fastest / 1e9
 }

@@ -93,7 +93,8 @@ impl Drop for Leaving {
     }
 }
 
-/// Gives everything back that was freed and is still held for whoever asks next.
+/// Gives everything back that was freed and is still held for whoever asks next: what was needed to load or
+/// to measure is no part of what runs.
 pub(crate) fn give_back() {
     HugePages::give_back();
     trim();

@@ -24,6 +24,17 @@ pub fn validate_layers(key: &str, layers: usize) -> std::result::Result<(), Stri
     Ok(())
 }
 
+/// Refuses an activation of the gates that no layer computes.
+///
+/// # Errors
+/// A sentence that names the key.
+pub fn validate_activation(hidden_act: Option<&str>) -> std::result::Result<(), String> {
+    match hidden_act {
+        None | Some("silu") => Ok(()),
+        Some(other) => Err(format!("hidden_act is {other}; only silu is supported")),
+    }
+}
+
 /// Sizes of a layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LayerConfig {

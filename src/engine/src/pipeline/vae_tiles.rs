@@ -152,6 +152,10 @@ pub fn decode_tiled(
     const STAGE: Stage = Stage::Decode;
     let failed = || Error::in_stage(STAGE);
     let (frames, _c) = latents.dims2().map_err(failed())?;
+    // Smaller tiles make no song smaller, so this is asked once and for all.
+    let samples = vae.config().samples_from_frames(frames);
+    let bytes = samples * vae.config().audio_channels * size_of::<f32>();
+    for_bytes(STAGE, bytes as u64, &Device::Cpu)?;
     let latents = latents
         .t()
         .and_then(|latents| latents.unsqueeze(0))
@@ -180,8 +184,6 @@ fn decode_in(
     let failed = || Error::in_stage(STAGE);
     let frames = tiling.frames;
     let (hop, samples) = (vae.hop(), vae.config().samples_from_frames(frames));
-    let bytes = samples * vae.config().audio_channels * size_of::<f32>();
-    for_bytes(STAGE, bytes as u64, &Device::Cpu)?;
     let mut channels = vec![Vec::with_capacity(samples); vae.config().audio_channels];
     for index in 0..tiling.tiles() {
         observer.check()?;

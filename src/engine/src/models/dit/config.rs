@@ -7,7 +7,7 @@ use acestep_domain::task::Family;
 use serde::Deserialize;
 
 use crate::{
-    models::encoder_layer::{LayerConfig, validate_layers},
+    models::encoder_layer::{LayerConfig, validate_activation, validate_layers},
     nn::Mask,
 };
 
@@ -314,19 +314,12 @@ impl Config {
         if self.attention_bias {
             return Err("attention_bias is true, which no released checkpoint has".into());
         }
-        if let Some(act) = self.hidden_act.as_ref().filter(|act| *act != "silu") {
+        validate_activation(self.hidden_act.as_deref())?;
+        if self.use_sliding_window && matches!(self.sliding_window, None | Some(0)) {
+            let is = self.sliding_window.map_or("missing", |_| "0");
             return Err(format!(
-                "hidden_act is {act}, but every released checkpoint has silu"
+                "use_sliding_window is true but sliding_window is {is}"
             ));
-        }
-        if self.use_sliding_window {
-            match self.sliding_window {
-                None => {
-                    return Err("use_sliding_window is true but sliding_window is missing".into());
-                }
-                Some(0) => return Err("use_sliding_window is true but sliding_window is 0".into()),
-                Some(_) => {}
-            }
         }
         for (layer, heads) in self.lyric_alignment_layers_config.iter().flatten() {
             let (layers, nq) = (self.num_hidden_layers, self.num_attention_heads);

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::models::encoder_layer::{LayerConfig, validate_layers};
+use crate::models::encoder_layer::{LayerConfig, validate_activation, validate_layers};
 
 /// Keys of `config.json` that the network uses.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -74,9 +74,7 @@ impl TryFrom<Keys> for Config {
         if keys.use_sliding_window {
             return Err("use_sliding_window is true, which is not supported".into());
         }
-        if let Some(act) = keys.hidden_act.filter(|act| act != "silu") {
-            return Err(format!("hidden_act is {act}, but Qwen3 has silu"));
-        }
+        validate_activation(keys.hidden_act.as_deref())?;
         let scaled = [&keys.rope_parameters, &keys.rope_scaling]
             .into_iter()
             .flatten()
