@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    files::{check_place, write_safely},
+    files::{check_place, format_of, write_safely},
     output::{Failure, fail, say, say_json, tell_notes},
 };
 
@@ -64,8 +64,7 @@ pub(crate) fn run(args: &RawArgs) -> ExitCode {
 fn undo(args: &RawArgs) -> Result<Outcome, Failure> {
     const FORMAT: AudioFormat = AudioFormat::Wav32;
     check_place(&args.output)?;
-    let ending = args.output.extension().and_then(|ending| ending.to_str());
-    if !ending.is_some_and(|ending| ending.eq_ignore_ascii_case("wav")) {
+    if !matches!(format_of(&args.output), Ok(AudioFormat::Wav)) {
         return Err(Failure::input(UserError::invalid(
             "output",
             format!("{} does not end in .wav.", args.output.display()),
