@@ -3,10 +3,7 @@
 use acestep_domain::{Note, UserError};
 use leptos::prelude::*;
 
-use super::{
-    icon::Icon,
-    note::{Invalid, Notes},
-};
+use super::note::{Invalid, Notes, Reason};
 
 /// The frame round one input, which is its child and carries `id`.
 #[component]
@@ -62,10 +59,7 @@ pub fn OffField(
     view! {
         <div class="field fold__wide" data-off="">
             <span class="field__label">{move || label.get()}</span>
-            <p class="field__reason">
-                <Icon name="lock" />
-                <span>{move || reason.get()}</span>
-            </p>
+            <Reason locked=true text=reason />
         </div>
     }
     .into_any()

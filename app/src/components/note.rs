@@ -16,6 +16,32 @@ const INFORMS: [&str; 6] = [
     "thinking_without_codes",
 ];
 
+/// Why a control is as it is, or does nothing.
+#[component]
+pub fn Reason(
+    /// The sentence.
+    #[prop(into)]
+    text: Signal<String>,
+    /// It is why the control cannot be used.
+    #[prop(optional)]
+    locked: bool,
+    /// Id that the control is described by.
+    #[prop(optional, into)]
+    id: Option<&'static str>,
+    /// More classes.
+    #[prop(optional)]
+    class: &'static str,
+) -> impl IntoView {
+    let icon = if locked { "lock" } else { "info" };
+    view! {
+        <p class=format!("field__reason {class}").trim_end().to_owned() id=id>
+            <Icon name=icon />
+            <span>{move || text.get()}</span>
+        </p>
+    }
+    .into_any()
+}
+
 /// Whether `note` informs; otherwise it asks for a look.
 pub fn informs(note: &Note) -> bool {
     INFORMS.contains(&note.code.as_str())

@@ -33,7 +33,7 @@ fn translated(locale: Locale, note: &Note) -> Option<String> {
     if let Some(words) = fixed {
         return Some(words.to_owned());
     }
-    let figure = |name: &str| note.figures.get(name).cloned();
+    let figure = |name: &str| note.figure(name).map(str::to_owned);
     match note.code.as_str() {
         "duration_auto" => Some(td_string!(
             locale,
@@ -92,85 +92,35 @@ fn translated(locale: Locale, note: &Note) -> Option<String> {
 
 /// Something else is used than was asked for, and what sets the limit.
 fn clamped(locale: Locale, note: &Note) -> Option<String> {
-    let figure = |name: &str| note.figures.get(name).cloned();
+    let figure = |name: &str| note.figure(name).map(str::to_owned);
     let (name, asked, used) = (name_of(locale, note)?, figure("asked")?, figure("used")?);
-    let tier = figure("tier");
-    let words = match (figure("why").as_deref(), tier) {
-        (Some("tier_lm"), Some(tier)) => td_string!(
-            locale,
-            notes.clamped.tier_lm,
-            name = name,
-            asked = asked,
-            used = used,
-            tier = tier
-        ),
-        (Some("tier_no_lm"), Some(tier)) => td_string!(
-            locale,
-            notes.clamped.tier_no_lm,
-            name = name,
-            asked = asked,
-            used = used,
-            tier = tier
-        ),
-        (Some("tier_lm"), None) => {
+    // What all of them say, beside the key that says why.
+    macro_rules! say {
+        ($why:ident $(, $more:ident)*) => {
             td_string!(
                 locale,
-                notes.clamped.lm,
+                notes.clamped.$why,
                 name = name,
                 asked = asked,
                 used = used
+                $(, $more = $more)*
             )
-        }
-        (Some("tier_no_lm"), None) => {
-            td_string!(
-                locale,
-                notes.clamped.no_lm,
-                name = name,
-                asked = asked,
-                used = used
-            )
-        }
-        (Some("models"), _) => {
-            td_string!(
-                locale,
-                notes.clamped.models,
-                name = name,
-                asked = asked,
-                used = used
-            )
-        }
-        (Some("turbo"), _) => {
-            td_string!(
-                locale,
-                notes.clamped.turbo,
-                name = name,
-                asked = asked,
-                used = used
-            )
-        }
-        (Some("turbo_guidance"), _) => {
-            td_string!(
-                locale,
-                notes.clamped.guidance,
-                name = name,
-                asked = asked,
-                used = used
-            )
-        }
+        };
+    }
+    let words = match (figure("why").as_deref(), figure("tier")) {
+        (Some("tier_lm"), Some(tier)) => say!(tier_lm, tier),
+        (Some("tier_no_lm"), Some(tier)) => say!(tier_no_lm, tier),
+        (Some("tier_lm"), None) => say!(lm),
+        (Some("tier_no_lm"), None) => say!(no_lm),
+        (Some("models"), _) => say!(models),
+        (Some("turbo"), _) => say!(turbo),
+        (Some("turbo_guidance"), _) => say!(guidance),
         _ => {
             let (low, high) = range_of(note.field.as_deref()?);
             if !low.is_finite() || !high.is_finite() {
                 return None;
             }
-            td_string!(
-                locale,
-                notes.clamped.range,
-                name = name,
-                asked = asked,
-                used = used,
-                low = low,
-                high = high
-            )
+            say!(range, low, high)
         }
     };
     Some(if figure("way_out").is_some() {
@@ -183,9 +133,9 @@ fn clamped(locale: Locale, note: &Note) -> Option<String> {
 /// Something that was given is not used.
 fn ignored(locale: Locale, note: &Note) -> Option<String> {
     let name = name_of(locale, note)?;
-    match note.figures.get("why")?.as_str() {
+    match note.figure("why")? {
         "task" => {
-            let task = note.figures.get("task")?.clone();
+            let task = note.figure("task")?.to_owned();
             Some(td_string!(
                 locale,
                 notes.ignored.task,
@@ -279,7 +229,7 @@ mod tests {
                 let own = words(locale, &note);
                 assert_ne!(own, note.message, "{}", note.code);
                 for name in ["asked", "used"] {
-                    if let Some(figure) = note.figures.get(name) {
+                    if let Some(figure) = note.figure(name) {
                         assert!(own.contains(figure), "{}: {own}", note.code);
                     }
                 }

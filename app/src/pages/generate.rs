@@ -35,6 +35,7 @@ pub mod text;
 pub mod tracks;
 pub mod unseen;
 pub mod uploading;
+pub mod wish_button;
 pub mod words;
 pub mod writing;
 pub mod written;

@@ -67,17 +67,28 @@ impl Form {
             .unwrap_or_default()
     }
 
-    /// Codes are given that the loaded main model was not trained on; the studio would refuse them.
-    pub fn codes_unread(self, store: StudioStore) -> bool {
-        let follows = GenerationParams {
+    /// The chosen task reads audio codes.
+    pub fn follows_codes(self) -> bool {
+        GenerationParams {
             task_type: self.task(),
             ..GenerationParams::default()
         }
-        .follows_codes();
-        let given = self
-            .text("audio_codes")
-            .with(|codes| !codes.trim().is_empty());
-        follows && given && !self.is_simple() && store.is_ready() && !store.takes_codes()
+        .follows_codes()
+    }
+
+    /// Something stands in the field for audio codes.
+    pub fn gives_codes(self) -> bool {
+        self.text("audio_codes")
+            .with(|codes| !codes.trim().is_empty())
+    }
+
+    /// Codes are given that the loaded main model was not trained on; the studio would refuse them.
+    pub fn codes_unread(self, store: StudioStore) -> bool {
+        self.follows_codes()
+            && self.gives_codes()
+            && !self.is_simple()
+            && store.is_ready()
+            && !store.takes_codes()
     }
 
     /// The recordings of the song's sound, in order.

@@ -18,7 +18,7 @@ use crate::{
     components::{
         fold::Fold,
         icon::Icon,
-        note::{Invalid, Notes, Refused},
+        note::{Invalid, Notes, Reason, Refused},
         recording_player::RecordingPlayer,
         text_area::TextArea,
     },
@@ -34,7 +34,7 @@ pub fn AudioInFold() -> impl IntoView {
     let form = Form::expect();
     let codes = given_codes(form);
     let task = Memo::new(move |_| form.task());
-    let follows = Memo::new(move |_| matches!(task.get(), TaskType::Text2music | TaskType::Cover));
+    let follows = Memo::new(move |_| form.follows_codes());
     let now = Signal::derive(move || {
         let references = match form.references().len() {
             0 => t_string!(i18n, tasks.references.none).to_owned(),
@@ -118,14 +118,9 @@ fn References() -> impl IntoView {
                 when=move || !full.get()
                 fallback=move || {
                     view! {
-                        <p class="field__reason">
-                            <Icon name="info" />
-                            <span>
-                                {move || {
-                                    t_string!(i18n, tasks.references.full, n = MAX_REFERENCES)
-                                }}
-                            </span>
-                        </p>
+                        <Reason text=Signal::derive(move || {
+                            t_string!(i18n, tasks.references.full, n = MAX_REFERENCES)
+                        }) />
                     }
                 }
             >
@@ -206,10 +201,10 @@ fn CodesWait(codes: Memo<Option<usize>>) -> impl IntoView {
     let some = move || codes.get() != Some(0);
     view! {
         <Show when=some>
-            <p class="field__reason fold__wide">
-                <Icon name="info" />
-                <span>{move || t_string!(i18n, tasks.codes_wait, n = count())}</span>
-            </p>
+            <Reason
+                class="fold__wide"
+                text=Signal::derive(move || t_string!(i18n, tasks.codes_wait, n = count()))
+            />
         </Show>
     }
     .into_any()
@@ -284,12 +279,7 @@ fn Codes(codes: Memo<Option<usize>>, task: Memo<TaskType>) -> impl IntoView {
             {move || {
                 instead()
                     .map(|text| {
-                        view! {
-                            <p class="field__reason">
-                                <Icon name="info" />
-                                <span>{text}</span>
-                            </p>
-                        }
+                        view! { <Reason text=text.to_owned() /> }
                     })
             }}
             <p class="field__help">{t!(i18n, params.audio_codes.help)}</p>

@@ -8,17 +8,13 @@ use super::{
     choose::Choose,
     take::listen::off_because,
     uploading::{UploadLine, Uploading},
+    wish_button::WishButton,
 };
 use crate::{
     api::jobs::Listen,
-    components::{icon::Icon, note::Refused},
+    components::note::{Reason, Refused},
     i18n::{t, t_string, use_i18n},
-    state::{
-        StudioStore,
-        fill::Awaited,
-        form::Form,
-        request::{WISH, Wish},
-    },
+    state::{StudioStore, fill::Awaited, form::Form, request::Wish},
 };
 
 /// The buttons, each with why it cannot act.
@@ -30,31 +26,25 @@ pub fn CodesTools(
 ) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let form = Form::expect();
-    let waits = Memo::new(move |_| form.awaited.with(Option::is_some));
     let not_described = Memo::new(move |_| off_because(i18n, store, JobKind::Understand, true));
     let not_heard = Memo::new(move |_| off_because(i18n, store, JobKind::Encode, false));
     // Said once where one lack stands behind both.
     let why = move || not_heard.get().or_else(|| not_described.get());
     view! {
         <div class="section__tools section__tools--start">
-            <button
-                type="submit"
-                class="button button--quiet button--small"
-                name=WISH
-                value=Wish::Describe.as_str()
-                aria-describedby="codes-why"
-                disabled=move || not_described.with(Option::is_some) || waits.get()
-            >
-                <Icon name="format" />
-                {move || {
+            <WishButton
+                wish=Wish::Describe
+                icon="format"
+                why="codes-why"
+                words=Signal::derive(move || {
                     if given.get() {
-                        t_string!(i18n, lm.describe_codes)
+                        t_string!(i18n, lm.describe_codes).to_owned()
                     } else {
-                        t_string!(i18n, lm.invent)
+                        t_string!(i18n, lm.invent).to_owned()
                     }
-                }}
-            </button>
+                })
+                off=Signal::derive(move || not_described.with(Option::is_some))
+            />
         </div>
         <Show when=move || not_heard.with(Option::is_none)>
             <FromRecording />
@@ -63,12 +53,7 @@ pub fn CodesTools(
             {move || {
                 why()
                     .map(|why| {
-                        view! {
-                            <p class="field__reason">
-                                <Icon name="lock" />
-                                <span>{why}</span>
-                            </p>
-                        }
+                        view! { <Reason locked=true text=why.clone() /> }
                     })
             }}
         </div>

@@ -21,8 +21,7 @@ use crate::{
     components::{
         field::Field,
         fold::Fold,
-        icon::Icon,
-        note::Notes,
+        note::{Notes, Reason},
         select::{Choice, Select},
         switch::Switch,
     },
@@ -196,10 +195,7 @@ fn Output() -> impl IntoView {
                     with_state=true
                 />
                 <Show when=move || target.with(|target| !target.trim().is_empty())>
-                    <p class="field__reason">
-                        <Icon name="info" />
-                        <span>{t!(i18n, takes.by_loudness)}</span>
-                    </p>
+                    <Reason text=word!(i18n, takes.by_loudness) />
                 </Show>
                 <Notes notes=notes_for("normalize") />
                 <p class="field__help">{t!(i18n, params.normalize.help)}</p>

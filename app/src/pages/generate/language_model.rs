@@ -6,7 +6,12 @@ use leptos::prelude::*;
 use super::{audio_in::given_codes, lm_needed::LmNeeded, numbers::notes_for, sampler::Number};
 use crate::{
     components::{
-        field::Field, fold::Fold, icon::Icon, note::Notes, switch::Switch, text_area::TextArea,
+        field::Field,
+        fold::Fold,
+        icon::Icon,
+        note::{Notes, Reason},
+        switch::Switch,
+        text_area::TextArea,
     },
     i18n::{t, t_string, use_i18n},
     state::{StudioStore, form::Form},
@@ -192,12 +197,7 @@ fn Asks(
             {move || {
                 idle.get()
                     .map(|why| {
-                        view! {
-                            <p class="field__reason">
-                                <Icon name="info" />
-                                <span>{why}</span>
-                            </p>
-                        }
+                        view! { <Reason text=why /> }
                     })
             }}
             <Notes notes=notes_for(key) />

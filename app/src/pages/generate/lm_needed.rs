@@ -4,7 +4,10 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use crate::{
     api::service::StartSmallLm,
-    components::{icon::Icon, note::Refused},
+    components::{
+        icon::Icon,
+        note::{Reason, Refused},
+    },
     i18n::{t, t_string, use_i18n},
     routes,
     state::{StudioStore, lm::Lm},
@@ -32,12 +35,7 @@ pub fn LmNeeded(
             {move || {
                 reason()
                     .map(|reason| {
-                        view! {
-                            <p class="field__reason">
-                                <Icon name="lock" />
-                                <span>{reason}</span>
-                            </p>
-                        }
+                        view! { <Reason locked=true text=reason.to_owned() /> }
                     })
             }}
             <WayOut state />

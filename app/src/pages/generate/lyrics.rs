@@ -10,21 +10,18 @@ use super::{
     lm_needed::LmNeeded,
     numbers::{error_for, notes_for},
     text::{SectionToggle, languages},
+    wish_button::WishButton,
 };
 use crate::{
     components::{
         icon::Icon,
-        note::{Invalid, Notes},
+        note::{Invalid, Notes, Reason},
         select::Select,
         switch::Toggle,
         text_area::TextArea,
     },
     i18n::{t, t_string, use_i18n},
-    state::{
-        StudioStore,
-        form::Form,
-        request::{WISH, Wish},
-    },
+    state::{form::Form, request::Wish},
     word,
 };
 
@@ -105,10 +102,7 @@ pub fn Lyrics() -> impl IntoView {
                     node_ref=area
                 />
                 <Show when=move || silent.get()>
-                    <p class="field__reason" id=LOCKED>
-                        <Icon name="lock" />
-                        <span>{t!(i18n, generate.not_sung)}</span>
-                    </p>
+                    <Reason id=LOCKED locked=true text=word!(i18n, generate.not_sung) />
                 </Show>
                 <div class="section__tools section__tools--start">
                     <Show when=move || !silent.get()>
@@ -194,40 +188,27 @@ fn AddSection(value: RwSignal<String>, area: NodeRef<html::Textarea>) -> impl In
 /// Has caption and lyrics written anew, or lyrics for the caption; what comes fills the form, with Undo.
 #[component]
 fn Write() -> impl IntoView {
+    const WHY: &str = "format-why";
     let i18n = use_i18n();
-    let store = StudioStore::expect();
-    let form = Form::expect();
-    let ready = Memo::new(move |_| store.has_lm());
-    let waits = Memo::new(move |_| form.awaited.with(Option::is_some));
-    let silent = form.switch("instrumental");
+    let silent = Form::expect().switch("instrumental");
     view! {
-        <button
+        <WishButton
             id="format"
-            class="button button--quiet button--small"
-            type="submit"
-            name=WISH
-            value=Wish::Format.as_str()
-            aria-describedby="format-why"
-            disabled=move || !ready.get() || waits.get()
-        >
-            <Icon name="format" />
-            {t!(i18n, lm.format)}
-        </button>
+            wish=Wish::Format
+            icon="format"
+            why=WHY
+            words=word!(i18n, lm.format)
+        />
         <Show when=move || !silent.get()>
-            <button
+            <WishButton
                 id="write-lyrics"
-                class="button button--quiet button--small"
-                type="submit"
-                name=WISH
-                value=Wish::WriteLyrics.as_str()
-                aria-describedby="format-why"
-                disabled=move || !ready.get() || waits.get()
-            >
-                <Icon name="pen" />
-                {t!(i18n, lm.write_lyrics)}
-            </button>
+                wish=Wish::WriteLyrics
+                icon="pen"
+                why=WHY
+                words=word!(i18n, lm.write_lyrics)
+            />
         </Show>
-        <LmNeeded id="format-why" />
+        <LmNeeded id=WHY />
     }
     .into_any()
 }

@@ -4,19 +4,20 @@ use leptos::prelude::*;
 
 use super::{
     composer::ExplainButton, dice::Dice, lm_needed::LmNeeded, numbers::error_for, text::languages,
+    wish_button::WishButton,
 };
 use crate::{
     api::form::RandomDescription,
     components::{
-        field::Field, icon::Icon, note::Invalid, select::Select, switch::Switch,
+        field::Field,
+        icon::Icon,
+        note::{Invalid, Reason},
+        select::Select,
+        switch::Switch,
         text_area::TextArea,
     },
     i18n::{t, use_i18n},
-    state::{
-        StudioStore,
-        form::Form,
-        request::{WISH, Wish},
-    },
+    state::{form::Form, request::Wish},
     word,
 };
 
@@ -24,10 +25,7 @@ use crate::{
 #[component]
 pub fn Simple() -> impl IntoView {
     let i18n = use_i18n();
-    let store = StudioStore::expect();
     let form = Form::expect();
-    let ready = Memo::new(move |_| store.has_lm());
-    let waits = Memo::new(move |_| form.awaited.with(Option::is_some));
     let silent = form.switch("simple_instrumental");
     let languages = languages(word!(i18n, lm.language_auto), str::to_owned);
     // A sample's caption is the description, so what is said about the one stands at the other.
@@ -62,23 +60,16 @@ pub fn Simple() -> impl IntoView {
                         />
                     </Field>
                 </div>
-                <button
+                <WishButton
+                    wish=Wish::Write
                     class="button"
-                    type="submit"
-                    name=WISH
-                    value=Wish::Write.as_str()
-                    aria-describedby="simple-why"
-                    disabled=move || !ready.get() || waits.get()
-                >
-                    <Icon name="pen" />
-                    {t!(i18n, lm.write_only)}
-                </button>
+                    icon="pen"
+                    why="simple-why"
+                    words=word!(i18n, lm.write_only)
+                />
             </div>
             <Show when=move || silent.get()>
-                <p class="field__reason" id="simple-locked">
-                    <Icon name="lock" />
-                    <span>{t!(i18n, lm.nobody_sings)}</span>
-                </p>
+                <Reason id="simple-locked" locked=true text=word!(i18n, lm.nobody_sings) />
             </Show>
             <LmNeeded id="simple-why" />
             <p class="composer__note">

@@ -63,9 +63,7 @@ fn Source(task: Memo<TaskType>) -> impl IntoView {
     let refused = Signal::derive(move || error.get().filter(|_| given.get()));
     // A cover with codes needs no source, and does not use one.
     let codes = form.text("audio_codes");
-    let by_codes = Memo::new(move |_| {
-        task.get() == TaskType::Cover && codes.with(|codes| !codes.trim().is_empty())
-    });
+    let by_codes = Memo::new(move |_| task.get() == TaskType::Cover && form.gives_codes());
     let notes = notes_for("src_audio");
     let notes = Signal::derive(move || {
         let mut notes = notes.get();

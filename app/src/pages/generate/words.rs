@@ -9,15 +9,13 @@ use acestep_domain::{
     song_plan::SongPlan,
 };
 use leptos::prelude::*;
-use leptos_i18n::I18nContext;
 
 use crate::{
-    i18n::{Locale, t_string},
+    i18n::t_string,
     state::{StudioStore, fill::open_part},
 };
 
-/// The page's words.
-pub type Words = I18nContext<Locale>;
+pub use crate::i18n::Words;
 
 /// Longest title, as studio cuts them.
 const LONGEST_TITLE: usize = 48;
