@@ -35,5 +35,6 @@ mod simd;
 pub mod snake;
 pub mod swiglu;
 mod tile;
+mod transpose;
 
 pub(crate) use conv1d::runs_here;

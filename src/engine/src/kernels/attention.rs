@@ -12,13 +12,17 @@
 
 mod card;
 mod decode;
+mod packed;
 mod self_test;
 mod standard;
 mod stream;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
-use super::conv1d::{runs_here, values};
+use super::{
+    conv1d::{runs_here, values},
+    parallel::filled,
+};
 use crate::nn::mask::Mask;
 
 pub use self_test::self_test;
@@ -150,6 +154,7 @@ impl CustomOp3 for Fused {
         "attention"
     }
 
+    #[expect(unsafe_code, reason = "the output is written before it is read")]
     fn cpu_fwd(
         &self,
         q: &CpuStorage,
@@ -161,14 +166,19 @@ impl CustomOp3 for Fused {
     ) -> Result<(CpuStorage, Shape)> {
         let q = values(q, q_layout)?;
         let (k, v) = (Heads::new(k, k_layout)?, Heads::new(v, v_layout)?);
-        let mut out = vec![0f32; q.len()];
         // Base 2 exponentials take the factor log2(e) into the scale.
         let scale = self.scale * std::f32::consts::LOG2_E;
-        if self.shapes.lq < FEW_QUERIES {
-            decode::attend(&self.shapes, q, k, v, scale, self.mask, &mut out);
+        let attend = if self.shapes.lq < FEW_QUERIES {
+            decode::attend
         } else {
-            stream::attend(&self.shapes, q, k, v, scale, self.mask, &mut out);
-        }
+            stream::attend
+        };
+        // SAFETY: every query of every head has a row, which is all of it.
+        let out = unsafe {
+            filled(q.len(), |out| {
+                attend(&self.shapes, q, k, v, scale, self.mask, out);
+            })
+        };
         Ok((CpuStorage::F32(out), q_layout.shape().clone()))
     }
 }

@@ -9,7 +9,7 @@ use candle_core::{
 use self::on_card::{AddBias, Unfold};
 use super::card;
 use super::direct::{Direct, Input};
-use super::parallel::SharedOut;
+use super::parallel::{SharedOut, filled};
 use super::snake::Snake;
 
 /// How the kernel lies on the input.
@@ -265,8 +265,8 @@ impl Op<'_> {
     ) -> Result<(CpuStorage, Shape)> {
         let (b, channels, n) = shape.dims3()?;
         let (rows, out_len) = (self.conv.out_channels, self.conv.out_len(n));
-        let mut out = vec![0f32; b * rows * out_len];
-        if residual.is_some_and(|residual| residual.len() != out.len()) {
+        let len = b * rows * out_len;
+        if residual.is_some_and(|residual| residual.len() != len) {
             bail!(
                 "conv1d: the residual must have the shape of the output, [{b}, {rows}, {out_len}]"
             );
@@ -274,34 +274,38 @@ impl Op<'_> {
         let prologue = self
             .snake
             .map(|snake| move |channel: usize, values: &mut [f32]| snake.apply(channel, values));
-        for item in 0..b {
-            let start = item * rows * out_len;
-            let out = SharedOut::new(&mut out[start..][..rows * out_len]);
-            let residual = residual.map(|residual| &residual[start..][..rows * out_len]);
-            let input = Input {
-                data: &x[item * channels * n..][..channels * n],
-                len: n,
-                origin: -(self.conv.config.padding as isize),
-                prologue: prologue
-                    .as_ref()
-                    .map(|f| f as &(dyn Fn(usize, &mut [f32]) + Sync)),
-            };
-            self.direct.run(&input, out_len, |done| {
-                let at = done.row * out_len + done.first_column;
-                // SAFETY: each column of each row is emitted once.
-                let target = unsafe { out.slice(at, done.values.len()) };
-                match residual {
-                    None => target.copy_from_slice(done.values),
-                    Some(residual) => {
-                        for ((target, value), residual) in
-                            target.iter_mut().zip(done.values).zip(&residual[at..])
-                        {
-                            *target = residual + value;
+        let fill = |all: &mut [f32]| {
+            for item in 0..b {
+                let start = item * rows * out_len;
+                let out = SharedOut::new(&mut all[start..][..rows * out_len]);
+                let residual = residual.map(|residual| &residual[start..][..rows * out_len]);
+                let input = Input {
+                    data: &x[item * channels * n..][..channels * n],
+                    len: n,
+                    origin: -(self.conv.config.padding as isize),
+                    prologue: prologue
+                        .as_ref()
+                        .map(|f| f as &(dyn Fn(usize, &mut [f32]) + Sync)),
+                };
+                self.direct.run(&input, out_len, |done| {
+                    let at = done.row * out_len + done.first_column;
+                    // SAFETY: each column of each row is emitted once.
+                    let target = unsafe { out.slice(at, done.values.len()) };
+                    match residual {
+                        None => target.copy_from_slice(done.values),
+                        Some(residual) => {
+                            for ((target, value), residual) in
+                                target.iter_mut().zip(done.values).zip(&residual[at..])
+                            {
+                                *target = residual + value;
+                            }
                         }
                     }
-                }
-            });
-        }
+                });
+            }
+        };
+        // SAFETY: every column of every row of every item is emitted.
+        let out = unsafe { filled(len, fill) };
         Ok((CpuStorage::F32(out), Shape::from((b, rows, out_len))))
     }
 }

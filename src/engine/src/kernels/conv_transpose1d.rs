@@ -9,7 +9,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tenso
 use super::card;
 use super::conv1d::{runs_here, values};
 use super::direct::{Direct, Input};
-use super::parallel::SharedOut;
+use super::parallel::{SharedOut, filled};
 use super::snake::Snake;
 
 /// How the kernel lies on the output.
@@ -294,45 +294,49 @@ impl CustomOp1 for Op<'_> {
             stride, padding, ..
         } = self.conv.config;
         let (out_channels, out_len) = (self.conv.out_channels, self.conv.out_len(n));
-        let mut out = vec![0f32; b * out_channels * out_len];
         let prologue = self
             .snake
             .map(|snake| move |channel: usize, values: &mut [f32]| snake.apply(channel, values));
-        for item in 0..b {
-            let out =
-                SharedOut::new(&mut out[item * out_channels * out_len..][..out_channels * out_len]);
-            let input = Input {
-                data: &x[item * channels * n..][..channels * n],
-                len: n,
-                origin: 1 - self.conv.kernel.div_ceil(stride) as isize,
-                prologue: prologue
-                    .as_ref()
-                    .map(|f| f as &(dyn Fn(usize, &mut [f32]) + Sync)),
-            };
-            self.direct
-                .run(&input, (out_len + padding).div_ceil(stride), |done| {
-                    let (channel, phase) = (done.row / stride, done.row % stride);
-                    // Column m goes to m · stride + phase − padding.
-                    let skipped = padding
-                        .saturating_sub(done.first_column * stride + phase)
-                        .div_ceil(stride);
-                    let first = (done.first_column + skipped) * stride + phase - padding;
-                    if skipped >= done.values.len() || first >= out_len {
-                        return;
-                    }
-                    let count =
-                        (done.values.len() - skipped).min((out_len - first).div_ceil(stride));
-                    // SAFETY: each column of each row is emitted once, and rows of one channel differ
-                    // in their phase.
-                    unsafe {
-                        out.scatter(
-                            channel * out_len + first,
-                            stride,
-                            &done.values[skipped..skipped + count],
-                        );
-                    };
-                });
-        }
+        let fill = |all: &mut [f32]| {
+            for item in 0..b {
+                let out = SharedOut::new(
+                    &mut all[item * out_channels * out_len..][..out_channels * out_len],
+                );
+                let input = Input {
+                    data: &x[item * channels * n..][..channels * n],
+                    len: n,
+                    origin: 1 - self.conv.kernel.div_ceil(stride) as isize,
+                    prologue: prologue
+                        .as_ref()
+                        .map(|f| f as &(dyn Fn(usize, &mut [f32]) + Sync)),
+                };
+                self.direct
+                    .run(&input, (out_len + padding).div_ceil(stride), |done| {
+                        let (channel, phase) = (done.row / stride, done.row % stride);
+                        // Column m goes to m · stride + phase − padding.
+                        let skipped = padding
+                            .saturating_sub(done.first_column * stride + phase)
+                            .div_ceil(stride);
+                        let first = (done.first_column + skipped) * stride + phase - padding;
+                        if skipped >= done.values.len() || first >= out_len {
+                            return;
+                        }
+                        let count =
+                            (done.values.len() - skipped).min((out_len - first).div_ceil(stride));
+                        // SAFETY: each column of each row is emitted once, and rows of one channel differ
+                        // in their phase.
+                        unsafe {
+                            out.scatter(
+                                channel * out_len + first,
+                                stride,
+                                &done.values[skipped..skipped + count],
+                            );
+                        };
+                    });
+            }
+        };
+        // SAFETY: every phase of every column is emitted, which are all values of a channel.
+        let out = unsafe { filled(b * out_channels * out_len, fill) };
         Ok((
             CpuStorage::F32(out),
             Shape::from((b, out_channels, out_len)),

@@ -93,8 +93,9 @@ impl Direct {
             .collect();
         let count = taps.len();
         Self {
-            packed: Packed::zeros(rows, channels * count)
-                .fill(|row, r| weight(row, r / count, r % count)),
+            packed: Packed::new(rows, channels * count, |row, r| {
+                weight(row, r / count, r % count)
+            }),
             bias,
             rows,
             channels,

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::{
     card,
     conv1d::{runs_here, values},
+    parallel::filled,
     simd::{mul_add, multiversion},
 };
 
@@ -40,6 +41,7 @@ impl CustomOp3 for AddGated {
         "add_gated"
     }
 
+    #[expect(unsafe_code, reason = "the output is written before it is read")]
     fn cpu_fwd(
         &self,
         x: &CpuStorage,
@@ -51,14 +53,16 @@ impl CustomOp3 for AddGated {
     ) -> Result<(CpuStorage, Shape)> {
         let (x, y) = (values(x, x_layout)?, values(y, y_layout)?);
         let gate = values(gate, gate_layout)?;
-        let mut out = vec![0f32; x.len()];
-        if !gate.is_empty() {
-            let task = (TASK_VALUES / gate.len()).max(1) * gate.len();
-            out.par_chunks_mut(task)
-                .zip(x.par_chunks(task))
-                .zip(y.par_chunks(task))
-                .for_each(|((out, x), y)| add_rows(out, x, y, gate));
-        }
+        let task = (TASK_VALUES / gate.len().max(1)).max(1) * gate.len().max(1);
+        // SAFETY: the chunks are all of it; with an empty gate there is none.
+        let out = unsafe {
+            filled(x.len(), |out| {
+                out.par_chunks_mut(task)
+                    .zip(x.par_chunks(task))
+                    .zip(y.par_chunks(task))
+                    .for_each(|((out, x), y)| add_rows(out, x, y, gate));
+            })
+        };
         Ok((CpuStorage::F32(out), x_layout.shape().clone()))
     }
 

@@ -8,6 +8,7 @@ use super::{
     card,
     conv1d::{runs_here, values},
     norm::inverse_rms,
+    parallel::filled,
     simd::{mul_add, multiversion},
 };
 
@@ -83,6 +84,7 @@ impl SplitHeads {
         Ok((b, l, heads, Shape::from((b, heads, l, self.d))))
     }
 
+    #[expect(unsafe_code, reason = "the output is written before it is read")]
     fn run(
         &self,
         x: &CpuStorage,
@@ -93,8 +95,7 @@ impl SplitHeads {
         let x = values(x, layout)?;
         let (_, l, heads, shape) = self.shape(layout)?;
         let (d, width) = (self.d, heads * self.d);
-        let mut out = vec![0f32; x.len()];
-        if !x.is_empty() {
+        let turn = |out: &mut [f32]| {
             out.par_chunks_mut(l * d).enumerate().for_each(|(i, out)| {
                 let (item, head) = (i / heads, i % heads);
                 let first = item * l * width + head * d;
@@ -106,7 +107,13 @@ impl SplitHeads {
                     turn_rows(out, rows, width, weight, angles, self.eps);
                 });
             });
-        }
+        };
+        let out = if x.is_empty() {
+            Vec::new()
+        } else {
+            // SAFETY: every position of every head is turned, and there are as many as in `x`.
+            unsafe { filled(x.len(), turn) }
+        };
         Ok((CpuStorage::F32(out), shape))
     }
 }

@@ -2,18 +2,22 @@
 
 use candle_core::{Device, Result, Storage, Tensor, bail};
 
-use super::conv1d::values;
+use super::{conv1d::values, parallel::all_filled};
 
 /// `x` `[n, width]` (f32) times several transposed matrices of `dims` `[outputs, width]`: `products`
-/// gets the values of `x` and an output `[n, outputs]` of zeros for each. Without values of `x`
+/// sets every value of an output `[n, outputs]` for each, from the values of `x`. Without values of `x`
 /// nothing is multiplied.
 ///
 /// # Errors
 /// Another width, dtype or device.
-pub(super) fn outputs_of(
+///
+/// # Safety
+/// `products` sets every value of every output, and reads none that it has not set.
+#[expect(unsafe_code, reason = "the outputs are written before they are read")]
+pub(super) unsafe fn outputs_of(
     dims: &[(usize, usize)],
     x: &Tensor,
-    products: impl FnOnce(&[f32], &mut [Vec<f32>]),
+    products: impl FnOnce(&[f32], &mut [&mut [f32]]),
 ) -> Result<Vec<Tensor>> {
     let (n, width) = x.dims2()?;
     if let Some((_, other)) = dims.iter().find(|(_, own)| *own != width) {
@@ -24,10 +28,14 @@ pub(super) fn outputs_of(
     let Storage::Cpu(storage) = &*storage else {
         bail!("linear: the activations are not in host memory");
     };
-    let mut outputs: Vec<_> = dims.iter().map(|(rows, _)| vec![0f32; n * rows]).collect();
-    if n * width > 0 {
-        products(values(storage, layout)?, &mut outputs);
-    }
+    let lens: Vec<usize> = dims.iter().map(|(rows, _)| n * rows).collect();
+    let outputs = if n * width > 0 {
+        let x = values(storage, layout)?;
+        // SAFETY: the caller promises to set all of them.
+        unsafe { all_filled(&lens, |outputs| products(x, outputs)) }
+    } else {
+        lens.iter().map(|&len| vec![0.0; len]).collect()
+    };
     dims.iter()
         .zip(outputs)
         .map(|((rows, _), out)| Tensor::from_vec(out, (n, *rows), &Device::Cpu))

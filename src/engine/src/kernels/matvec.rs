@@ -10,7 +10,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::conv1d::{runs_here, values};
-use super::parallel::{SharedOut, for_each_with_scratch};
+use super::parallel::{SharedOut, filled, for_each_with_scratch};
 
 /// Rows up to which [`linear`] runs here. Beyond them the arithmetic weighs more than the memory,
 /// and a blocked matrix product is faster.
@@ -41,6 +41,7 @@ impl CustomOp2 for Few {
         "linear-few-rows"
     }
 
+    #[expect(unsafe_code, reason = "the output is written before it is read")]
     fn cpu_fwd(
         &self,
         x: &CpuStorage,
@@ -54,10 +55,12 @@ impl CustomOp2 for Few {
             bail!("linear: rows of {width} values do not fit weights of {weight_width}");
         }
         let (x, weight) = (values(x, x_layout)?, values(weight, weight_layout)?);
-        let mut out = vec![0f32; n * outputs];
-        if width > 0 && !out.is_empty() {
-            products(x, weight, width, &mut out);
-        }
+        let out = if width > 0 && n * outputs > 0 {
+            // SAFETY: every output of every row is a product.
+            unsafe { filled(n * outputs, |out| products(x, weight, width, out)) }
+        } else {
+            vec![0.0; n * outputs]
+        };
         Ok((CpuStorage::F32(out), Shape::from((n, outputs))))
     }
 }

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::{
     card,
     conv1d::{runs_here, values},
+    parallel::filled,
     simd::{mul_add, multiversion},
 };
 
@@ -63,6 +64,7 @@ struct Norm {
 }
 
 impl Norm {
+    #[expect(unsafe_code, reason = "the output is written before it is read")]
     fn rows(
         &self,
         x: &[f32],
@@ -74,13 +76,15 @@ impl Norm {
         if gain.len() != h {
             bail!("rms_norm: {} weights for rows of {h} values", gain.len());
         }
-        let mut out = vec![0f32; x.len()];
-        if let Some(rows) = TASK_VALUES.checked_div(h) {
-            let task = rows.max(1) * h;
-            out.par_chunks_mut(task)
-                .zip(x.par_chunks(task))
-                .for_each(|(out, x)| norm_rows(out, x, gain, shift, self.eps));
-        }
+        let task = (TASK_VALUES / h.max(1)).max(1) * h.max(1);
+        // SAFETY: the chunks are all of it; rows of no values have none.
+        let out = unsafe {
+            filled(x.len(), |out| {
+                out.par_chunks_mut(task)
+                    .zip(x.par_chunks(task))
+                    .for_each(|(out, x)| norm_rows(out, x, gain, shift, self.eps));
+            })
+        };
         Ok((CpuStorage::F32(out), shape.clone()))
     }
 }

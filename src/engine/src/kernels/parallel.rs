@@ -1,5 +1,7 @@
 //! Splitting one output among the threads of the rayon pool.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rayon::prelude::*;
 
 /// Runs `f` on a thread of the pool. Many small operations in a row start their parts there without
@@ -7,6 +9,54 @@ use rayon::prelude::*;
 /// arithmetic.
 pub(crate) fn on_the_pool<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| f())
+}
+
+/// The `len` values that `write` sets. Zeroing them first would be one more pass over memory, by one thread
+/// while all others wait.
+///
+/// # Safety
+/// `write` sets every value, and reads none that it has not set.
+#[expect(unsafe_code, reason = "memory is handed out before it is written")]
+pub(super) unsafe fn filled(len: usize, write: impl FnOnce(&mut [f32])) -> Vec<f32> {
+    let mut values = room_for(len);
+    // SAFETY: the capacity is `len`, and the caller promises to write before reading.
+    write(unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr(), len) });
+    // SAFETY: all of them are set, as the caller promises.
+    unsafe { values.set_len(len) };
+    values
+}
+
+/// As [`filled`], of several vectors at once.
+///
+/// # Safety
+/// The same.
+#[expect(unsafe_code, reason = "memory is handed out before it is written")]
+pub(super) unsafe fn all_filled(
+    lens: &[usize],
+    write: impl FnOnce(&mut [&mut [f32]]),
+) -> Vec<Vec<f32>> {
+    let mut all: Vec<Vec<f32>> = lens.iter().map(|&len| room_for(len)).collect();
+    let mut slices: Vec<&mut [f32]> = all
+        .iter_mut()
+        .zip(lens)
+        // SAFETY: as above.
+        .map(|(values, &len)| unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr(), len) })
+        .collect();
+    write(&mut slices);
+    for (values, &len) in all.iter_mut().zip(lens) {
+        // SAFETY: as above.
+        unsafe { values.set_len(len) };
+    }
+    all
+}
+
+fn room_for(len: usize) -> Vec<f32> {
+    let mut values = Vec::with_capacity(len);
+    if cfg!(debug_assertions) {
+        // A value that was left out is seen by every test that looks at it.
+        values.resize(len, f32::NAN);
+    }
+    values
 }
 
 /// An output buffer whose disjoint parts are written by several tasks at once.
@@ -68,15 +118,58 @@ impl<'a> SharedOut<'a> {
     }
 }
 
-/// Runs `task(scratch, index)` for every index; tasks that run on one thread one after another
-/// share a scratch buffer. Results must not depend on what the scratch holds at the start.
+/// Runs `task(scratch, index)` for every index, each thread with one scratch buffer for all the tasks
+/// that it takes. Results must not depend on what the scratch holds at the start.
 pub(super) fn for_each_with_scratch<S>(
     tasks: usize,
     scratch: impl Fn() -> S + Sync + Send,
     task: impl Fn(&mut S, usize) + Sync + Send,
 ) {
-    (0..tasks)
+    // Rayon's own `for_each_init` would make a buffer for every task: it splits down to single ones.
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        (index < tasks).then_some(index)
+    };
+    (0..rayon::current_num_threads().min(tasks))
         .into_par_iter()
         .with_max_len(1)
-        .for_each_init(scratch, |scratch, index| task(scratch, index));
+        .for_each(|_| {
+            let Some(first) = take() else { return };
+            let mut scratch = scratch();
+            task(&mut scratch, first);
+            while let Some(index) = take() {
+                task(&mut scratch, index);
+            }
+        });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::for_each_with_scratch;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn every_task_runs_once_and_a_thread_makes_one_buffer() {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(3)
+            .build()
+            .unwrap();
+        for tasks in [0, 1, 2, 1000] {
+            let buffers = AtomicUsize::new(0);
+            let runs: Vec<AtomicUsize> = (0..tasks).map(|_| AtomicUsize::new(0)).collect();
+            pool.install(|| {
+                for_each_with_scratch(
+                    tasks,
+                    || buffers.fetch_add(1, Ordering::Relaxed),
+                    |_, index| {
+                        runs[index].fetch_add(1, Ordering::Relaxed);
+                    },
+                );
+            });
+            assert!(runs.iter().all(|run| run.load(Ordering::Relaxed) == 1));
+            let buffers = buffers.load(Ordering::Relaxed);
+            assert!(buffers <= 3.min(tasks), "{buffers} for {tasks} tasks");
+        }
+    }
 }

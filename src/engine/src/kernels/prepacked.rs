@@ -98,11 +98,11 @@ impl Prepacked {
     ///
     /// # Errors
     /// Another width, dtype or device.
+    #[expect(unsafe_code, reason = "the outputs are written before they are read")]
     pub fn linear(matrices: &[&Self], x: &Tensor) -> Result<Vec<Tensor>> {
         let dims: Vec<_> = matrices.iter().map(|matrix| matrix.dims()).collect();
-        outputs_of(&dims, x, |x, outputs| {
-            products(matrices, x, outputs);
-        })
+        // SAFETY: the strips of all rows are all outputs.
+        unsafe { outputs_of(&dims, x, |x, outputs| products(matrices, x, outputs)) }
     }
 }
 
@@ -119,7 +119,7 @@ fn weave(rows: &[f32], apart: usize, lanes: usize, strip: &mut [f32]) {
     }
 }
 
-fn products(matrices: &[&Prepacked], x: &[f32], outputs: &mut [Vec<f32>]) {
+fn products(matrices: &[&Prepacked], x: &[f32], outputs: &mut [&mut [f32]]) {
     let Some(inputs) = matrices.first().map(|matrix| matrix.inputs) else {
         return;
     };
@@ -139,7 +139,9 @@ fn products(matrices: &[&Prepacked], x: &[f32], outputs: &mut [Vec<f32>]) {
         let rows: Vec<Packed> = x
             .par_chunks(panel_rows() * inputs)
             .map(|x| {
-                Packed::zeros(x.len() / inputs, inputs).fill(|row, input| x[row * inputs + input])
+                Packed::new(x.len() / inputs, inputs, |row, input| {
+                    x[row * inputs + input]
+                })
             })
             .collect();
         for_each_with_scratch(

@@ -7,6 +7,7 @@ use super::{
     card,
     conv1d::{runs_here, values},
     exp2::exp2,
+    parallel::filled,
     simd::{mul_add, multiversion},
 };
 
@@ -41,6 +42,7 @@ impl CustomOp2 for SwiGlu {
         "swiglu"
     }
 
+    #[expect(unsafe_code, reason = "the output is written before it is read")]
     fn cpu_fwd(
         &self,
         gate: &CpuStorage,
@@ -49,11 +51,15 @@ impl CustomOp2 for SwiGlu {
         up_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (gate, up) = (values(gate, gate_layout)?, values(up, up_layout)?);
-        let mut out = vec![0f32; gate.len()];
-        out.par_chunks_mut(TASK_VALUES)
-            .zip(gate.par_chunks(TASK_VALUES))
-            .zip(up.par_chunks(TASK_VALUES))
-            .for_each(|((out, gate), up)| gated(out, gate, up));
+        // SAFETY: the chunks are all of it.
+        let out = unsafe {
+            filled(gate.len(), |out| {
+                out.par_chunks_mut(TASK_VALUES)
+                    .zip(gate.par_chunks(TASK_VALUES))
+                    .zip(up.par_chunks(TASK_VALUES))
+                    .for_each(|((out, gate), up)| gated(out, gate, up));
+            })
+        };
         Ok((CpuStorage::F32(out), gate_layout.shape().clone()))
     }
 

@@ -7,7 +7,10 @@
 //! chain of multiply-adds in the order of `r`, so splitting rows, columns or the sum itself
 //! changes no bit of the result.
 
-use super::simd::{self, Isa, mul_add};
+use super::{
+    parallel::filled,
+    simd::{self, Isa, mul_add},
+};
 
 /// Columns of a register tile are at most this many; buffers are padded to a multiple of it.
 pub(super) const COLUMNS: usize = 32;
@@ -40,20 +43,29 @@ pub(super) struct Panel {
     start: usize,
 }
 
-/// A matrix `[rows, depth]` cut into panels, each stored column by column.
-#[derive(Debug, Clone)]
-pub(super) struct Packed {
-    data: Vec<f32>,
-    panels: Vec<Panel>,
-    depth: usize,
+impl Panel {
+    /// Columns `from..to` of its sum, in the `data` of the whole matrix.
+    pub(super) fn slice<'a>(&self, data: &'a [f32], from: usize, to: usize) -> PanelSlice<'a> {
+        PanelSlice {
+            size: self.size,
+            data: &data[self.start..][from * self.size..to * self.size],
+        }
+    }
 }
 
-impl Packed {
-    /// Zeros, to be filled by [`Packed::fill`].
-    pub(super) fn zeros(rows: usize, depth: usize) -> Self {
+/// How a matrix `[rows, depth]` is cut into panels, each stored column by column.
+#[derive(Debug, Clone)]
+pub(super) struct Panels {
+    list: Vec<Panel>,
+    depth: usize,
+    len: usize,
+}
+
+impl Panels {
+    pub(super) fn new(rows: usize, depth: usize) -> Self {
         let sizes = panel_sizes(simd::isa());
-        let mut panels = Vec::with_capacity(rows.div_ceil(sizes[0]));
-        let (mut first_row, mut start) = (0, 0);
+        let mut list = Vec::with_capacity(rows.div_ceil(sizes[0]));
+        let (mut first_row, mut len) = (0, 0);
         while first_row < rows {
             let left = rows - first_row;
             let size = *sizes
@@ -62,37 +74,68 @@ impl Packed {
                 .find(|&&size| size >= left)
                 .unwrap_or(&sizes[0]);
             let rows = left.min(size);
-            panels.push(Panel {
+            list.push(Panel {
                 first_row,
                 rows,
                 size,
-                start,
+                start: len,
             });
             first_row += rows;
-            start += size * depth;
+            len += size * depth;
         }
-        Self {
-            data: vec![0.0; start],
-            panels,
-            depth,
-        }
+        Self { list, depth, len }
     }
 
-    /// Sets every value from `value(row, depth index)`.
-    pub(super) fn fill(mut self, value: impl Fn(usize, usize) -> f32) -> Self {
-        for panel in &self.panels {
-            let data = &mut self.data[panel.start..][..panel.size * self.depth];
-            for (r, column) in data.chunks_exact_mut(panel.size).enumerate() {
-                for (i, slot) in column[..panel.rows].iter_mut().enumerate() {
-                    *slot = value(panel.first_row + i, r);
-                }
+    pub(super) fn list(&self) -> &[Panel] {
+        &self.list
+    }
+
+    /// Values of the whole matrix, padding included.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Sets all of `data`, a panel at a time: `fill` gets columns of `panel.size` values and sets the first
+    /// `panel.rows` of each.
+    pub(super) fn fill_panels(&self, data: &mut [f32], fill: impl Fn(&Panel, &mut [f32])) {
+        for panel in &self.list {
+            let data = &mut data[panel.start..][..panel.size * self.depth];
+            if panel.rows < panel.size {
+                data.fill(0.0);
             }
+            fill(panel, data);
         }
-        self
+    }
+}
+
+/// A matrix with its values.
+#[derive(Debug, Clone)]
+pub(super) struct Packed {
+    data: Vec<f32>,
+    panels: Panels,
+}
+
+impl Packed {
+    /// The matrix of the values `value(row, depth index)`.
+    #[expect(unsafe_code, reason = "memory is written before it is read")]
+    pub(super) fn new(rows: usize, depth: usize, value: impl Fn(usize, usize) -> f32) -> Self {
+        let panels = Panels::new(rows, depth);
+        let fill = |data: &mut [f32]| {
+            panels.fill_panels(data, |panel, data| {
+                for (r, column) in data.chunks_exact_mut(panel.size).enumerate() {
+                    for (i, slot) in column[..panel.rows].iter_mut().enumerate() {
+                        *slot = value(panel.first_row + i, r);
+                    }
+                }
+            });
+        };
+        // SAFETY: the panels are all of it.
+        let data = unsafe { filled(panels.len(), fill) };
+        Self { data, panels }
     }
 
     pub(super) fn panels(&self) -> &[Panel] {
-        &self.panels
+        self.panels.list()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -101,10 +144,7 @@ impl Packed {
 
     /// Columns `from..to` of the sum, of one panel.
     pub(super) fn slice(&self, panel: &Panel, from: usize, to: usize) -> PanelSlice<'_> {
-        PanelSlice {
-            size: panel.size,
-            data: &self.data[panel.start..][from * panel.size..to * panel.size],
-        }
+        panel.slice(&self.data, from, to)
     }
 }
 

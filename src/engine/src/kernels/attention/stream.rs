@@ -9,28 +9,26 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Heads, Shapes};
+use super::{
+    Heads, Shapes,
+    packed::{Cut, PackedHead},
+};
 use crate::kernels::exp2::exp2;
-use crate::kernels::parallel::for_each_with_scratch;
-use crate::kernels::simd::multiversion;
-use crate::kernels::tile::{COLUMNS, Packed, accumulate, panel_rows};
-use crate::kernels::{parallel::SharedOut, simd::mul_add};
+use crate::kernels::parallel::{SharedOut, filled, for_each_with_scratch};
+use crate::kernels::simd::{mul_add, multiversion};
+use crate::kernels::tile::{COLUMNS, accumulate, panel_rows};
+use crate::kernels::transpose::transpose;
 use crate::nn::mask::Mask;
 
 /// Queries of a task.
 const QUERIES: usize = 96;
-/// Keys of a block; a multiple of every panel height.
+/// Keys of a block, where there are several.
 const KEYS: usize = 240;
+/// So many are still one block: what a window of 257 shows to the queries of a task. A multiple of every
+/// panel height, as is [`KEYS`].
+const MOST_KEYS: usize = 384;
 /// Stands for "no maximum yet": finite, so that differences stay numbers.
 const LOWEST: f32 = -1e30;
-
-/// Keys and values of one head, packed once and read by every block of queries.
-struct PackedHead {
-    /// `[lk, d]`
-    keys: Packed,
-    /// `[d, lk]`
-    values: Packed,
-}
 
 struct Scratch {
     /// `[d, queries]`
@@ -45,7 +43,10 @@ struct Scratch {
     offsets: Vec<u32>,
 }
 
-#[expect(unsafe_code, reason = "tasks write disjoint parts of the output")]
+#[expect(
+    unsafe_code,
+    reason = "buffers are written before they are read, by tasks in disjoint parts"
+)]
 pub(super) fn attend(
     shapes: &Shapes,
     q: &[f32],
@@ -63,16 +64,19 @@ pub(super) fn attend(
         lk,
         d,
     } = *shapes;
-    let heads: Vec<PackedHead> = (0..b * nk)
-        .into_par_iter()
-        .map(|head| {
-            let (k, v) = (k.get(head), v.get(head));
-            PackedHead {
-                keys: Packed::zeros(lk, d).fill(|key, i| k[key * d + i]),
-                values: Packed::zeros(d, lk).fill(|i, key| v[key * d + i]),
-            }
+    if out.is_empty() {
+        return;
+    }
+    let cut = Cut::new(lk, d);
+    // SAFETY: the panels of every head are all of it.
+    let packed = unsafe {
+        filled(b * nk * cut.len(), |packed| {
+            packed
+                .par_chunks_exact_mut(cut.len())
+                .enumerate()
+                .for_each(|(head, packed)| cut.fill(k.get(head), v.get(head), d, packed));
         })
-        .collect();
+    };
 
     let blocks = lq.div_ceil(QUERIES);
     let out = SharedOut::new(out);
@@ -80,18 +84,21 @@ pub(super) fn attend(
         b * nq * blocks,
         || Scratch {
             queries: vec![0.0; d * QUERIES],
-            scores: vec![0.0; KEYS * QUERIES],
+            scores: vec![0.0; MOST_KEYS * QUERIES],
             out: vec![0.0; (d + panel_rows()) * QUERIES],
             max: vec![0.0; QUERIES],
             sum: vec![0.0; QUERIES],
             correction: vec![0.0; QUERIES],
-            offsets: (0..d.max(KEYS)).map(|row| (row * QUERIES) as u32).collect(),
+            offsets: (0..d.max(MOST_KEYS))
+                .map(|row| (row * QUERIES) as u32)
+                .collect(),
         },
         |scratch, task| {
             let (head, first) = (task / blocks, task % blocks * QUERIES);
             let count = QUERIES.min(lq - first);
             let q = &q[(head * lq + first) * d..][..count * d];
-            let packed = &heads[head / nq * nk + head % nq / (nq / nk)];
+            let kv_head = head / nq * nk + head % nq / (nq / nk);
+            let packed = cut.head(&packed[kv_head * cut.len()..][..cut.len()]);
             attend_block(
                 shapes,
                 packed,
@@ -104,12 +111,11 @@ pub(super) fn attend(
 
             // SAFETY: each block of queries of each head belongs to one task.
             let out = unsafe { out.slice((head * lq + first) * d, count * d) };
-            for (lane, row) in out.chunks_exact_mut(d).enumerate() {
-                let inverse = 1.0 / scratch.sum[lane];
-                for (i, value) in row.iter_mut().enumerate() {
-                    *value = scratch.out[i * QUERIES + lane] * inverse;
-                }
+            for sum in &mut scratch.sum[..count] {
+                *sum = 1.0 / *sum;
             }
+            multiply(&mut scratch.out[..d * QUERIES], &scratch.sum);
+            transpose((&scratch.out, QUERIES), (d, count), (out, d));
         },
     );
 }
@@ -118,7 +124,7 @@ pub(super) fn attend(
 /// in `scratch.sum`.
 fn attend_block(
     shapes: &Shapes,
-    head: &PackedHead,
+    head: PackedHead<'_>,
     q: &[f32],
     queries: Range<usize>,
     scale: f32,
@@ -127,12 +133,12 @@ fn attend_block(
 ) {
     let d = shapes.d;
     let lanes = queries.len().next_multiple_of(COLUMNS);
-    scratch.queries.fill(0.0);
-    for (lane, row) in q.chunks_exact(d).enumerate() {
-        for (i, &value) in row.iter().enumerate() {
-            scratch.queries[i * QUERIES + lane] = value * scale;
-        }
+    if queries.len() < lanes {
+        scratch.queries.fill(0.0);
     }
+    transpose((q, d), (queries.len(), d), (&mut scratch.queries, QUERIES));
+    scratch.max.fill(scale);
+    multiply(&mut scratch.queries, &scratch.max);
     scratch.out.fill(0.0);
     scratch.sum.fill(0.0);
     scratch.max.fill(LOWEST);
@@ -141,21 +147,26 @@ fn attend_block(
     let positions = shapes.position(queries.start)..shapes.position(queries.end - 1) + 1;
     let visible =
         mask.keys(positions.start, shapes.lk).start..mask.keys(positions.end - 1, shapes.lk).end;
-    let panels = head.keys.panels();
+    let panels = head.cut.keys.list();
     let first_panel = visible.start / panel_rows();
     let last_panel = visible.end.div_ceil(panel_rows());
 
     let seen = Seen::new(positions.start, shapes.lk, mask);
     // Blocks of about one size: a rest would pay for the softmax of a whole one.
     let panels = &panels[first_panel..last_panel];
-    let most = KEYS / panel_rows();
-    let even = panels.len().div_ceil(panels.len().div_ceil(most).max(1));
+    let even = if panels.len() * panel_rows() <= MOST_KEYS {
+        panels.len()
+    } else {
+        panels
+            .len()
+            .div_ceil(panels.len().div_ceil(KEYS / panel_rows()))
+    };
     for block in panels.chunks(even.max(1)) {
         let (Some(first), Some(last)) = (block.first(), block.last()) else {
             break;
         };
         let keys = first.first_row..last.first_row + last.rows;
-        scratch.scores.fill(0.0);
+        scratch.scores[..block.len() * panel_rows() * QUERIES].fill(0.0);
         for panel in block {
             let seeing = seen.lanes(panel.first_row..panel.first_row + panel.rows, lanes);
             if seeing.is_empty() {
@@ -163,7 +174,7 @@ fn attend_block(
             }
             let row = (panel.first_row - keys.start) * QUERIES;
             accumulate(
-                head.keys.slice(panel, 0, d),
+                panel.slice(head.keys, 0, d),
                 &scratch.offsets[..d],
                 &scratch.queries[seeing.start..],
                 &mut scratch.scores[row + seeing.start..],
@@ -175,19 +186,24 @@ fn attend_block(
         for first in (0..lanes).step_by(COLUMNS) {
             let keys_seen = seen.keys(first..first + COLUMNS, &keys);
             let rows = keys_seen.start - keys.start..keys_seen.end - keys.start;
-            let scores = &mut scores[rows.start * QUERIES..rows.end * QUERIES];
             if mask != Mask::None {
-                hide(scores, first, keys_seen.start, &seen);
+                // What all queries see is most of it.
+                let all = seen.keys_of_all(first..first + COLUMNS, &keys_seen);
+                for part in [keys_seen.start..all.start, all.end..keys_seen.end] {
+                    let rows = part.start - keys.start..part.end - keys.start;
+                    let scores = &mut scores[rows.start * QUERIES..rows.end * QUERIES];
+                    hide(scores, first, part.start, &seen);
+                }
             }
             soften(
-                scores,
+                &mut scores[rows.start * QUERIES..rows.end * QUERIES],
                 first,
                 &mut scratch.max,
                 &mut scratch.sum,
                 &mut scratch.correction,
             );
         }
-        correct(&mut scratch.out, &scratch.correction);
+        multiply(&mut scratch.out, &scratch.correction);
         // Lanes that see the same keys go together.
         let step = if mask == Mask::None { lanes } else { COLUMNS };
         for first in (0..lanes).step_by(step) {
@@ -195,9 +211,9 @@ fn attend_block(
             if seen.is_empty() {
                 continue;
             }
-            for panel in head.values.panels() {
+            for panel in head.cut.values.list() {
                 accumulate(
-                    head.values.slice(panel, seen.start, seen.end),
+                    panel.slice(head.values, seen.start, seen.end),
                     &scratch.offsets[..seen.len()],
                     &scores[(seen.start - keys.start) * QUERIES + first..],
                     &mut scratch.out[panel.first_row * QUERIES + first..],
@@ -238,9 +254,16 @@ impl Seen {
 
     /// Those of `keys` that any of `lanes` sees.
     fn keys(&self, lanes: Range<usize>, keys: &Range<usize>) -> Range<usize> {
-        let first = (self.first[lanes.start] as usize).max(keys.start);
-        let end = (self.end[lanes.end - 1] as usize).min(keys.end);
-        first..end.max(first)
+        let first = (self.first[lanes.start] as usize).clamp(keys.start, keys.end);
+        let end = (self.end[lanes.end - 1] as usize).clamp(first, keys.end);
+        first..end
+    }
+
+    /// Those of `keys` that all of `lanes` see; where there are none, an empty range among `keys`.
+    fn keys_of_all(&self, lanes: Range<usize>, keys: &Range<usize>) -> Range<usize> {
+        let first = (self.first[lanes.end - 1] as usize).clamp(keys.start, keys.end);
+        let end = (self.end[lanes.start] as usize).clamp(first, keys.end);
+        first..end
     }
 }
 
@@ -323,8 +346,8 @@ fn soften_body<const FMA: bool>(
 }
 
 multiversion! {
-    /// Shrinks earlier sums `[d, queries]`.
-    fn correct(out: &mut [f32], correction: &[f32]) = correct_body
+    /// Multiplies every row of `[rows, queries]` by `factors`, one a query.
+    fn multiply(values: &mut [f32], factors: &[f32]) = multiply_body
 }
 
 #[inline(always)]
@@ -332,10 +355,10 @@ multiversion! {
     clippy::inline_always,
     reason = "must be compiled with its caller's instruction set"
 )]
-fn correct_body<const FMA: bool>(out: &mut [f32], correction: &[f32]) {
-    for row in out.chunks_exact_mut(QUERIES) {
-        for (value, correction) in row.iter_mut().zip(correction) {
-            *value *= correction;
+fn multiply_body<const FMA: bool>(values: &mut [f32], factors: &[f32]) {
+    for row in values.chunks_exact_mut(QUERIES) {
+        for (value, factor) in row.iter_mut().zip(factors) {
+            *value *= factor;
         }
     }
 }

@@ -260,17 +260,20 @@ impl Panels {
     ///
     /// # Errors
     /// Another width, dtype or device.
+    #[expect(unsafe_code, reason = "the outputs are written before they are read")]
     pub fn linear(matrices: &[&Self], x: &Tensor) -> Result<Vec<Tensor>> {
         let dims: Vec<_> = matrices.iter().map(|matrix| matrix.dims()).collect();
         let (n, width) = x.dims2()?;
-        outputs_of(&dims, x, |x, outputs| {
+        let fill = |x: &[f32], outputs: &mut [&mut [f32]]| {
             let closeness = if n <= FEW_ROWS {
                 Closeness::Full
             } else {
                 Closeness::Rounded
             };
             products(matrices, &Activations::new(x, width, closeness), outputs);
-        })
+        };
+        // SAFETY: the tasks are all rows of all panels.
+        unsafe { outputs_of(&dims, x, fill) }
     }
 
     /// The rows of `ids`, which are below the number of rows: `[ids, width]`, f32.
@@ -333,7 +336,7 @@ fn tasks(matrices: &[&Panels], n: usize) -> Vec<Task> {
 
 /// Fills an output `[n, rows]` for every matrix.
 #[expect(unsafe_code, reason = "tasks write disjoint parts of the output")]
-fn products(matrices: &[&Panels], x: &Activations, outputs: &mut [Vec<f32>]) {
+fn products(matrices: &[&Panels], x: &Activations, outputs: &mut [&mut [f32]]) {
     let outputs: Vec<_> = outputs.iter_mut().map(|out| SharedOut::new(out)).collect();
     let tasks = tasks(matrices, x.rows());
     tasks.par_iter().with_max_len(1).for_each(|task| {
