@@ -18,6 +18,7 @@ mod part;
 mod pickle;
 mod place;
 mod quantize;
+mod seal;
 mod source;
 
 pub(crate) use gguf::SILENCE as SILENCE_TENSOR;

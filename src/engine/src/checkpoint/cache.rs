@@ -4,21 +4,24 @@
 //! folder, mapped the next time. For a card it holds blocks; for a processor it holds panels, which
 //! are multiplied where they are mapped, so that opening it reads nothing. It names the files it was
 //! made from with their sizes, times and a hash of samples of them (to read a released model whole takes
-//! longer than to load it); when one differs it is made again. It is written tensor by
-//! tensor under a temporary name and renamed, so that it is whole or not there. A folder that cannot
+//! longer than to load it); when one differs, or what it holds is no longer what was written, it is made again. It
+//! is written tensor by tensor under a temporary name, [sealed](super::seal) and renamed, so that it is whole or not there. A folder that cannot
 //! be written to costs nothing but the time of the next load.
 
 use std::{
     fs::{self, File},
     io::{self, BufWriter, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    time::UNIX_EPOCH,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use acestep_domain::note::Note;
 use sha2::{Digest, Sha256};
 
-use super::source::Source;
+use super::{
+    seal::{Sealing, intact},
+    source::Source,
+};
 use crate::{
     error::Result,
     kernels::quantized::{ALIGNMENT, Format, Panels, arranged, quantize},
@@ -54,9 +57,14 @@ pub(super) fn open(
         .map(|name| source.path(&format!("{folder}/{name}")))
         .collect();
     let stamp = stamp(&paths, formats);
+    let mut damaged = false;
     if let Some(made) = valid(&path, &stamp) {
-        return Ok((Some(made), None));
+        if intact(&path).unwrap_or(false) {
+            return Ok((Some(made), None));
+        }
+        damaged = true;
     }
+    remove_abandoned(&path);
     let files = names
         .iter()
         .map(|name| source.open(&format!("{folder}/{name}")))
@@ -73,7 +81,7 @@ pub(super) fn open(
         }
     };
     match made {
-        Ok(made) => Ok((Some(made), None)),
+        Ok(made) => Ok((Some(made), damaged.then(|| remade(&path)))),
         Err(error) => {
             remove(&temporary);
             let note = Note::new(
@@ -81,7 +89,7 @@ pub(super) fn open(
                 "quantization",
                 format!(
                     "{} cannot be written ({error}): the weights are quantised again at the next load.",
-                    path.display()
+                    shown(&path)
                 ),
             );
             Ok((None, Some(note)))
@@ -106,6 +114,43 @@ fn file_name(layers: Format, order: Order) -> String {
     };
     let format = layers.as_str().to_ascii_lowercase();
     format!("acestep-cache-{format}{order}.gguf")
+}
+
+/// The file as a user may see it, who may sit at another machine: folder and name.
+fn shown(path: &Path) -> String {
+    let name = |path: &Path| {
+        path.file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
+    [path.parent().and_then(name), name(path)]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+fn remade(path: &Path) -> Note {
+    Note::new(
+        "quantization_remade",
+        "quantization",
+        format!("{} was damaged, so it was made again.", shown(path)),
+    )
+}
+
+/// Removes what programs that were killed have left of this cache. One that is at work writes all the time.
+fn remove_abandoned(path: &Path) {
+    const ABANDONED: Duration = Duration::from_mins(10);
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return;
+    };
+    let start = format!("{}.part-", name.to_string_lossy());
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let written = entry.metadata().and_then(|meta| meta.modified());
+        let old = written.is_ok_and(|at| at.elapsed().is_ok_and(|since| since > ABANDONED));
+        if old && entry.file_name().to_string_lossy().starts_with(&start) {
+            remove(&entry.path());
+        }
+    }
 }
 
 /// What is left of a failed attempt; that it cannot be removed either changes nothing.
@@ -144,7 +189,7 @@ fn sampled(path: &Path) -> io::Result<String> {
 
 /// Names, sizes, times and sampled hashes of the files, and the formats.
 fn stamp(paths: &[PathBuf], formats: Formats) -> String {
-    let mut stamp = format!("4 {formats:?}");
+    let mut stamp = format!("5 {formats:?}");
     for path in paths {
         let (size, nanos) = fs::metadata(path).map_or((0, 0), |meta| {
             let since = meta
@@ -222,8 +267,8 @@ fn write(
     stamp: &str,
     check: &dyn Fn() -> Result<()>,
 ) -> Result<io::Result<()>> {
-    let start = || -> io::Result<BufWriter<File>> {
-        let mut out = BufWriter::new(File::create(path)?);
+    let start = || -> io::Result<Sealing<BufWriter<File>>> {
+        let mut out = Sealing::new(BufWriter::new(File::create(path)?));
         out.write_all(&header(entries, stamp))?;
         Ok(out)
     };
@@ -238,8 +283,8 @@ fn write(
         }
     }
     Ok(out
-        .into_inner()
-        .map_err(io::IntoInnerError::into_error)
+        .seal()
+        .and_then(|out| out.into_inner().map_err(io::IntoInnerError::into_error))
         .and_then(|file| file.sync_all()))
 }
 
