@@ -7,7 +7,7 @@ use acestep_domain::{
     capabilities::DeviceKind,
     lora::LoraUse,
     note::Note,
-    service::{QUANTIZE_ABOVE_BYTES, Quantization, Resolved},
+    service::{Quantization, Resolved},
     task::Family,
 };
 use candle_core::{DType, Tensor};
@@ -53,8 +53,6 @@ pub struct LoadOptions {
     pub compile: bool,
     /// Format of the matrices.
     pub quantization: Quantization,
-    /// A main model with fewer bytes of weights than this stays as it is.
-    pub quantize_above_bytes: u64,
     /// Text encoder, autoencoder and language model are read for each stage and dropped after it.
     pub offload_to_cpu: bool,
     /// With [`Self::offload_to_cpu`] the networks of the DiT's file are, too.
@@ -69,7 +67,6 @@ impl Default for LoadOptions {
             full_precision: false,
             compile: false,
             quantization: Quantization::None,
-            quantize_above_bytes: QUANTIZE_ABOVE_BYTES,
             offload_to_cpu: false,
             offload_dit_to_cpu: false,
         }
@@ -86,7 +83,6 @@ impl From<&Resolved> for LoadOptions {
             quantization: resolved.quantization,
             offload_to_cpu: resolved.offload_to_cpu,
             offload_dit_to_cpu: resolved.offload_dit_to_cpu,
-            ..Self::default()
         }
     }
 }

@@ -141,7 +141,6 @@ fn quantised_matrices_stay_as_they_are_whatever_is_asked() {
     let with = |quantization| {
         let options = LoadOptions {
             quantization,
-            quantize_above_bytes: 0,
             ..LoadOptions::default()
         };
         load(root.path(), DIT, &options).unwrap().info().clone()

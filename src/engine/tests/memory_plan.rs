@@ -199,7 +199,6 @@ fn ways() -> Vec<LoadOptions> {
         for moves in [false, true] {
             ways.push(LoadOptions {
                 quantization,
-                quantize_above_bytes: 0,
                 offload_to_cpu: moves,
                 offload_dit_to_cpu: moves,
                 ..LoadOptions::default()

@@ -97,7 +97,6 @@ fn falls(root: &Path, quantization: Quantization) {
     let checkpoint = Checkpoint::open(root, demo::NAME).unwrap();
     let with = |to_cpu, dit_to_cpu| LoadOptions {
         quantization,
-        quantize_above_bytes: 0,
         ..options(to_cpu, dit_to_cpu)
     };
     // The first use of a kernel leaves buffers that the threads keep.
@@ -154,7 +153,6 @@ fn what_would_be_quantised_at_every_visit_stays_and_says_so() {
     let checkpoint = Checkpoint::open(root.path(), demo::NAME).unwrap();
     let options = LoadOptions {
         quantization: Quantization::Int8,
-        quantize_above_bytes: 0,
         ..options(true, true)
     };
     let engine = Engine::load(&checkpoint, &options, &Silent).unwrap();

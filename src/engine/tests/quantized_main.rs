@@ -38,7 +38,6 @@ fn run(root: &Path, options: &LoadOptions) -> (Tensor, EngineInfo) {
 fn asked(quantization: Quantization) -> LoadOptions {
     LoadOptions {
         quantization,
-        quantize_above_bytes: 0,
         ..LoadOptions::default()
     }
 }
@@ -148,22 +147,52 @@ fn what_was_quantised_is_kept_beside_the_networks_that_were() {
 }
 
 #[test]
-fn a_small_model_stays_as_it_is_and_says_so() {
+fn a_small_model_is_quantised_when_it_is_asked_for() {
     let root = tempfile::tempdir().unwrap();
     demo_folder::write(root.path());
-    let options = LoadOptions {
-        quantization: Quantization::Int8,
-        ..LoadOptions::default()
-    };
-    let (got, info) = run(root.path(), &options);
+    let (got, info) = run(root.path(), &asked(Quantization::Int8));
     let (exact, _) = run(root.path(), &LoadOptions::default());
-    assert_eq!(bits(&got), bits(&exact));
-    assert_eq!(info.notes.len(), 1);
-    assert_eq!(info.notes[0].code, "quantization_needless");
-    assert!(info.notes[0].message.contains("1.0 GiB"), "{info:?}");
+    assert_ne!(bits(&got), bits(&exact));
+    assert!(info.notes.is_empty(), "{info:?}");
     let cache = root
         .path()
         .join(demo::NAME)
         .join("acestep-cache-q8_0-panels.gguf");
-    assert!(!cache.exists());
+    assert!(cache.exists());
+}
+
+#[test]
+fn a_damaged_cache_is_made_again_and_what_a_killed_program_left_is_removed() {
+    let root = tempfile::tempdir().unwrap();
+    demo_folder::write(root.path());
+    let (first, _) = run(root.path(), &asked(Quantization::Int8));
+    let folder = root.path().join(demo::NAME);
+    let cache = folder.join("acestep-cache-q8_0-panels.gguf");
+    let whole = fs::read(&cache).unwrap();
+    // A file of a program that was killed is old, one of a program at work is not.
+    let (old, young) = (
+        folder.join("acestep-cache-q8_0-panels.gguf.part-1"),
+        folder.join("acestep-cache-q8_0-panels.gguf.part-2"),
+    );
+    for path in [&old, &young] {
+        fs::write(path, "half").unwrap();
+    }
+    let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
+    let file = fs::File::options().write(true).open(&old).unwrap();
+    file.set_modified(hour_ago).unwrap();
+
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle..][..4096].fill(0);
+    fs::write(&cache, &damaged).unwrap();
+    let (again, info) = run(root.path(), &asked(Quantization::Int8));
+    assert_eq!(bits(&again), bits(&first));
+    let codes: Vec<&str> = info.notes.iter().map(|note| note.code.as_str()).collect();
+    assert_eq!(codes, ["quantization_remade"]);
+    assert!(info.notes[0].message.contains(demo::NAME), "{info:?}");
+    assert!(fs::read(&cache).unwrap() == whole);
+    assert!(!old.exists() && young.exists());
+
+    let (_, info) = run(root.path(), &asked(Quantization::Int8));
+    assert!(info.notes.is_empty(), "{info:?}");
 }

@@ -69,6 +69,7 @@ pub(crate) fn saved_params(song: &Song) -> Result<Value> {
         "sample_rate_hz": song.sample_rate_hz,
         "channels": song.channels,
         "report": song.report,
+        "memory": song.memory,
         "notes": song.notes,
     });
     Ok(saved)

@@ -254,14 +254,6 @@ impl Checkpoint {
             .map_err(|error| wrong(message(&error)))
     }
 
-    /// Bytes of the weight files of a module.
-    ///
-    /// # Errors
-    /// There are none, or one is missing.
-    pub fn weights_bytes(&self, module: Module) -> Result<u64> {
-        self.places.of(module).bytes(&self.source)
-    }
-
     /// The weight files of a module where it is a GGUF file, to weigh it without its data.
     ///
     /// # Errors

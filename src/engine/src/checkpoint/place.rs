@@ -9,7 +9,7 @@ use super::{
     config,
     gguf::{self, Kind},
     layout::{Module, TEXT_ENCODER, VAE, has_extension, missing_folder},
-    part::{Part, open_weights, part, part_in, weight_files, weights_place},
+    part::{Part, open_weights, part, part_in},
     source::Source,
 };
 use crate::{
@@ -93,20 +93,6 @@ impl Place {
         match self {
             Self::Folder(folder) => Ok(open_weights(source, folder)?.0),
             Self::File(file, kind) => Ok(vec![gguf::open(source, file, *kind)?]),
-        }
-    }
-
-    /// Bytes of its weight files.
-    ///
-    /// # Errors
-    /// There are none, or one is missing.
-    pub(super) fn bytes(&self, source: &Source) -> Result<u64> {
-        match self {
-            Self::Folder(folder) => {
-                let names = weight_files(source, folder)?;
-                Ok(weights_place(source, folder, &names).1)
-            }
-            Self::File(file, _) => Ok(source.size(file)),
         }
     }
 

@@ -32,8 +32,6 @@ pub struct Models {
     /// Turbo or base.
     pub family: Family,
     pub(super) dit: dit::Config,
-    /// Bytes of the DiT's files.
-    pub(super) dit_bytes: u64,
     pub(super) text_encoder: qwen3::Config,
     pub(super) vae: oobleck::Config,
     pub(super) lm: Option<Lm>,
@@ -44,9 +42,8 @@ pub struct Models {
     scales: Scales,
 }
 
-/// Networks that were weighed already, by how they are loaded: precision, formats of the main model
-/// and of the language model.
-type Scales = Arc<Mutex<HashMap<(DType, Quantization, Quantization), Weighed>>>;
+/// Networks that were weighed already, by how they are loaded: precision and format.
+type Scales = Arc<Mutex<HashMap<(DType, Quantization), Weighed>>>;
 
 /// A language model.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +63,7 @@ impl Models {
     pub fn find(root: &Path, name: &str, lm: Option<&str>) -> Result<Self> {
         let there = Checkpoint::is_there(root, name);
         let main = if there {
-            Self::of(&Checkpoint::open(root, name)?)?
+            Self::of(&Checkpoint::open(root, name)?)
         } else {
             Self::released(name)
         };
@@ -88,41 +85,27 @@ impl Models {
     }
 
     /// The networks of a checkpoint, without a language model.
-    ///
-    /// # Errors
-    /// A weight file is missing.
-    pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
-        Ok(Self {
+    pub fn of(checkpoint: &Checkpoint) -> Self {
+        Self {
             name: checkpoint.name().to_owned(),
             family: checkpoint.family(),
             dit: checkpoint.dit.clone(),
-            dit_bytes: checkpoint.weights_bytes(Module::Dit)?,
             text_encoder: checkpoint.text_encoder.clone(),
             vae: checkpoint.vae.clone(),
             lm: None,
             audio_codes: checkpoint.dit.audio_codes_trained,
             files: Some(checkpoint.clone()),
             scales: Scales::default(),
-        })
+        }
     }
 
     /// The release of that name.
     pub fn released(name: &str) -> Self {
         let dit = released::dit(name);
-        let dtype = if dit.encoder_hidden_size.is_some() {
-            DType::F32
-        } else {
-            DType::BF16
-        };
-        let parameters = Dit::parameters(&dit)
-            + ConditionEncoder::parameters(&dit)
-            + AudioTokenizer::parameters(&dit)
-            + AudioDetokenizer::parameters(&dit);
         Self {
             name: name.to_owned(),
             family: Family::from_name(name),
             dit,
-            dit_bytes: parameters * dtype.size_in_bytes() as u64,
             text_encoder: released::text_encoder(),
             vae: released::vae(),
             lm: None,
@@ -279,12 +262,12 @@ pub(super) struct Weighed {
 
 impl Models {
     /// Weighs every network but the autoencoder, whose kernels are put together while they are
-    /// read; the language model in the format `lm`.
-    pub(super) fn weigh(&self, how: Loading, lm: Quantization) -> Weighed {
+    /// read.
+    pub(super) fn weigh(&self, how: Loading) -> Weighed {
         let mut scales = self.scales.lock().unwrap_or_else(PoisonError::into_inner);
         *scales
-            .entry((how.dtype, how.quantization, lm))
-            .or_insert_with(|| self.survey(how, lm))
+            .entry((how.dtype, how.quantization))
+            .or_insert_with(|| self.survey(how))
     }
 
     /// What a module is weighed on: the headers of its GGUF file, or nothing at all.
@@ -303,7 +286,7 @@ impl Models {
         }
     }
 
-    fn survey(&self, how: Loading, lm: Quantization) -> Weighed {
+    fn survey(&self, how: Loading) -> Weighed {
         let cfg = &self.dit;
         let weights = |module| self.weights(module, how);
         let dit = || weights(Module::Dit);
@@ -320,7 +303,7 @@ impl Models {
                 AudioDetokenizer::load(cfg, how.backend, &w.pp("detokenizer"))
             }),
             lm: self.lm.as_ref().map(|model| {
-                let formats = lm_formats(&model.name, &model.config, lm);
+                let formats = lm_formats(&model.name, &model.config, how.quantization);
                 let weight = Weight::of((how.dtype, formats), |w| {
                     CausalLm::load(&model.config, how.backend, w)
                 });
@@ -340,9 +323,7 @@ impl Models {
             backend: Backend::default(),
             quantization: Quantization::None,
         };
-        self.weigh(how, Quantization::None)
-            .lm
-            .map(|weight| weight.bytes)
+        self.weigh(how).lm.map(|weight| weight.bytes)
     }
 
     pub(super) fn text_encoder_size(

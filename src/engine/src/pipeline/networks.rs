@@ -4,7 +4,7 @@
 use std::{cell::OnceCell, path::Path};
 
 use acestep_domain::{
-    event::Stage, lora::LoraUse, note::Note, service::Quantization, task::Family, tier::size_text,
+    event::Stage, lora::LoraUse, note::Note, service::Quantization, task::Family,
 };
 use candle_core::{DType, Device, Tensor};
 
@@ -310,7 +310,7 @@ impl Networks {
     }
 }
 
-/// What is asked, where the checkpoint is large enough for it.
+/// What is asked, with a note where the checkpoint's file decides.
 fn quantization(
     checkpoint: &Checkpoint,
     options: &LoadOptions,
@@ -325,27 +325,13 @@ fn quantization(
             "quantization_of_the_file",
             "quantization",
             format!(
-                "Quantisation: {} is a file in {format} and stays as it is; {} is for files that are not quantised.",
+                "Quantisation: {} is a file in {format} and stays as it is; {} is for what is not quantised, like the text encoder beside it.",
                 checkpoint.name(),
                 asked.as_str()
             ),
         ));
-        return Ok(asked);
     }
-    if checkpoint.weights_bytes(Module::Dit)? > options.quantize_above_bytes {
-        return Ok(asked);
-    }
-    notes.push(Note::new(
-        "quantization_needless",
-        "quantization",
-        format!(
-            "Quantisation: {} has less than {} of weights and stays as it is; {} is for larger ones.",
-            checkpoint.name(),
-            size_text(options.quantize_above_bytes),
-            asked.as_str()
-        ),
-    ));
-    Ok(Quantization::None)
+    Ok(asked)
 }
 
 /// Values of both halves of the autoencoder, counted in bytes of one.

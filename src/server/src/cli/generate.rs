@@ -15,6 +15,7 @@ use acestep_domain::{
     GenerationParams, Note, SongPlan, UserError, audio_codes,
     capabilities::{Capabilities, ModelEntry},
     generation::clamp::{Bounds, minutes},
+    library::MemoryReport,
     lora::LoraUse,
     memory::MemoryPlan,
     service::{DEFAULT_MODEL, Installed, Resolved, resolve},
@@ -25,7 +26,7 @@ use acestep_engine::{
     engine::{Engine, EngineInfo, LoadOptions, Request, Thinking},
     memory::{
         plan::{Free, Models, Work, admit, plan, settle},
-        probe::free,
+        probe::{free, peak_bytes},
     },
     pipeline::vae_tiles::TileOptions,
 };
@@ -122,6 +123,8 @@ struct Outcome {
     notes: Vec<Note>,
     model: Value,
     timings: Timings,
+    /// What was planned and what was held.
+    memory: MemoryReport,
     /// The file of `--output-latents`.
     #[serde(skip_serializing_if = "Option::is_none")]
     latents: Option<PathBuf>,
@@ -211,7 +214,8 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     notes.extend(thought.notes.iter().cloned());
     timings.language_model_secs = thought.plan_secs + thought.codes_secs;
     let params = thought.params;
-    let tiles = TileOptions::from(&memory.admit(&params)?);
+    let planned = memory.admit(&params)?;
+    let tiles = TileOptions::from(&planned);
     let request = Request {
         params: params.clone(),
         seeds: seeds.clone(),
@@ -224,19 +228,16 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         tiles,
     };
     let loras = engine.loras();
-    let mut writer = Writer::new(args, &request, (&info, &loras), &resolved);
+    let asked = (&request, timings.language_model_secs);
+    let mut writer = Writer::new(args, asked, (&info, &loras), &resolved);
     let ran = engine.generate(&request, &bar, &mut |take| writer.take(take));
     bar.clear();
     if let Some(failure) = writer.failure {
         return Err(failure);
     }
     let report = ran?;
-    notes.extend(
-        report
-            .notes
-            .into_iter()
-            .chain(writer.listen(&mut engine, &request, &bar)?),
-    );
+    notes.extend(report.notes);
+    notes.extend(writer.listen(&mut engine, &request, &bar)?);
     if let Some(path) = &args.output_latents {
         write_kept(path, &writer.kept)?;
     }
@@ -253,8 +254,17 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         notes: once(notes),
         model: model_json(&info, &resolved, report.steps),
         timings,
+        memory: report_of(&planned),
         latents: args.output_latents.clone(),
     })
+}
+
+/// What was planned, and what was held until now.
+fn report_of(planned: &MemoryPlan) -> MemoryReport {
+    MemoryReport {
+        planned_bytes: planned.expected_peak_bytes,
+        measured_host_bytes: peak_bytes(),
+    }
 }
 
 /// The parameters with what flags put over them, once it is clear that the results have a place.
@@ -295,7 +305,7 @@ impl Memory {
         root: &Path,
         resolved: &Resolved,
     ) -> Result<Self, Failure> {
-        let models = Models::of(checkpoint)?.with_lm(root, resolved.lm())?;
+        let models = Models::of(checkpoint).with_lm(root, resolved.lm())?;
         let free = free(resolved.device);
         Ok(Self {
             options: settle(LoadOptions::from(resolved), &models, free),

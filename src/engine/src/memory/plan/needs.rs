@@ -4,7 +4,6 @@ use acestep_domain::{
     capabilities::DeviceKind,
     event::Stage,
     memory::{HostDevice, Network, StageMemory},
-    service::Quantization,
 };
 
 use super::{Asked, Brought, Free, Needs, Work};
@@ -128,18 +127,13 @@ impl Places {
             work,
             ..
         } = asked;
-        let quantization = if models.dit_bytes > options.quantize_above_bytes {
-            options.quantization
-        } else {
-            Quantization::None
-        };
         let how = Loading {
             on_card: options.device != DeviceKind::Cpu,
             dtype: options.dtype(),
             backend: options.backend(),
-            quantization,
+            quantization: options.quantization,
         };
-        let weighed = &models.weigh(how, options.quantization);
+        let weighed = &models.weigh(how);
         let place = |network, size, moves| Placed {
             network,
             size,

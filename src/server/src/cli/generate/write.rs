@@ -55,15 +55,16 @@ pub(super) struct Writer<'a> {
     pub(super) count: usize,
     pub(super) outputs: Vec<Output>,
     pub(super) kept: Vec<(Tensor, Audio)>,
+    pub(super) language_model_secs: f32,
     pub(super) decode_secs: f32,
     pub(super) failure: Option<Failure>,
 }
 
 impl<'a> Writer<'a> {
-    /// For the takes of `request`.
+    /// For the takes of `request`, for which the language model wrote so long.
     pub(super) fn new(
         args: &'a GenerateArgs,
-        request: &'a Request,
+        (request, language_model_secs): (&'a Request, f32),
         (info, loras): (&'a EngineInfo, &'a [LoraUse]),
         resolved: &'a Resolved,
     ) -> Self {
@@ -77,6 +78,7 @@ impl<'a> Writer<'a> {
             count: request.seeds.len(),
             outputs: Vec::new(),
             kept: Vec::new(),
+            language_model_secs,
             decode_secs: 0.0,
             failure: None,
         }
@@ -139,7 +141,10 @@ impl<'a> Writer<'a> {
             latents: None,
             lyrics: None,
             scores: None,
-            report: take.report,
+            report: Report {
+                language_model_secs: self.language_model_secs,
+                ..take.report
+            },
         })
     }
 
