@@ -10,7 +10,7 @@ use std::{
 
 use acestep_domain::capabilities::DeviceKind;
 use nvml_wrapper::{Device, Nvml, enums::device::UsedGpuMemory, error::NvmlError};
-use sysinfo::System;
+use sysinfo::{CGroupLimits, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::{give_back, plan::Free};
 use crate::{
@@ -108,14 +108,30 @@ pub fn free(device: DeviceKind) -> Free {
 /// container's count of used memory has the files that were read in it, which the system gives
 /// back; what is taken for good is its anonymous memory.
 fn within_limits(system: &System) -> (u64, u64) {
-    let (total, available) = (system.total_memory(), system.available_memory());
-    system.cgroup_limits().map_or((total, available), |limits| {
-        let free = limits.total_memory.saturating_sub(limits.rss);
-        (
-            total.min(limits.total_memory),
-            available.min(free.max(limits.free_memory)),
-        )
-    })
+    let all = (system.total_memory(), system.available_memory());
+    // A container's limit stands where its groups begin, a service's in the group of its process.
+    [system.cgroup_limits(), group_limits()]
+        .into_iter()
+        .flatten()
+        .fold(all, |(total, available), limits| {
+            let free = limits.total_memory.saturating_sub(limits.rss);
+            (
+                total.min(limits.total_memory),
+                available.min(free.max(limits.free_memory)),
+            )
+        })
+}
+
+/// Limits of the control group that this process is in.
+fn group_limits() -> Option<CGroupLimits> {
+    let own = sysinfo::get_current_pid().ok()?;
+    let mut system = System::new().ok()?;
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&[own]),
+        false,
+        ProcessRefreshKind::nothing(),
+    );
+    system.process(own)?.cgroup_limits()
 }
 
 /// Main memory that can be had now without swapping; `None` where the system does not say.

@@ -2,6 +2,7 @@
 //! of them.
 
 use acestep_domain::{
+    capabilities::DeviceKind,
     memory::{Change, Smaller},
     service::Quantization,
 };
@@ -21,6 +22,7 @@ enum Step {
     Songs(usize),
     Length(f64),
     WithoutLm,
+    OnProcessor,
 }
 
 impl Step {
@@ -50,6 +52,11 @@ impl Step {
                 (work.plans, work.writes_codes) = (false, false);
                 next.models.lm.take().is_some()
             }
+            Self::OnProcessor => {
+                // What a card's offload keeps in host memory is all that a processor needs.
+                (options.offload_to_cpu, options.offload_dit_to_cpu) = (false, false);
+                std::mem::replace(&mut options.device, DeviceKind::Cpu) != DeviceKind::Cpu
+            }
         };
         changes.then_some(next)
     }
@@ -65,38 +72,43 @@ impl Step {
             Self::Songs(songs) => vec![("batch_size", json!(songs))],
             Self::Length(secs) => vec![("duration", json!(secs))],
             Self::WithoutLm => vec![("init_llm", json!(false))],
+            Self::OnProcessor => vec![("device", json!("cpu"))],
         }
     }
 }
 
 /// The next smaller plan of one that fits; of one that does not, the least that would.
 pub(super) fn next(asked: &Asked, now: &Needs, free: Free) -> Option<Smaller> {
+    /// A plan is smaller when this part of it is saved.
+    const WORTH: u64 = 64;
     let fits = now.fit(free);
+    let at_work = now.peak().at_work();
     ways(asked).into_iter().find_map(|steps| {
-        if fits && steps.len() > 1 {
+        // Who has what fits stays where it runs.
+        if fits && steps.contains(&Step::OnProcessor) {
             return None;
         }
         let smaller = steps
             .iter()
             .try_fold(asked.clone(), |asked, step| step.take(&asked))?;
         let then = needs(&smaller, free);
-        let lower = then.device < now.device || (then.device == now.device && then.host < now.host);
-        (lower && then.fit(free)).then(|| told(&steps, &then))
+        let saves = at_work.saturating_sub(then.peak().at_work()) > at_work / WORTH;
+        ((saves || !fits) && then.fit(free)).then(|| told(&steps, &then))
     })
 }
 
 /// Steps that are taken together, the smallest change first.
 fn ways(asked: &Asked) -> Vec<Vec<Step>> {
-    use Step::{Offload, OffloadDit, Quantize, WithoutLm};
+    use Step::{Length, Offload, OffloadDit, OnProcessor, Quantize, Songs, WithoutLm};
     let quantize = [Quantize(Quantization::Int8), Quantize(Quantization::Int4)];
     let mut ways = vec![vec![Offload], vec![OffloadDit]];
     ways.extend(quantize.map(|step| vec![step]));
-    let songs = (1..asked.work.songs).rev().map(Step::Songs);
+    let songs = (1..asked.work.songs).rev().map(Songs);
     ways.extend(songs.map(|step| vec![step]));
     let lengths = LENGTHS
         .into_iter()
         .filter(|secs| *secs < asked.work.duration_secs)
-        .map(Step::Length);
+        .map(Length);
     ways.extend(lengths.clone().map(|step| vec![step]));
     ways.push(vec![WithoutLm]);
     // More than one at a time: as it is loaded, then the rest as well.
@@ -104,11 +116,25 @@ fn ways(asked: &Asked) -> Vec<Vec<Step>> {
     ways.push(vec![WithoutLm, OffloadDit]);
     let small = [Quantization::Int8, Quantization::Int4];
     ways.extend(small.map(|format| vec![WithoutLm, OffloadDit, Quantize(format)]));
-    let rest: Vec<Step> = [WithoutLm, OffloadDit, Quantize(Quantization::Int4)]
-        .into_iter()
-        .filter(|step| step.take(asked).is_some())
-        .collect();
-    ways.extend(lengths.map(|length| [rest.clone(), vec![length]].concat()));
+    let all_of = |steps: &[Step]| -> Vec<Step> {
+        let changes = |step: &&Step| step.take(asked).is_some();
+        steps.iter().filter(changes).copied().collect()
+    };
+    let rest = all_of(&[WithoutLm, OffloadDit, Quantize(Quantization::Int4)]);
+    ways.extend(
+        lengths
+            .clone()
+            .map(|length| [rest.clone(), vec![length]].concat()),
+    );
+    let alone = [rest, all_of(&[Songs(1)])].concat();
+    ways.push(alone.clone());
+    ways.extend(lengths.map(|length| [alone.clone(), vec![length]].concat()));
+    ways.push(vec![OnProcessor]);
+    let offloaded = [OnProcessor, OffloadDit];
+    ways.extend(
+        [None, Some(Quantization::Int8), Some(Quantization::Int4)]
+            .map(|format| offloaded.into_iter().chain(format.map(Quantize)).collect()),
+    );
     ways
 }
 

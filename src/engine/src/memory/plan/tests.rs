@@ -251,6 +251,56 @@ fn what_does_not_fit_is_told_with_the_least_that_would() {
     assert!(roomy.next_smaller.unwrap().expected_peak_bytes.host < roomy.expected_peak_bytes.host);
 }
 
+/// Nobody gives a take away for a rounding error, and who has no card that is large enough has a processor.
+#[test]
+fn a_smaller_plan_saves_something_or_makes_it_fit() {
+    for (xl, device) in [
+        (false, DeviceKind::Cuda),
+        (true, DeviceKind::Cuda),
+        (false, DeviceKind::Cpu),
+    ] {
+        let models = models(xl, Some(LmSize::Small));
+        for secs in [30.0, 240.0] {
+            for songs in [1, 4] {
+                for quantization in [Quantization::None, Quantization::Int4] {
+                    for gib in [2, 8, 24] {
+                        let free = Free {
+                            device: gib * GIB,
+                            host: 32 * GIB,
+                            ..PLENTY
+                        };
+                        let work = work(&models, secs, songs);
+                        let plan = plan(&models, &on(device, quantization), work, free);
+                        let Some(smaller) = plan.next_smaller else {
+                            assert!(plan.fits, "{xl} {device:?} {secs} {songs} {gib}");
+                            continue;
+                        };
+                        let (before, after) = (
+                            plan.expected_peak_bytes.at_work(),
+                            smaller.expected_peak_bytes.at_work(),
+                        );
+                        assert!(!plan.fits || after < before - before / 64, "{smaller:?}");
+                    }
+                }
+            }
+        }
+    }
+    let models = models(true, None);
+    let work = work(&models, 30.0, 1);
+    let tiny = Free {
+        device: 2 * GIB,
+        host: 64 * GIB,
+        ..PLENTY
+    };
+    let plan = plan(
+        &models,
+        &on(DeviceKind::Cuda, Quantization::Int8),
+        work,
+        tiny,
+    );
+    assert_eq!(plan.next_smaller.unwrap().message, "device cpu");
+}
+
 /// What runs bring along, by tasks: a column each.
 #[test]
 fn tasks_recordings_and_adapters_by_tiers() {
