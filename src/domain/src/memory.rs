@@ -25,6 +25,20 @@ pub enum Network {
     Vae,
 }
 
+impl Network {
+    /// Its name for a user.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LanguageModel => "language model",
+            Self::TextEncoder => "text encoder",
+            Self::ConditionEncoder => "condition encoder",
+            Self::Dit => "DiT",
+            Self::AudioCodes => "audio codes",
+            Self::Vae => "VAE",
+        }
+    }
+}
+
 /// Bytes of host memory and of a card's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct HostDevice {

@@ -19,6 +19,7 @@ mod values;
 
 use std::process::ExitCode;
 
+use acestep_engine::kernels::use_threads;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{env::Environment, telemetry};
@@ -36,6 +37,9 @@ use crate::{env::Environment, telemetry};
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    /// Threads that compute [default: one for each core this program may use]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
     #[command(flatten)]
     serve: serve::ServeArgs,
 }
@@ -76,6 +80,9 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let environment = Environment::load();
+    if let Some(threads) = cli.threads {
+        use_threads(usize::from(threads));
+    }
     let level = match &cli.command {
         None => cli.serve.log_level(),
         Some(Command::Serve(args)) => args.log_level(),

@@ -59,6 +59,18 @@ fn room_for(len: usize) -> Vec<f32> {
     values
 }
 
+/// Makes the kernels run on so many threads; without it there is one for each core that the process may use.
+/// Only the first call acts, and only before anything was computed.
+pub fn use_threads(threads: usize) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    drop(pool.build_global());
+}
+
+/// Threads that the kernels run on.
+pub fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
 /// An output buffer whose disjoint parts are written by several tasks at once.
 ///
 /// The tasks of a convolution own a range of columns in a range of rows, which no split of a

@@ -12,10 +12,11 @@ use acestep_domain::{
     memory::{MemoryPlan, TimePlan},
     note::Note,
     plan::{Plan, Request, plan},
-    service::{Installed, ServiceConfig},
+    service::{DeviceChoice, Installed, ServiceConfig},
     tier::{GIB, size_text},
 };
 use acestep_engine::{
+    checkpoint::Checkpoint,
     engine::LoadOptions,
     memory::{
         plan::{Free, Models, Work, plan as engine_plan},
@@ -81,27 +82,56 @@ struct Answer {
 }
 
 /// Memory and time of `plan` with the models below `root`. A simulated card is planned for as if it
-/// were there; how long it would take is not known.
+/// were there, and its switches with it; how long it would take is not known.
 fn needs(
-    plan: &Plan,
+    plan: &mut Plan,
     asked: &ServiceConfig,
     root: &Path,
     output_dir: &Path,
 ) -> acestep_engine::error::Result<(MemoryPlan, Option<TimePlan>)> {
-    let service = &plan.resolved.service;
+    let service = &mut plan.resolved.service;
     let models = Models::find(root, &service.config_path, service.lm())?;
-    let mut options = LoadOptions::from(service);
-    let mut free = free(service.device);
-    if plan.simulated && plan.vram_gb > 0.0 {
-        let defaults = plan.defaults;
-        options = LoadOptions {
-            device: DeviceKind::Cuda,
-            offload_to_cpu: asked.offload_to_cpu.unwrap_or(defaults.offload_to_cpu),
-            offload_dit_to_cpu: asked
-                .offload_dit_to_cpu
-                .unwrap_or(defaults.offload_dit_to_cpu),
-            ..options
+    if !Checkpoint::is_there(root, &service.config_path) {
+        let released = if service.config_path.contains("-xl-") {
+            "XL"
+        } else {
+            "2B"
         };
+        plan.notes.push(
+            Note::new(
+                "memory_of_release",
+                "config_path",
+                format!("Memory: planned with the figures of the released {released} models."),
+            )
+            .with("released", released),
+        );
+    }
+    let mut free = free(service.device);
+    let on_simulated = plan.simulated
+        && plan.vram_gb > 0.0
+        && service.device == DeviceKind::Cpu
+        && asked.device != DeviceChoice::Cpu;
+    if on_simulated {
+        let defaults = plan.defaults;
+        service.offload_to_cpu = asked.offload_to_cpu.unwrap_or(defaults.offload_to_cpu);
+        service.offload_dit_to_cpu = asked
+            .offload_dit_to_cpu
+            .unwrap_or(defaults.offload_dit_to_cpu);
+        plan.notes.push(
+            Note::new(
+                "memory_of_simulated_card",
+                "device",
+                format!(
+                    "Memory: planned for the simulated card of {} GB; here songs are made by the processor.",
+                    plan.vram_gb
+                ),
+            )
+            .with("vram_gb", plan.vram_gb),
+        );
+    }
+    let mut options = LoadOptions::from(&*service);
+    if on_simulated {
+        options.device = DeviceKind::Cuda;
         free = Free {
             device: (plan.vram_gb * GIB as f64) as u64,
             others: 0,
@@ -148,7 +178,7 @@ fn planned(args: &PlanArgs, environment: &Environment) -> Result<Answer, Failure
     notes.append(&mut plan.notes);
     plan.notes = notes;
     let root = args.service.root();
-    let (memory, time) = match needs(&plan, &config, &root, &args.output_dir) {
+    let (memory, time) = match needs(&mut plan, &config, &root, &args.output_dir) {
         Ok((memory, time)) => {
             plan.notes.extend(memory.notes.iter().cloned());
             (Some(memory), time)
@@ -194,12 +224,27 @@ fn memory_lines(memory: &MemoryPlan) -> Vec<String> {
             stage.stage
         )
     }));
+    for (what, networks) in [("Resident", &memory.resident), ("Moved", &memory.moved)] {
+        if !networks.is_empty() {
+            let names: Vec<&str> = networks.iter().map(|network| network.as_str()).collect();
+            lines.push(format!("{what:10} {}", names.join(", ")));
+        }
+    }
+    lines.push(format!(
+        "Decoding   in pieces of {} latent frames",
+        memory.vae_tile_frames
+    ));
+    if memory.lm_cache_bytes > 0 {
+        lines.push(format!("LM cache   {}", size_text(memory.lm_cache_bytes)));
+    }
     if let Some(smaller) = &memory.next_smaller {
         lines.push(format!(
             "Smaller    {} with {}",
             size_text(smaller.expected_peak_bytes.at_work()),
             smaller.message
         ));
+    } else if !memory.fits {
+        lines.push("Smaller    no setting makes it fit on this machine".to_owned());
     }
     lines
 }

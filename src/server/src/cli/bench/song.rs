@@ -5,7 +5,8 @@ use std::{process::ExitCode, time::Instant};
 use acestep_domain::{GenerationParams, note::Note, tier::GIB};
 use acestep_engine::{
     checkpoint::Checkpoint,
-    engine::{Engine, EngineInfo, MeasuredSong, SongWork},
+    engine::{Engine, EngineInfo, LoadOptions, MeasuredSong, SongWork},
+    kernels::threads,
     pipeline::vae_tiles::TileOptions,
 };
 use clap::Args;
@@ -46,6 +47,7 @@ struct Row {
 struct Outcome {
     load_secs: f64,
     info: EngineInfo,
+    options: LoadOptions,
     rows: Vec<Row>,
     notes: Vec<Note>,
 }
@@ -73,6 +75,18 @@ fn measured(args: &SongArgs, environment: &Environment) -> Result<Outcome, Failu
     let root = args.service.root();
     let checkpoint = Checkpoint::open(&root, &resolved.config_path)?;
     let memory = Memory::new(&checkpoint, &root, &resolved)?;
+    let asked = |duration_secs: u32, batch_size: u32| GenerationParams {
+        duration_secs: Some(f64::from(duration_secs)),
+        batch_size: batch_size as usize,
+        ..acestep_domain::defaults::defaults(checkpoint.family(), capabilities.tier)
+    };
+    let (durations, batch_sizes) = (or(&args.duration, 30), or(&args.batch_size, 1));
+    // What cannot be made is refused before anything is loaded for it.
+    for &duration_secs in &durations {
+        for &batch_size in &batch_sizes {
+            memory.admit(&asked(duration_secs, batch_size))?;
+        }
+    }
     let bar = Bar::new();
     let loaded = Engine::load(&checkpoint, &memory.options, &bar);
     bar.clear();
@@ -81,14 +95,9 @@ fn measured(args: &SongArgs, environment: &Environment) -> Result<Outcome, Failu
     let info = engine.info().clone();
     notes.extend(info.notes.iter().cloned());
     let mut rows = Vec::new();
-    for duration_secs in or(&args.duration, 30) {
-        for batch_size in or(&args.batch_size, 1) {
-            let params = GenerationParams {
-                duration_secs: Some(f64::from(duration_secs)),
-                batch_size: batch_size as usize,
-                ..acestep_domain::defaults::defaults(info.family, capabilities.tier)
-            };
-            let plan = memory.admit(&params)?;
+    for &duration_secs in &durations {
+        for &batch_size in &batch_sizes {
+            let plan = memory.admit(&asked(duration_secs, batch_size))?;
             let work = SongWork {
                 duration_secs: f64::from(duration_secs),
                 batch_size: batch_size as usize,
@@ -108,6 +117,7 @@ fn measured(args: &SongArgs, environment: &Environment) -> Result<Outcome, Failu
     Ok(Outcome {
         load_secs,
         info,
+        options: memory.options,
         rows,
         notes,
     })
@@ -172,6 +182,13 @@ fn as_json(outcome: &Outcome) -> Value {
     json!({
         "config_path": outcome.info.name,
         "dtype": outcome.info.dtype,
+        "device": outcome.options.device,
+        "threads": threads(),
+        "quantization": outcome.options.quantization,
+        "use_flash_attention": outcome.options.fused_attention,
+        "compile": outcome.options.compile,
+        "offload_to_cpu": outcome.options.offload_to_cpu,
+        "offload_dit_to_cpu": outcome.options.offload_dit_to_cpu,
         "resident_bytes": outcome.info.resident_bytes,
         "load_secs": outcome.load_secs,
         "runs": rows,
@@ -194,9 +211,11 @@ fn table(outcome: &Outcome) -> String {
     };
     let mut lines = vec![
         format!(
-            "{} in {}, {:.2} GB of weights, ready after {:.1} s",
+            "{} in {}, quantisation {}, {} threads, {:.2} GB of weights, ready after {:.1} s",
             outcome.info.name,
             outcome.info.dtype,
+            outcome.options.quantization.as_str(),
+            threads(),
             outcome.info.resident_bytes as f64 / 1e9,
             outcome.load_secs
         ),
