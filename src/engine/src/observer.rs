@@ -47,6 +47,33 @@ pub struct Writing<'a> {
     pub secs_left: Option<f64>,
 }
 
+/// One of several equal parts of a stage: its progress is told as that of the whole.
+pub(crate) struct PartOf<'a> {
+    pub(crate) whole: &'a dyn Observer,
+    /// Parts that are done.
+    pub(crate) before: usize,
+    pub(crate) parts: usize,
+}
+
+impl Observer for PartOf<'_> {
+    fn progress(&self, stage: Stage, item: usize, done: usize, total: usize) {
+        let done = self.before * total + done;
+        self.whole.progress(stage, item, done, self.parts * total);
+    }
+
+    fn writing(&self, writing: &Writing<'_>) {
+        self.whole.writing(writing);
+    }
+
+    fn planned(&self, plan: &SongPlan) {
+        self.whole.planned(plan);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.whole.cancelled()
+    }
+}
+
 /// Ignores progress and never cancels.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
@@ -56,5 +83,43 @@ impl Observer for Silent {
 
     fn cancelled(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::{Observer, PartOf};
+    use crate::error::Stage;
+
+    struct Seen(Mutex<Vec<(usize, usize)>>);
+
+    impl Observer for Seen {
+        fn progress(&self, _: Stage, _: usize, done: usize, total: usize) {
+            self.0.lock().unwrap().push((done, total));
+        }
+
+        fn cancelled(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn parts_of_a_stage_go_on_where_the_part_before_ended() {
+        let seen = Seen(Mutex::default());
+        for before in 0..2 {
+            let part = PartOf {
+                whole: &seen,
+                before,
+                parts: 2,
+            };
+            for done in 1..=3 {
+                part.progress(Stage::Encode, 0, done, 3);
+            }
+            assert!(part.cancelled());
+        }
+        let want: Vec<_> = (1..=6).map(|done| (done, 6)).collect();
+        assert_eq!(*seen.0.lock().unwrap(), want);
     }
 }

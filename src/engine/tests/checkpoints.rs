@@ -282,6 +282,19 @@ fn inspect_describes_what_is_there() {
 }
 
 #[test]
+fn inspect_tells_of_a_gguf_file_that_cannot_be_read() {
+    let root = copy();
+    fs::write(root.path().join("something.gguf"), b"GGUF and then nothing").unwrap();
+    let report = inspect(root.path());
+    let damaged = report
+        .models
+        .iter()
+        .find(|model| model.name == "something.gguf")
+        .unwrap();
+    assert_eq!(damaged.problems.len(), 1, "{damaged:?}");
+}
+
+#[test]
 fn inspect_lists_all_that_is_missing_not_the_first() {
     let root = copy();
     change_tensors(&root.path().join(WEIGHTS), |all| {

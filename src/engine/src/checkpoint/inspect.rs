@@ -122,8 +122,13 @@ pub fn inspect(dir: &Path) -> Inspection {
     }
     for name in source.names("") {
         if !source.has_folder(&name) {
-            let known = is_model_name(&name) || gguf::kind(&source, &name).is_some();
-            if has_extension(&name, "gguf") && known {
+            // Files of other programs are passed over; one that nobody can read may be a model of ours.
+            let meant = || {
+                is_model_name(&name)
+                    || gguf::kind(&source, &name).is_some()
+                    || source.open(&name).is_err()
+            };
+            if has_extension(&name, "gguf") && meant() {
                 inspection.models.push(report(&source, &name));
             }
             continue;

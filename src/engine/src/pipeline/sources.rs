@@ -15,7 +15,7 @@ use crate::{
     engine,
     error::{Error, Result},
     models::oobleck::Oobleck,
-    observer::Observer,
+    observer::{Observer, PartOf},
     tasks::Source,
 };
 
@@ -137,10 +137,16 @@ pub(super) fn references(
         let starts = |(index, clip): (usize, &Audio)| starts(clip.frames(), slice, seed, index);
         clips.iter().enumerate().map(starts).collect()
     };
+    let all: Vec<_> = request.seeds.iter().map(|&seed| starts_of(seed)).collect();
+    let different = all
+        .iter()
+        .enumerate()
+        .filter(|(index, starts)| !all[..*index].contains(starts));
+    let parts = different.count() * clips.len();
+    let mut before = 0;
     let mut made: Vec<(Vec<[usize; SLICES]>, Tensor)> = Vec::new();
     let mut heard = Vec::with_capacity(request.seeds.len());
-    for &seed in &request.seeds {
-        let wanted = starts_of(seed);
+    for wanted in all {
         let known = made.iter().find(|(starts, _)| *starts == wanted);
         if let Some((_, latents)) = known {
             heard.push(latents.clone());
@@ -149,7 +155,13 @@ pub(super) fn references(
         let mut sliced = Vec::with_capacity(clips.len());
         for (clip, starts) in clips.iter().zip(&wanted) {
             let clip = sliced_at(clip, starts, slice, samples);
-            let latents = latents(vae, &clip, request.tiles, observer)?;
+            let part = PartOf {
+                whole: observer,
+                before,
+                parts,
+            };
+            let latents = latents(vae, &clip, request.tiles, &part)?;
+            before += 1;
             sliced.push(latents.narrow(1, 0, frames).map_err(encode())?);
         }
         let latents = Tensor::cat(&sliced, 0).map_err(encode())?; // [n, t, c]
