@@ -3,7 +3,11 @@
 use acestep_domain::{
     Note, UserError,
     defaults::AUTO_DURATION_SECS,
-    generation::clamp::{Bounds, minutes},
+    generation::{
+        clamp::{Bounds, minutes},
+        read::places,
+    },
+    metadata::{Bpm, is_auto},
     param::range_of,
     tier::GpuTier,
 };
@@ -48,6 +52,67 @@ pub fn error_for(key: &'static str) -> Signal<Option<UserError>> {
             })
     })
     .into()
+}
+
+/// Auto in every spelling, in a field where 0 is none.
+fn is_open(text: &str) -> bool {
+    is_auto(text)
+        || text
+            .trim()
+            .parse()
+            .is_ok_and(|n: f64| n == 0.0 || n == -1.0)
+}
+
+/// A length once it is typed: `240` is `4:00`, and what means auto is auto.
+fn settled_length(text: &str) -> Option<String> {
+    if is_open(text) {
+        return Some(String::new());
+    }
+    seconds(text).map(minutes)
+}
+
+/// A tempo once it is typed: a whole number, as it is used.
+fn settled_tempo(text: &str) -> Option<String> {
+    if is_open(text) {
+        return Some(String::new());
+    }
+    Bpm::parse(text).ok().map(|bpm| bpm.to_string())
+}
+
+/// Seeds once they are typed: a place that was left open before a fixed one gets a seed of its own, so
+/// that each stays with its take.
+fn settled_seeds(text: &str) -> Option<String> {
+    settled_seeds_with(text, fresh_seed)
+}
+
+fn settled_seeds_with(text: &str, mut fresh: impl FnMut() -> u32) -> Option<String> {
+    let is_random = |place: &str| is_auto(place) || place == "-1";
+    let all: Vec<&str> = places(text).collect();
+    let Some(last) = all.iter().rposition(|place| !is_random(place)) else {
+        return Some(String::new());
+    };
+    let gaps = all[..last].iter().any(|place| is_random(place));
+    gaps.then(|| {
+        let settled: Vec<String> = all[..=last]
+            .iter()
+            .map(|place| {
+                if is_random(place) {
+                    fresh().to_string()
+                } else {
+                    (*place).to_owned()
+                }
+            })
+            .collect();
+        settled.join(", ")
+    })
+}
+
+/// A seed that nobody chose; the server has no field that is left.
+fn fresh_seed() -> u32 {
+    #[cfg(feature = "hydrate")]
+    return (js_sys::Math::random() * f64::from(u32::MAX)) as u32;
+    #[cfg(not(feature = "hydrate"))]
+    0
 }
 
 /// The block.
@@ -150,6 +215,7 @@ fn Length() -> impl IntoView {
                 otherwise: minutes(30.0_f64.min(range.get().max)),
             })
             error=error_for("duration")
+            settle=settled_length
             class="readout--wide"
         >
             <Slider
@@ -261,14 +327,17 @@ fn limit_words(i18n: words::Words, bounds: Bounds, what: &str) -> String {
 fn Takes() -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let value = Form::expect().text("batch_size");
+    let form = Form::expect();
+    let value = form.text("batch_size");
     let bounds = Memo::new(move |_| store.bounds());
     let range = Memo::new(move |_| Range {
         min: 1.0,
         max: bounds.get().limits().1 as f64,
         step: 1.0,
     });
-    let count = Memo::new(move |_| value.with(|text| text.trim().parse().unwrap_or(1.0)));
+    let used = Memo::new(move |_| form.checked.with(|checked| checked.params.batch_size));
+    let count =
+        Memo::new(move |_| value.with(|text| text.trim().parse().unwrap_or(used.get() as f64)));
     let beyond = move || {
         let ((_, now), (_, without)) = limits(bounds.get());
         let whole = range_of("batch_size").1 as usize;
@@ -288,6 +357,7 @@ fn Takes() -> impl IntoView {
             id="batch_size"
             label=word!(i18n, params.batch_size.label)
             value
+            placeholder=Signal::derive(move || used.get().to_string())
             error=error_for("batch_size")
         >
             <Slider
@@ -326,6 +396,7 @@ fn Tempo() -> impl IntoView {
                 otherwise: "120".to_owned(),
             })
             error=error_for("bpm")
+            settle=settled_tempo
         >
             <p class="readout__foot">
                 {move || {
@@ -360,10 +431,41 @@ fn Seed() -> impl IntoView {
                 otherwise: last(),
             })
             error=error_for("seed")
+            settle=settled_seeds
             class="readout--last"
         >
             <p class="readout__foot">{t!(i18n, generate.seed_hint)}</p>
         </Readout>
     }
     .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typed_numbers_are_written_as_they_are_used() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(settled_length("240"), some("4:00"));
+        assert_eq!(settled_length("1:75"), None);
+        assert_eq!(settled_tempo("120.5"), some("121"));
+        assert_eq!(settled_tempo("fast"), None);
+        for open in ["-1", "0", "N/A", " "] {
+            assert_eq!(
+                (settled_length(open), settled_tempo(open)),
+                (some(""), some(""))
+            );
+        }
+    }
+
+    #[test]
+    fn a_gap_between_seeds_gets_a_seed_and_moves_none() {
+        let settled = |text| settled_seeds_with(text, || 9);
+        assert_eq!(settled("1,,2").as_deref(), Some("1, 9, 2"));
+        assert_eq!(settled("-1, 2").as_deref(), Some("9, 2"));
+        assert_eq!(settled("1, 2,"), None);
+        assert_eq!(settled("-1").as_deref(), Some(""));
+        assert_eq!(settled("7"), None);
+    }
 }

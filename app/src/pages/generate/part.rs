@@ -12,7 +12,7 @@ use crate::{
     components::{
         field::TextInput,
         icon::Icon,
-        note::{Invalid, Notes},
+        note::{Invalid, Notes, Reason},
         recording_player::{Listening, Sound},
         region::{Region, Scale},
         segmented::Segmented,
@@ -35,6 +35,11 @@ pub fn Part(source: Recording, task: Memo<TaskType>) -> impl IntoView {
     let (url, length) = (source.audio_url(), source.duration_secs);
     let own = source.clone();
     let part = Memo::new(move |_| form.part(&own));
+    // An extension has nothing to be heard before it is made.
+    let behind = Memo::new(move |_| {
+        let (from, to) = part.get();
+        from.max(0.0) >= to.min(length)
+    });
     let move_to = Callback::new(move |(from, to): (f64, f64)| {
         let before = part.get_untracked();
         if from != before.0 {
@@ -81,6 +86,8 @@ pub fn Part(source: Recording, task: Memo<TaskType>) -> impl IntoView {
             <button
                 type="button"
                 class="button needs-script"
+                disabled=move || behind.get() && !listening.playing.get()
+                aria-describedby="part-behind"
                 aria-pressed=move || listening.playing.get().to_string()
                 on:click=move |_| {
                     if listening.playing.get_untracked() {
@@ -108,6 +115,9 @@ pub fn Part(source: Recording, task: Memo<TaskType>) -> impl IntoView {
             </button>
         </div>
         <PlaceNotes />
+        <Show when=move || behind.get()>
+            <Reason id="part-behind" text=word!(i18n, tasks.part.behind) />
+        </Show>
         <p class="composer__note">
             <Icon name="extend" />
             <span>
