@@ -33,7 +33,7 @@ test('a field says by its printed name what it takes, in the language of the pag
   const generate = await new GeneratePage(page).open(studio.url);
   await generate.length.fill('1:75');
   await expect(page.locator('#duration-note')).toContainText('Length: “1:75” cannot be read. Give minutes and seconds such as 3:30');
-  await expect(generate.plan).toContainText('Length cannot be used as it is');
+  await expect(generate.plan).toContainText('Length: this value cannot be used');
   await generate.length.fill('');
   await generate.takes.fill('0');
   await expect(page.locator('#batch_size-note')).toHaveText('Takes: “0” cannot be read. Give a whole number from 1 to 8.');
@@ -85,8 +85,8 @@ test('what is wrong in a closed fold is named at its head and beside Generate', 
   await fold.locator('> summary').click();
   await fold.getByRole('textbox', { name: /^Key/ }).fill('H major');
   await fold.locator('> summary').click();
-  await expect(fold.locator('> summary')).toContainText('Key cannot be used as it is');
-  await expect(generate.plan).toContainText('Key cannot be used as it is');
+  await expect(fold.locator('> summary')).toContainText('Key: this value cannot be used');
+  await expect(generate.plan).toContainText('Key: this value cannot be used');
   await expect(generate.go).toBeDisabled();
 });
 
