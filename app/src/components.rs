@@ -6,6 +6,7 @@ pub mod app_bar;
 pub mod copy_button;
 pub mod dialog;
 pub mod error_page;
+pub mod error_words;
 pub mod field;
 pub mod figures;
 pub mod fold;

@@ -17,6 +17,7 @@ pub mod fields;
 pub mod fill;
 pub mod form;
 pub mod idle;
+pub mod lengths;
 pub mod lm;
 pub mod loras;
 pub mod needs;

@@ -64,16 +64,18 @@ test('what was set in Custom and acts in Simple is named, leads to its control, 
   await expect(page.getByRole('combobox', { name: /^File/ })).toHaveValue('mp3');
 });
 
-test('a value that cannot be read and is not on the page is named where the run is stopped for it', async ({ page, launch }) => {
+test('own timesteps that cannot be read stop no run: their fold is marked and steps and shift decide', async ({ page, launch }) => {
   const studio = await launch(withLm);
   const generate = await new GeneratePage(page).open(studio.url);
-  await page.locator('#f-sampler > summary').click();
-  await page.getByRole('textbox', { name: /^Own timesteps/ }).fill('1, two');
+  const head = page.locator('#f-sampler > summary');
+  await head.click();
+  const own = page.getByRole('textbox', { name: /^Own timesteps/ });
+  await own.fill('1, two');
+  await expect(page.locator('#f-sampler')).toContainText('value 2, two, is not a number from 0 to 1');
+  await head.click();
+  await expect(head).toContainText('There is a note inside');
+  await expect(generate.go).toBeEnabled();
   await generate.mode('Simple');
-  await expect(generate.writeAndGenerate.first()).toBeDisabled();
-  const unseen = page.getByRole('region', { name: 'Set in Custom, and used here too' });
-  await expect(unseen).toContainText('“1, two” cannot be read');
-  await unseen.getByRole('button', { name: 'Reset these' }).click();
   await expect(generate.writeAndGenerate.first()).toBeEnabled();
 });
 

@@ -32,10 +32,12 @@ pub async fn random_example() -> Result<acestep_domain::examples::CustomExample,
     Ok(acestep_domain::examples::pick_custom(rolled()).clone())
 }
 
-/// A description to start from, picked at random.
+/// A description to start from, picked at random among those of `language`, that of the page.
 #[server(name = RandomDescription, prefix = "/api/page")]
-pub async fn random_description() -> Result<acestep_domain::examples::SimpleExample, ApiError> {
-    Ok(acestep_domain::examples::pick_simple(rolled()).clone())
+pub async fn random_description(
+    language: String,
+) -> Result<acestep_domain::examples::SimpleExample, ApiError> {
+    Ok(acestep_domain::examples::pick_simple_in(rolled(), &language).clone())
 }
 
 /// A number nobody chose.

@@ -1,8 +1,14 @@
 //! A group that folds, its present values in the head.
 
+use acestep_domain::{Note, param::spec_of};
 use leptos::prelude::*;
 
 use super::icon::Icon;
+use crate::{
+    i18n::{t_string, use_i18n},
+    pages::generate::param_words,
+    state::form::Form,
+};
 
 /// The group.
 #[component]
@@ -15,18 +21,61 @@ pub fn Fold(
     /// Present values in a few words.
     #[prop(into)]
     now: Signal<String>,
+    /// Parameters that are set inside: what is wrong with one of them is seen from outside too.
+    keys: &'static [&'static str],
     /// The fields.
     children: Children,
 ) -> impl IntoView {
+    let i18n = use_i18n();
+    let form = Form::expect();
+    let wrong = Memo::new(move |_| {
+        form.checked.with(|checked| {
+            let mut keys = keys.iter().copied();
+            keys.find(|key| checked.error_for(key).is_some())
+        })
+    });
+    let noted = Memo::new(move |_| {
+        form.checked.with(|checked| {
+            let about = |key: &&str| checked.notes_for(key).iter().any(asks_for_a_look);
+            keys.iter().any(about)
+        })
+    });
+    let now = move || match wrong.get().and_then(spec_of) {
+        Some(spec) => {
+            let name = param_words::name(i18n.get_locale(), spec.key);
+            t_string!(i18n, generate.fix_first, name = name)
+        }
+        None => now.get(),
+    };
+    let mark = move || {
+        if wrong.with(Option::is_some) {
+            return Some(
+                view! { <Icon name="error" class="fold__mark fold__mark--error" /> }.into_any(),
+            );
+        }
+        noted.get().then(|| {
+            view! {
+                <Icon name="warn" class="fold__mark" />
+                <span class="visually-hidden">{t_string!(i18n, generate.fold_look)}</span>
+            }
+            .into_any()
+        })
+    };
     view! {
         <details class="fold" id=id>
             <summary class="fold__head">
                 <span class="fold__name">{move || name.get()}</span>
-                <span class="fold__now">{move || now.get()}</span>
+                {mark}
+                <span class="fold__now">{now}</span>
                 <Icon name="down" />
             </summary>
             <div class="fold__body">{children()}</div>
         </details>
     }
     .into_any()
+}
+
+/// A value is used otherwise than it stands.
+fn asks_for_a_look(note: &Note) -> bool {
+    note.code.ends_with("_clamped") || note.code.ends_with("_unread")
 }

@@ -3,7 +3,7 @@
 use acestep_domain::{Note, UserError};
 use leptos::prelude::*;
 
-use super::{icon::Icon, note_words};
+use super::{error_words, icon::Icon, note_words};
 use crate::i18n::use_i18n;
 
 /// Codes that inform and need no look.
@@ -115,6 +115,7 @@ pub fn Invalid(
     #[prop(into)]
     error: Signal<Option<UserError>>,
 ) -> impl IntoView {
+    let i18n = use_i18n();
     view! {
         <div id=format!("{id}-error")>
             {move || {
@@ -122,7 +123,7 @@ pub fn Invalid(
                     .get()
                     .map(|error| {
                         view! {
-                            <Refused text=error.to_string() />
+                            <Refused text=error_words::words(i18n.get_locale(), &error) />
                         }
                     })
             }}

@@ -74,6 +74,33 @@ fn translated(locale: Locale, note: &Note) -> Option<String> {
                 would = would
             ))
         }
+        "timesteps_unread" => timesteps(locale, note),
+        "field_not_understood" => {
+            let (name, given) = (name_of(locale, note)?, figure("given")?);
+            Some(td_string!(
+                locale,
+                notes.not_left_out,
+                name = name,
+                given = given
+            ))
+        }
+        "caption_long" => {
+            let (n, max) = (figure("n")?, figure("max")?);
+            Some(td_string!(locale, notes.caption_long, n = n, max = max))
+        }
+        "lyrics_long" => {
+            let (n, max) = (figure("n")?, figure("max")?);
+            Some(td_string!(locale, notes.lyrics_long, n = n, max = max))
+        }
+        "lyrics_over" => {
+            let (sung, length) = (figure("sung")?, figure("length")?);
+            Some(td_string!(
+                locale,
+                notes.lyrics_over,
+                sung = sung,
+                length = length
+            ))
+        }
         "clipped" => Some(td_string!(locale, notes.clipped, n = figure("n")?)),
         "decode_in_smaller_tiles" => {
             let (used, usual) = (figure("used")?, figure("usual")?);
@@ -86,6 +113,38 @@ fn translated(locale: Locale, note: &Note) -> Option<String> {
         }
         code if code.ends_with("_clamped") => clamped(locale, note),
         code if code.ends_with("_ignored") => ignored(locale, note),
+        _ => None,
+    }
+}
+
+/// Timesteps of one's own that cannot be used: which of them, and what decides meanwhile.
+fn timesteps(locale: Locale, note: &Note) -> Option<String> {
+    let figure = |name: &str| note.figure(name).map(str::to_owned);
+    match note.figure("why")? {
+        "list" => Some(td_string!(locale, notes.timesteps.list).to_owned()),
+        "part" => {
+            let (place, part) = (figure("place")?, figure("part")?);
+            Some(td_string!(
+                locale,
+                notes.timesteps.part,
+                place = place,
+                part = part
+            ))
+        }
+        "rises" => {
+            let (place, part, before) = (figure("place")?, figure("part")?, figure("before")?);
+            Some(td_string!(
+                locale,
+                notes.timesteps.rises,
+                place = place,
+                part = part,
+                before = before
+            ))
+        }
+        "many" => {
+            let (n, max) = (figure("n")?, figure("max")?);
+            Some(td_string!(locale, notes.timesteps.many, n = n, max = max))
+        }
         _ => None,
     }
 }
@@ -162,6 +221,7 @@ mod tests {
         generation::{
             GenerationParams,
             clamp::{Bounds, clamp},
+            read::timesteps_unread,
         },
         task::{Family, TaskType},
         tier::GpuTier,
@@ -209,6 +269,10 @@ mod tests {
         ]
         .into_iter()
         .flat_map(|(params, tier, lm)| clamp(params, bounds(tier, lm)).unwrap().notes)
+        .chain(
+            ["1, two", "0.5, 0.7", "0.5,".repeat(201).as_str()]
+                .map(|text| timesteps_unread(&text.into()).unwrap()),
+        )
         .collect()
     }
 

@@ -3,6 +3,9 @@
 use acestep_domain::UserError;
 use leptos::prelude::*;
 
+/// Letters of a value that has room at full size.
+const LONG: usize = 7;
+
 /// The Auto button of a readout: its word, and what the value becomes when it is switched off.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Auto {
@@ -31,6 +34,9 @@ pub fn Readout(
     /// What is wrong.
     #[prop(optional, into)]
     error: Signal<Option<UserError>>,
+    /// How a typed value is written once it is left; nothing where it stays as it is.
+    #[prop(optional)]
+    settle: Option<fn(&str) -> Option<String>>,
     /// More classes.
     #[prop(optional)]
     class: &'static str,
@@ -38,11 +44,16 @@ pub fn Readout(
     children: Children,
 ) -> impl IntoView {
     let empty = Memo::new(move |_| value.with(|value| value.trim().is_empty()));
-    let value_class = move || {
-        if empty.get() {
-            "readout__value readout__value--word"
-        } else {
-            "readout__value"
+    let long = Memo::new(move |_| value.with(|value| value.trim().chars().count() > LONG));
+    let value_class = move || match (empty.get(), long.get()) {
+        (true, _) => "readout__value readout__value--word",
+        (false, true) => "readout__value readout__value--long",
+        (false, false) => "readout__value",
+    };
+    let left = move |_| {
+        let settled = settle.and_then(|settle| value.with_untracked(|text| settle(text)));
+        if let Some(settled) = settled {
+            value.set(settled);
         }
     };
     let button = move || {
@@ -78,11 +89,14 @@ pub fn Readout(
                 class=value_class
                 id=id
                 name=id
+                dir=move || (!empty.get()).then_some("ltr")
+                title=move || long.get().then(|| value.get())
                 autocomplete="off"
                 placeholder=move || placeholder.get()
                 value=value.get_untracked()
                 prop:value=move || value.get()
                 on:input:target=move |event| value.set(event.target().value())
+                on:change=left
                 aria-invalid=move || error.with(Option::is_some).then_some("true")
                 aria-describedby=format!("{id}-note")
             />

@@ -23,6 +23,9 @@ pub fn collect() {
             continue;
         };
         let value = if let Some(input) = element.dyn_ref::<web_sys::HtmlInputElement>() {
+            if is_bent_fader(input) {
+                continue;
+            }
             input.value()
         } else if let Some(area) = element.dyn_ref::<web_sys::HtmlTextAreaElement>() {
             area.value()
@@ -64,6 +67,18 @@ pub fn collect() {
         found.insert(TRACKS_KEY, ticked.join(", "));
     }
     FOUND.set(found);
+}
+
+/// A fader that nobody has moved and that cannot show its value: it stands at the end of its range, and
+/// what is in the form stays for the form's own note.
+fn is_bent_fader(input: &web_sys::HtmlInputElement) -> bool {
+    let number = |text: String| text.parse::<f64>().ok();
+    let (Some(drawn), Some(shown)) = (number(input.default_value()), number(input.value())) else {
+        return false;
+    };
+    let low = number(input.min()).unwrap_or(0.0);
+    let high = number(input.max()).unwrap_or(100.0);
+    input.type_() == "range" && drawn != shown && shown == drawn.clamp(low, high.max(low))
 }
 
 /// What [`collect`] found, once.

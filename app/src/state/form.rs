@@ -3,7 +3,7 @@
 //! Values are text (switches: on or off), so a half-written or wrong value survives reload. Reading them
 //! is `acestep-domain`'s work, in [`super::check`]; text and JSON meet in [`super::fields`].
 
-use acestep_domain::{UserError, generation::GenerationParams, task::TaskType};
+use acestep_domain::{Note, UserError, generation::GenerationParams, task::TaskType};
 use leptos::prelude::*;
 use serde_json::{Map, Value};
 
@@ -15,8 +15,10 @@ use super::{
         wire,
     },
     fill::{Awaited, Filled, FilledBy},
+    lengths,
     recordings::Recordings,
-    request::{REPEAT, USUAL_REPEATS, Wish, parameters},
+    request::{REPEAT, USUAL_REPEATS, Wish, parameters, unread},
+    task::is_simple,
 };
 
 /// The form's signals. Cheap to copy.
@@ -62,7 +64,19 @@ impl Form {
                 .as_str()
                 .and_then(|id| recordings.find(id))
                 .map(|source| source.duration_secs);
-            Checked::new(&asked, store.defaults.get(), store.bounds(), source)
+            let bounds = store.bounds();
+            let mut checked = Checked::new(&asked, store.defaults.get(), bounds, source);
+            if !is_simple(&form) {
+                let longest = bounds.limits().0;
+                checked.notes.extend(unread(&form));
+                checked
+                    .notes
+                    .extend(lengths::notes(&checked.params, longest));
+                let no_room = |lm| lengths::no_room(&checked.params, &lm);
+                let no_room = store.loaded_lm().and_then(no_room);
+                checked.errors.extend(no_room);
+            }
+            checked
         });
         Self {
             texts,
@@ -121,6 +135,15 @@ impl Form {
         let before = untrack(|| self.json());
         self.apply(fields);
         self.filled.set(Some(Filled { by, before }));
+    }
+
+    /// What of the values as they stand will be used otherwise, or not.
+    pub fn bent(self) -> Vec<Note> {
+        self.checked.with_untracked(|checked| {
+            let is_bent =
+                |note: &&Note| note.code.ends_with("_clamped") || note.code.ends_with("_ignored");
+            checked.notes.iter().filter(is_bent).cloned().collect()
+        })
     }
 
     /// Takes a song's settings up.

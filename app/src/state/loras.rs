@@ -16,12 +16,43 @@ pub const BY_HAND: &str = "loras-by-hand";
 
 /// Name of the tick of an adapter.
 pub fn tick(name: &str) -> String {
-    format!("lora-use-{name}")
+    format!("lora-use-{}", plain(name))
 }
 
 /// Name of the number beside [`tick`].
 pub fn scale_of(name: &str) -> String {
-    format!("lora-scale-{name}")
+    format!("lora-scale-{}", plain(name))
+}
+
+/// A name as part of a field's name: letters, digits and `-` stay, every other byte is `_` and two
+/// digits. The encoding of forms reads brackets as nesting, and then no field of the form arrives.
+fn plain(name: &str) -> String {
+    name.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || byte == b'-' {
+                char::from(byte).to_string()
+            } else {
+                format!("_{byte:02x}")
+            }
+        })
+        .collect()
+}
+
+/// The name that [`plain`] was made of; nothing where it was not.
+fn from_plain(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        if *first != b'_' {
+            bytes.push(*first);
+            continue;
+        }
+        let (digits, behind) = rest.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+        rest = behind;
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// The wire's value for the form's text.
@@ -33,11 +64,15 @@ pub(super) fn wire(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
 }
 
-/// The form's text for a value of the wire.
+/// The form's text for a value of the wire, or for such a text: the field of a page is read back as it
+/// stands when the program arrives.
 pub(super) fn shown(value: &Value) -> String {
-    match value {
+    let read = match value {
+        Value::String(text) => wire(text),
+        value => value.clone(),
+    };
+    match &read {
         Value::Null => String::new(),
-        Value::String(text) if text.trim().is_empty() => String::new(),
         value => match loras_from_json(value) {
             Ok(named) => named.map_or_else(String::new, |named| text(&named)),
             Err(_) => value
@@ -58,7 +93,7 @@ pub(super) fn by_hand(posted: &mut std::collections::HashMap<String, String>) ->
     let prefix = tick("");
     let mut names: Vec<String> = posted
         .keys()
-        .filter_map(|key| key.strip_prefix(&prefix).map(str::to_owned))
+        .filter_map(|key| key.strip_prefix(&prefix).and_then(from_plain))
         .collect();
     names.sort();
     let named: Vec<LoraUse> = names
@@ -205,6 +240,8 @@ mod tests {
             Value::Null,
         ] {
             assert_eq!(wire(&shown(&value)), value);
+            // As the hidden field of the page is read back.
+            assert_eq!(wire(&shown(&Value::from(shown(&value)))), value);
         }
         assert_eq!(shown(&json!("auto")), "");
         assert_eq!(
@@ -233,6 +270,31 @@ mod tests {
             by_hand(&mut posted).map(|text| wire(&text)),
             Some(json!([{ "name": "rain", "scale": 0.25 }]))
         );
+    }
+
+    #[test]
+    fn any_name_has_a_tick_that_a_form_can_carry() {
+        for name in [
+            "my [v2] tape, \"x\"",
+            "a_5bb",
+            "\u{97f3}=1&2",
+            "[]",
+            "city-brass 2",
+        ] {
+            let field = tick(name);
+            let safe = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+            assert!(field.chars().all(safe), "{field}");
+            let mut posted = HashMap::from([
+                (BY_HAND.to_owned(), "1".to_owned()),
+                (field, "true".to_owned()),
+                (scale_of(name), "0.5".to_owned()),
+            ]);
+            assert_eq!(
+                by_hand(&mut posted).map(|text| wire(&text)),
+                Some(json!([{ "name": name, "scale": 0.5 }]))
+            );
+        }
+        assert_eq!((from_plain("_5"), from_plain("_zz")), (None, None));
     }
 
     #[test]

@@ -51,6 +51,12 @@ impl Recordings {
         })
     }
 
+    /// There is no recording of that id any more; tracks.
+    pub fn is_gone(self, id: &str) -> bool {
+        self.trouble(id)
+            .is_some_and(|error| error.code == "not_found")
+    }
+
     /// Takes one in, or what is newly known of it.
     pub fn add(self, recording: Recording) {
         self.missing
@@ -66,23 +72,36 @@ impl Recordings {
         self.known.update(|known| known.retain(|own| own.id != id));
     }
 
-    /// Looks up what `ids` name and nobody knows yet; acts in the browser only.
+    /// Looks up what `ids` name and nobody knows yet, and again when the songs have changed: one of them
+    /// may have been deleted elsewhere. Acts in the browser only.
     pub fn follow(self, ids: Signal<Vec<String>>) {
         #[cfg(feature = "hydrate")]
-        Effect::new(move |_| {
+        Effect::new(move |before: Option<Vec<String>>| {
+            let songs: Vec<String> = self
+                .store
+                .songs
+                .with(|songs| songs.iter().map(|song| song.id.clone()).collect());
+            let changed = before.is_some_and(|before| before != songs);
             for id in ids.get() {
                 let is_new = untrack(|| self.find(&id).is_none() && self.trouble(&id).is_none());
-                if is_new {
+                if is_new || (changed && !songs.contains(&id)) {
                     leptos::task::spawn_local(async move {
                         match crate::api::recordings::recording(id.clone()).await {
                             Ok(found) => self.add(found),
                             Err(error) => {
-                                self.missing.update(|missing| missing.push((id, error.0)));
+                                if error.0.code == "not_found" {
+                                    self.forget(&id);
+                                }
+                                self.missing.update(|missing| {
+                                    missing.retain(|(own, _)| *own != id);
+                                    missing.push((id, error.0));
+                                });
                             }
                         }
                     });
                 }
             }
+            songs
         });
         #[cfg(not(feature = "hydrate"))]
         let _ = ids;

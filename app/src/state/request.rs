@@ -5,7 +5,12 @@
 
 use std::collections::HashMap;
 
-use acestep_domain::{generation::clamp::INSTRUMENTAL, job::JobKind, task::TaskType};
+use acestep_domain::{
+    Note,
+    generation::{clamp::INSTRUMENTAL, read::timesteps_unread},
+    job::JobKind,
+    task::TaskType,
+};
 use serde_json::{Map, Value};
 
 use super::{
@@ -94,6 +99,12 @@ impl Wish {
     }
 }
 
+/// What stands in the form, cannot be read, and stops no run: steps and shift decide in the place of
+/// timesteps of one's own (ui.md 9).
+pub fn unread(form: &Value) -> Option<Note> {
+    timesteps_unread(&form["timesteps"])
+}
+
 /// The parameters of `wish`, by key. What has no part in the task is left out, so it is as if it had
 /// never been set. A description is a sample's caption; words, key and codes of Custom are no part of it.
 /// With instrumental on, words and their language are locked on the page, and what they are locked to is sent.
@@ -119,6 +130,9 @@ pub fn parameters(form: &Value, wish: Wish) -> Value {
         }
     }
     asked.retain(|key, _| has_part(key, task, form));
+    if unread(form).is_some() {
+        asked.remove("timesteps");
+    }
     if wish == Wish::WriteLyrics {
         for key in ["lyrics", "audio_codes"] {
             asked.insert(key.to_owned(), Value::from(""));
@@ -341,6 +355,15 @@ mod tests {
             assert_eq!(request[REPEAT], repeat, "{mode} {wish} {on}");
             assert_eq!(request.get(KEEP_GOING), None);
             assert_eq!(draft[REPEAT], "3");
+        }
+    }
+
+    #[test]
+    fn own_timesteps_that_cannot_be_read_are_not_sent_and_stay_in_the_draft() {
+        for (text, sent) in [("1, 0.5", true), ("abc", false)] {
+            let (draft, request) = posted(&[("mode", "custom"), ("timesteps", text)]);
+            assert_eq!(request.get("timesteps").is_some(), sent, "{text}");
+            assert_eq!(draft["timesteps"], text);
         }
     }
 

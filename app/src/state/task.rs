@@ -137,6 +137,19 @@ pub fn reason_against(store: StudioStore, task: TaskType) -> Option<&'static str
     family?.reason_against(task)
 }
 
+/// Whether the row of tasks has `task`: before a model is loaded, those of the one that Initialize would
+/// load, so that the row does not change under the hand.
+pub fn is_offered(store: StudioStore, task: TaskType) -> bool {
+    let family = store.status.with(|status| match &status.model {
+        Some(model) => Some(model.family),
+        None => status
+            .resolved
+            .as_ref()
+            .map(|planned| Family::from_name(&planned.config_path)),
+    });
+    family.is_none_or(|family| family.reason_against(task).is_none())
+}
+
 #[cfg(test)]
 mod tests {
     use acestep_domain::{generation::inputs::idle, note::Note};

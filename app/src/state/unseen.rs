@@ -307,11 +307,11 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_named_as_it_stands() {
         let mut form = fresh();
-        form["timesteps"] = json!("1, two");
+        form["target_lufs"] = json!("loud");
         let told = of(&form);
         assert_eq!(told.len(), 1);
         assert!(told[0].wrong);
-        assert_eq!(value_text(&told[0]), "1, two");
+        assert_eq!(value_text(&told[0]), "loud");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Failures as a user sees them.
 
+use std::{collections::BTreeMap, fmt::Display};
+
 use serde::{Deserialize, Serialize};
 
 /// A failure in the user's words: what happened, and what to do.
@@ -14,6 +16,10 @@ pub struct UserError {
     pub hint: String,
     /// The parameter key concerned, when there is one.
     pub field: Option<String>,
+    /// What the sentence was made of, by name, as in [`crate::note::Note`]: `given` is a value that could
+    /// not be read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub figures: BTreeMap<String, String>,
 }
 
 impl UserError {
@@ -24,6 +30,7 @@ impl UserError {
             message: message.into(),
             hint: hint.into(),
             field: None,
+            figures: BTreeMap::new(),
         }
     }
 
@@ -34,6 +41,19 @@ impl UserError {
             message: message.into(),
             hint: hint.into(),
             field: Some(field.to_owned()),
+            figures: BTreeMap::new(),
         }
+    }
+
+    /// The failure with a figure of its sentence.
+    #[must_use]
+    pub fn with(mut self, name: &str, figure: impl Display) -> Self {
+        self.figures.insert(name.to_owned(), figure.to_string());
+        self
+    }
+
+    /// A figure of its sentence.
+    pub fn figure(&self, name: &str) -> Option<&str> {
+        self.figures.get(name).map(String::as_str)
     }
 }

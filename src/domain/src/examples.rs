@@ -95,6 +95,23 @@ pub fn pick_simple(seed: u64) -> &'static SimpleExample {
     &SIMPLE[index_from_seed(seed, SIMPLE.len())]
 }
 
+/// The short description for this number among those that are written and sung in `language`, a code;
+/// where there are none, among all.
+pub fn pick_simple_in(seed: u64, language: &str) -> &'static SimpleExample {
+    let own: Vec<&SimpleExample> = SIMPLE
+        .iter()
+        .filter(|example| match example.vocal_language.code() {
+            // Those that nobody sings are written in English.
+            "unknown" => language == "en",
+            code => code == language,
+        })
+        .collect();
+    if own.is_empty() {
+        return pick_simple(seed);
+    }
+    own[index_from_seed(seed, own.len())]
+}
+
 /// The whole song for this number.
 pub fn pick_custom(seed: u64) -> &'static CustomExample {
     &CUSTOM[index_from_seed(seed, CUSTOM.len())]

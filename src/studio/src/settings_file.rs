@@ -121,11 +121,12 @@ fn found(
     let mut notes = read.notes;
     notes.extend(read.errors.into_iter().map(|error| {
         let field = error.field.clone().unwrap_or_default();
-        Note::new(
-            "field_not_understood",
-            &field,
-            format!("{} The value is left out.", error.message),
-        )
+        let message = format!("{} The value is left out.", error.message);
+        let note = Note::new("field_not_understood", &field, message);
+        match error.figure("given") {
+            Some(given) => note.with("given", given),
+            None => note,
+        }
     }));
     Ok(FoundSettings {
         title,

@@ -56,7 +56,7 @@ pub fn AudioInFold() -> impl IntoView {
         )
     });
     view! {
-        <Fold id="f-audio" name=word!(i18n, tasks.audio_in) now>
+        <Fold id="f-audio" keys=&["reference_audio", "audio_codes"] name=word!(i18n, tasks.audio_in) now>
             <References />
             <Show when=move || follows.get() fallback=move || view! { <CodesWait codes /> }>
                 <Codes codes task />

@@ -397,8 +397,10 @@ mod browser {
                             let fields = crate::state::fields::fields_to_restore(&found.params);
                             dropped.form.fill(FilledBy::File, &fields);
                             show_composer(dropped.form);
-                            if !found.notes.is_empty() {
-                                dropped.left_out.set(Some((file.name.clone(), found.notes)));
+                            let mut notes = found.notes;
+                            notes.extend(dropped.form.bent());
+                            if !notes.is_empty() {
+                                dropped.left_out.set(Some((file.name.clone(), notes)));
                             }
                             settings_of = Some(file.name);
                         }

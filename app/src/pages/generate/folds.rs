@@ -30,6 +30,18 @@ use crate::{
     word,
 };
 
+/// What the fold Sampler sets.
+const SAMPLER_KEYS: &[&str] = &[
+    "inference_steps",
+    "shift",
+    "infer_method",
+    "timesteps",
+    "guidance_scale",
+    "use_adg",
+    "cfg_interval_start",
+    "cfg_interval_end",
+];
+
 /// Music, Audio in, Language model, Sampler, LoRA, Output.
 #[component]
 pub fn Folds() -> impl IntoView {
@@ -80,7 +92,7 @@ fn Music() -> impl IntoView {
         )
     });
     view! {
-        <Fold id="f-music" name=word!(i18n, generate.fold.music) now>
+        <Fold id="f-music" keys=&["keyscale", "timesignature"] name=word!(i18n, generate.fold.music) now>
             <KeyField />
             <Field
                 id="timesignature"
@@ -121,7 +133,7 @@ fn SamplerFold() -> impl IntoView {
         })
     });
     view! {
-        <Fold id="f-sampler" name=word!(i18n, generate.fold.sampler) now>
+        <Fold id="f-sampler" keys=SAMPLER_KEYS name=word!(i18n, generate.fold.sampler) now>
             <Sampler />
         </Fold>
     }
@@ -169,7 +181,7 @@ fn Output() -> impl IntoView {
         t_string!(i18n, generate.output_now, file = file, level = level)
     });
     view! {
-        <Fold id="f-output" name=word!(i18n, generate.fold.output) now>
+        <Fold id="f-output" keys=&["audio_format", "target_lufs", "normalize", "auto_lrc", "auto_score", "score_scale"] name=word!(i18n, generate.fold.output) now>
             <Field
                 id="audio_format"
                 label=word!(i18n, params.audio_format.label)

@@ -18,6 +18,20 @@ use crate::{
     word,
 };
 
+/// What the fold sets.
+const LM_KEYS: &[&str] = &[
+    "thinking",
+    "use_cot_metas",
+    "use_cot_caption",
+    "use_cot_language",
+    "lm_temperature",
+    "lm_cfg_scale",
+    "lm_top_k",
+    "lm_top_p",
+    "lm_repetition_penalty",
+    "lm_negative_prompt",
+];
+
 /// The fold.
 #[component]
 pub fn LanguageModelFold() -> impl IntoView {
@@ -47,7 +61,7 @@ pub fn LanguageModelFold() -> impl IntoView {
         parts.join(", ")
     });
     view! {
-        <Fold id="f-lm" name=word!(i18n, lm.fold) now>
+        <Fold id="f-lm" keys=LM_KEYS name=word!(i18n, lm.fold) now>
             <div class="fold__wide">
                 <LmNeeded id="lm-why" />
                 <Loaded />

@@ -50,7 +50,7 @@ pub fn LoraFold() -> impl IntoView {
     let own = Memo::new(move |_| form.loras().is_some());
     let fixed = Memo::new(move |_| store.status.with(|status| status.service_mode));
     view! {
-        <Fold id="f-lora" name=word!(i18n, loras.title) now>
+        <Fold id="f-lora" keys=&["loras"] name=word!(i18n, loras.title) now>
             <input type="hidden" id=KEY name=KEY value=text.get_untracked() prop:value=text />
             <noscript inner_html=format!(
                 "<input type=\"hidden\" name=\"{BY_HAND}\" value=\"1\">",

@@ -141,8 +141,14 @@ fn LineCount() -> impl IntoView {
         let secs = value.with(|text| sung_secs(text, bpm)).filter(|_| sung)?;
         Some(minutes(((secs / 5.0).round() * 5.0).max(5.0)))
     };
+    let over = move || {
+        form.checked.with(|checked| {
+            let mut notes = checked.notes.iter();
+            notes.any(|note| matches!(note.code.as_str(), "lyrics_over" | "lyrics_long"))
+        })
+    };
     view! {
-        <span class="section__count">
+        <span class="section__count" data-over=move || over().then_some("")>
             {move || match (lines(), sings()) {
                 (0, _) => t_string!(i18n, generate.lines.none).to_string(),
                 (1, None) => t_string!(i18n, generate.lines.one).to_string(),

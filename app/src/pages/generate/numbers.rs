@@ -1,5 +1,7 @@
 //! The four numbers: length, takes, tempo, seed, with the limits in force.
 
+mod settled;
+
 use acestep_domain::{
     Note, UserError,
     defaults::AUTO_DURATION_SECS,
@@ -9,6 +11,7 @@ use acestep_domain::{
 };
 use leptos::prelude::*;
 
+use self::settled::{settled_length, settled_seeds, settled_tempo};
 use super::words;
 use crate::{
     components::{
@@ -150,6 +153,7 @@ fn Length() -> impl IntoView {
                 otherwise: minutes(30.0_f64.min(range.get().max)),
             })
             error=error_for("duration")
+            settle=settled_length
             class="readout--wide"
         >
             <Slider
@@ -261,14 +265,17 @@ fn limit_words(i18n: words::Words, bounds: Bounds, what: &str) -> String {
 fn Takes() -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let value = Form::expect().text("batch_size");
+    let form = Form::expect();
+    let value = form.text("batch_size");
     let bounds = Memo::new(move |_| store.bounds());
     let range = Memo::new(move |_| Range {
         min: 1.0,
         max: bounds.get().limits().1 as f64,
         step: 1.0,
     });
-    let count = Memo::new(move |_| value.with(|text| text.trim().parse().unwrap_or(1.0)));
+    let used = Memo::new(move |_| form.checked.with(|checked| checked.params.batch_size));
+    let count =
+        Memo::new(move |_| value.with(|text| text.trim().parse().unwrap_or(used.get() as f64)));
     let beyond = move || {
         let ((_, now), (_, without)) = limits(bounds.get());
         let whole = range_of("batch_size").1 as usize;
@@ -288,6 +295,7 @@ fn Takes() -> impl IntoView {
             id="batch_size"
             label=word!(i18n, params.batch_size.label)
             value
+            placeholder=Signal::derive(move || used.get().to_string())
             error=error_for("batch_size")
         >
             <Slider
@@ -326,6 +334,7 @@ fn Tempo() -> impl IntoView {
                 otherwise: "120".to_owned(),
             })
             error=error_for("bpm")
+            settle=settled_tempo
         >
             <p class="readout__foot">
                 {move || {
@@ -360,6 +369,7 @@ fn Seed() -> impl IntoView {
                 otherwise: last(),
             })
             error=error_for("seed")
+            settle=settled_seeds
             class="readout--last"
         >
             <p class="readout__foot">{t!(i18n, generate.seed_hint)}</p>

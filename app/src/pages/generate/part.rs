@@ -12,7 +12,7 @@ use crate::{
     components::{
         field::TextInput,
         icon::Icon,
-        note::{Invalid, Notes},
+        note::{Invalid, Notes, Reason},
         recording_player::{Listening, Sound},
         region::{Region, Scale},
         segmented::Segmented,
@@ -35,6 +35,11 @@ pub fn Part(source: Recording, task: Memo<TaskType>) -> impl IntoView {
     let (url, length) = (source.audio_url(), source.duration_secs);
     let own = source.clone();
     let part = Memo::new(move |_| form.part(&own));
+    // An extension has nothing to be heard before it is made.
+    let behind = Memo::new(move |_| {
+        let (from, to) = part.get();
+        from.max(0.0) >= to.min(length)
+    });
     let move_to = Callback::new(move |(from, to): (f64, f64)| {
         let before = part.get_untracked();
         if from != before.0 {
@@ -45,13 +50,6 @@ pub fn Part(source: Recording, task: Memo<TaskType>) -> impl IntoView {
         }
     });
     let peaks = StoredValue::new(source.peaks);
-    let words = move || {
-        if listening.playing.get() {
-            t_string!(i18n, common.pause)
-        } else {
-            t_string!(i18n, tasks.part.play)
-        }
-    };
     view! {
         <Sound listening url />
         {move || {
@@ -78,24 +76,7 @@ pub fn Part(source: Recording, task: Memo<TaskType>) -> impl IntoView {
                 value=end
                 placeholder=place_text(length)
             />
-            <button
-                type="button"
-                class="button needs-script"
-                aria-pressed=move || listening.playing.get().to_string()
-                on:click=move |_| {
-                    if listening.playing.get_untracked() {
-                        listening.pause();
-                    } else {
-                        let (from, to) = part.get_untracked();
-                        listening.play_part(from, to.min(length));
-                    }
-                }
-            >
-                <Icon name=Signal::derive(move || {
-                    if listening.playing.get() { "pause" } else { "play" }
-                }) />
-                {words}
-            </button>
+            <Play listening part behind length />
             <button
                 type="button"
                 class="button button--quiet needs-script"
@@ -108,6 +89,9 @@ pub fn Part(source: Recording, task: Memo<TaskType>) -> impl IntoView {
             </button>
         </div>
         <PlaceNotes />
+        <Show when=move || behind.get()>
+            <Reason id="part-behind" text=word!(i18n, tasks.part.behind) />
+        </Show>
         <p class="composer__note">
             <Icon name="extend" />
             <span>
@@ -123,6 +107,49 @@ pub fn Part(source: Recording, task: Memo<TaskType>) -> impl IntoView {
         <Show when=move || task.get() == TaskType::Repaint>
             <Hold />
         </Show>
+    }
+    .into_any()
+}
+
+/// Plays the part of the source.
+#[component]
+fn Play(
+    listening: Listening,
+    part: Memo<(f64, f64)>,
+    /// The part has nothing to be heard.
+    behind: Memo<bool>,
+    /// Seconds of the source.
+    length: f64,
+) -> impl IntoView {
+    let i18n = use_i18n();
+    let words = move || {
+        if listening.playing.get() {
+            t_string!(i18n, common.pause)
+        } else {
+            t_string!(i18n, tasks.part.play)
+        }
+    };
+    view! {
+        <button
+            type="button"
+            class="button needs-script"
+            disabled=move || behind.get() && !listening.playing.get()
+            aria-describedby="part-behind"
+            aria-pressed=move || listening.playing.get().to_string()
+            on:click=move |_| {
+                if listening.playing.get_untracked() {
+                    listening.pause();
+                } else {
+                    let (from, to) = part.get_untracked();
+                    listening.play_part(from, to.min(length));
+                }
+            }
+        >
+            <Icon name=Signal::derive(move || {
+                if listening.playing.get() { "pause" } else { "play" }
+            }) />
+            {words}
+        </button>
     }
     .into_any()
 }

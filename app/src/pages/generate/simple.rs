@@ -16,7 +16,7 @@ use crate::{
         switch::Switch,
         text_area::TextArea,
     },
-    i18n::{t, use_i18n},
+    i18n::{I18nLocaleTrait as _, t, use_i18n},
     state::{form::Form, request::Wish},
     word,
 };
@@ -98,7 +98,8 @@ fn Example() -> impl IntoView {
         <Dice
             label=word!(i18n, lm.random_description)
             roll=move |()| {
-                roll.dispatch(RandomDescription {});
+                let language = i18n.get_locale_untracked().as_str().to_owned();
+                roll.dispatch(RandomDescription { language });
             }
             example
             own=own_fields

@@ -123,7 +123,11 @@ fn Source(task: Memo<TaskType>) -> impl IntoView {
                 }
                 if let Some(error) = gone.get() {
                     return view! {
-                        <Refused text=error.to_string() />
+                        <Refused text=if error.code == "not_found" {
+                            t_string!(i18n, tasks.gone).to_owned()
+                        } else {
+                            error.to_string()
+                        } />
                     }
                         .into_any();
                 }

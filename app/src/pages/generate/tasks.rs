@@ -9,7 +9,11 @@ use crate::{
     i18n::{t, t_string, use_i18n},
     pages::generate::words::Words,
     routes,
-    state::{StudioStore, form::Form, task::reason_against},
+    state::{
+        StudioStore,
+        form::Form,
+        task::{is_offered, reason_against},
+    },
     word,
 };
 
@@ -35,7 +39,7 @@ pub fn TaskRow() -> impl IntoView {
         Memo::new(move |_| {
             let chosen = form.task();
             let mut tasks = TaskType::ALL.to_vec();
-            tasks.retain(|task| *task == chosen || reason_against(store, *task).is_none());
+            tasks.retain(|task| *task == chosen || is_offered(store, *task));
             tasks
         }),
         Memo::new(move |_| {

@@ -18,12 +18,9 @@ use crate::{
         text_area::TextArea,
     },
     i18n::{t, t_string, use_i18n},
-    state::form::Form,
+    state::{form::Form, lengths::CAPTION_CHARS},
     word,
 };
-
-/// Characters of a caption the models read well (ui.md 3.3).
-const CAPTION_CHARS: usize = 512;
 
 /// What the song is like.
 #[component]
@@ -38,7 +35,10 @@ pub fn Caption() -> impl IntoView {
                 <label class="section__label" for="caption">
                     {t!(i18n, params.caption.label)}
                 </label>
-                <span class="section__count">
+                <span
+                    class="section__count"
+                    data-over=move || (count() > CAPTION_CHARS).then_some("")
+                >
                     {move || t_string!(i18n, generate.count_of, n = count(), max = CAPTION_CHARS)}
                 </span>
                 <SectionToggle closed name=word!(i18n, params.caption.label) />

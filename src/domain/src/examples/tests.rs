@@ -343,3 +343,19 @@ fn neighbouring_rolls_lie_far_apart_whatever_the_count() {
     }
     assert_eq!(pick_custom(u64::MAX), pick_custom(u64::MAX));
 }
+
+#[test]
+fn a_description_is_picked_in_the_language_of_who_asks() {
+    for language in ["en", "zh", "ja", "he"] {
+        let picked: std::collections::HashSet<_> = (0..24)
+            .map(|seed| pick_simple_in(seed, language))
+            .inspect(|example| {
+                let nobody_sings = example.instrumental && language == "en";
+                assert!(nobody_sings || example.vocal_language.code() == language);
+            })
+            .map(|example| &example.description)
+            .collect();
+        assert!(picked.len() > 3, "{language}");
+    }
+    assert_eq!(pick_simple_in(3, "xx"), pick_simple(3));
+}

@@ -341,9 +341,8 @@ fn clamp_length_and_batch(
             "seed_ignored",
             "seed",
             format!(
-                "Seed: {} seeds for {} takes; the first {} are used.",
+                "Seed: given {}, used {}, one for each take.",
                 params.seeds.len(),
-                params.batch_size,
                 params.batch_size
             ),
         )

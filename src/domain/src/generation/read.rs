@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 mod values;
 
-pub use values::{names_from_json, seeds_from_json};
+pub use values::{names_from_json, places, seeds_from_json, timesteps_unread};
 
 use self::values::{
     Refusal, bpm, choice, duration, kind_of, names, number, optional_number, optional_text, switch,
@@ -119,9 +119,10 @@ pub fn params_from_json(value: &Value, base: GenerationParams) -> Result<Read, U
         match set(&mut read.params, canonical, value) {
             Ok(true) => {}
             Ok(false) => note_unused(&mut read.notes, key, value, object),
-            Err((message, hint)) => read
-                .errors
-                .push(UserError::invalid(canonical, message, hint)),
+            Err((message, hint)) => {
+                let error = UserError::invalid(canonical, message, hint);
+                read.errors.push(error.with("given", given(value)));
+            }
         }
     }
     let random = match object.get("use_random_seed") {
@@ -144,6 +145,14 @@ pub fn params_from_json(value: &Value, base: GenerationParams) -> Result<Read, U
         ));
     }
     Ok(read)
+}
+
+/// A value as it was written, shortened.
+fn given(value: &Value) -> String {
+    let text = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
+    text.trim().chars().take(40).collect()
 }
 
 fn given_twice(key: &str, taken: &str) -> Note {

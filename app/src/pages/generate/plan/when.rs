@@ -1,10 +1,10 @@
 //! Where the run will stand, or why it cannot start and what would help. The same words stand beside
 //! Generate on a desk and in the phone's bar.
 
-use acestep_domain::service::ServiceState;
+use acestep_domain::{param::spec_of, service::ServiceState};
 use leptos::prelude::*;
 
-use super::super::{numbers::KEYS as NUMBERS, words::Words};
+use super::super::{numbers::KEYS as NUMBERS, param_words, words::Words};
 use crate::{
     i18n::{t_string, use_i18n},
     routes,
@@ -14,6 +14,7 @@ use crate::{
         form::Form,
         lm::Lm,
         loras::{Adapters, Obstacle},
+        recordings::Recordings,
     },
 };
 
@@ -30,6 +31,7 @@ pub struct Blocked {
 pub fn blocked() -> Memo<Option<Blocked>> {
     let i18n = use_i18n();
     let (store, form, adapters) = (StudioStore::expect(), Form::expect(), Adapters::expect());
+    let recordings = Recordings::expect();
     Memo::new(move |_| {
         let blocked = |why: String| {
             Some(Blocked {
@@ -61,6 +63,12 @@ pub fn blocked() -> Memo<Option<Blocked>> {
         if let Some(text) = missing(i18n, form) {
             return blocked(text.to_owned());
         }
+        let works_on_source = form
+            .checked
+            .with(|checked| checked.params.works_on_source());
+        if works_on_source && form.text("src_audio").with(|id| recordings.is_gone(id)) {
+            return blocked(t_string!(i18n, tasks.first.source).to_owned());
+        }
         if form.codes_unread(store) {
             return blocked(t_string!(i18n, lm.codes_unread).to_owned());
         }
@@ -81,10 +89,17 @@ pub fn blocked() -> Memo<Option<Blocked>> {
         let seen = form
             .checked
             .with(|checked| NUMBERS.iter().any(|key| checked.error_for(key).is_some()));
-        blocked(if simple && !seen {
-            t_string!(i18n, lm.fix_custom).to_owned()
-        } else {
-            t_string!(i18n, generate.fix_first).to_owned()
+        let first = form.checked.with(|checked| {
+            let error = checked.errors.first()?;
+            spec_of(error.field.as_deref()?).map(|spec| spec.key)
+        });
+        blocked(match first {
+            _ if simple && !seen => t_string!(i18n, lm.fix_custom).to_owned(),
+            Some(key) => {
+                let name = param_words::name(i18n.get_locale(), key);
+                t_string!(i18n, generate.fix_first, name = name)
+            }
+            None => t_string!(i18n, generate.fix_any).to_owned(),
         })
     })
 }

@@ -146,6 +146,8 @@ fn seeds_in_every_form() {
         (json!("1, 2,3"), vec![1, 2, 3]),
         (json!([4, "5"]), vec![4, 5]),
         (json!([4, -1]), vec![4]),
+        (json!("4,"), vec![4]),
+        (json!("4 5;6"), vec![4, 5, 6]),
         (json!(4_294_967_295_u64), vec![u32::MAX]),
         (json!(null), vec![]),
     ] {
@@ -241,5 +243,45 @@ proptest::proptest! {
             object.insert(spec.key.to_owned(), Value::String(text.clone()));
         }
         let _ = params_from_json(&Value::Object(object), GenerationParams::default());
+    }
+}
+
+#[test]
+fn a_gap_between_seeds_does_not_move_those_behind_it() {
+    for list in ["1,,2", "1, ,2", ",2", "-1, 2"] {
+        let refused = read(json!({ "seed": list })).errors;
+        assert!(
+            refused[0].message.contains("follows a random one"),
+            "{list}"
+        );
+    }
+}
+
+#[test]
+fn what_could_not_be_read_is_told_with_what_was_given() {
+    let error = |key: &str, value: &str| read(json!({ key: value })).errors.remove(0);
+    let length = error("duration", "1:75");
+    assert_eq!(length.figure("given"), Some("1:75"));
+    assert!(length.hint.contains("seconds, 0.1 to 600"), "{length}");
+    assert!(!error("shift", "inf").to_string().contains("finite"));
+}
+
+#[test]
+fn own_timesteps_that_cannot_be_used_say_which_value_and_why() {
+    for (text, why, place) in [
+        ("1, 0.5, 1.3", "part", "3"),
+        ("abc", "part", "1"),
+        ("0.5, 0.7", "rises", "2"),
+    ] {
+        let note = timesteps_unread(&json!(text)).unwrap();
+        assert_eq!(
+            (note.figure("why"), note.figure("place")),
+            (Some(why), Some(place)),
+            "{text}"
+        );
+        assert!(!read(json!({ "timesteps": text })).errors.is_empty());
+    }
+    for usable in ["", "1, 0.5, 0", "auto"] {
+        assert_eq!(timesteps_unread(&json!(usable)), None, "{usable}");
     }
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::{
     metadata::{Bpm, is_auto},
+    note::Note,
     task::{TRACKS, track_from_name},
 };
 
@@ -130,7 +131,7 @@ pub(super) fn written<T>(
     })
 }
 
-/// A finite number; text is accepted when it holds one.
+/// A number that is finite; text is accepted when it holds one.
 pub(super) fn finite(key: &str, value: &Value) -> Result<Option<f64>, Refusal> {
     let number = match value {
         Value::Null => return Ok(None),
@@ -141,7 +142,7 @@ pub(super) fn finite(key: &str, value: &Value) -> Result<Option<f64>, Refusal> {
     };
     match number {
         Some(number) if number.is_finite() => Ok(Some(number)),
-        _ => refuse(key, value, "a finite number"),
+        _ => refuse(key, value, "a number"),
     }
 }
 
@@ -184,16 +185,26 @@ pub(super) fn bpm(value: &Value) -> Result<Option<Bpm>, Refusal> {
 }
 
 pub(super) fn duration(value: &Value) -> Result<Option<f64>, Refusal> {
-    match finite("duration", value)? {
-        None => Ok(None),
-        Some(secs) if secs == 0.0 || secs == -1.0 => Ok(None),
-        Some(secs) if secs > 0.0 => Ok(Some(secs)),
-        Some(_) => refuse(
+    match finite("duration", value) {
+        Ok(None) => Ok(None),
+        Ok(Some(secs)) if secs == 0.0 || secs == -1.0 => Ok(None),
+        Ok(Some(secs)) if secs > 0.0 => Ok(Some(secs)),
+        _ => refuse(
             "duration",
             value,
-            "a length in seconds above 0 (or -1 for auto)",
+            "a number of seconds, 0.1 to 600 (or -1 for auto)",
         ),
     }
+}
+
+/// The places of a list of seeds: separated by commas or semicolons, between which nothing is a place
+/// too, or by blanks.
+pub fn places(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', ';']).flat_map(|part| {
+        let part = part.trim();
+        let blank = part.is_empty().then_some(part);
+        blank.into_iter().chain(part.split_whitespace())
+    })
 }
 
 /// Seeds as a number, a list, or text with commas; -1, null and empty mean random.
@@ -217,11 +228,7 @@ pub fn seeds_from_json(value: &Value) -> Result<Vec<u32>, String> {
         Value::Null => Vec::new(),
         Value::Number(number) => vec![number.to_string()],
         Value::String(text) if is_auto(text) || text.eq_ignore_ascii_case("random") => Vec::new(),
-        Value::String(text) => text
-            .split([',', ';', ' '])
-            .map(|part| part.trim().to_owned())
-            .filter(|part| !part.is_empty())
-            .collect(),
+        Value::String(text) => places(text).map(str::to_owned).collect(),
         Value::Array(items) => items
             .iter()
             .map(|item| {
@@ -233,21 +240,42 @@ pub fn seeds_from_json(value: &Value) -> Result<Vec<u32>, String> {
     };
     let mut seeds = Vec::new();
     for (index, text) in texts.iter().enumerate() {
-        match one(text)? {
+        // A place that is left empty is random, as -1 is.
+        let seed = if text.is_empty() { None } else { one(text)? };
+        match seed {
             Some(seed) if seeds.len() == index => seeds.push(seed),
             // A random place before a fixed one cannot be written as a list of fixed seeds.
-            Some(_) => return Err("a fixed seed follows -1; put the fixed seeds first".to_owned()),
+            Some(_) => {
+                return Err(
+                    "a fixed seed follows a random one; put the fixed seeds first".to_owned(),
+                );
+            }
             None => {}
         }
     }
     Ok(seeds)
 }
 
-pub(super) fn timesteps(value: &Value) -> Result<Option<Vec<f64>>, Refusal> {
-    const EXPECTED: &str = "a list of numbers from 1 down to 0";
+/// Most timesteps of one's own.
+const MOST_TIMESTEPS: usize = 200;
+
+/// What is wrong with timesteps of one's own.
+enum NoTimesteps {
+    /// Not a list at all.
+    NoList,
+    /// The value at that place, counted from 1, is no number from 0 to 1.
+    Part(usize, Value),
+    /// The value at that place is above the one before it.
+    Rises(usize, f64, f64),
+    /// So many, over [`MOST_TIMESTEPS`].
+    TooMany(usize),
+}
+
+fn read_timesteps(value: &Value) -> Result<Option<Vec<f64>>, NoTimesteps> {
     let parts: Vec<Value> = match value {
         Value::Null => return Ok(None),
         Value::Array(items) => items.clone(),
+        Value::String(text) if is_auto(text) => return Ok(None),
         Value::String(text) => text
             .trim_matches(|c: char| c == '[' || c == ']' || c.is_whitespace())
             .split(',')
@@ -255,30 +283,84 @@ pub(super) fn timesteps(value: &Value) -> Result<Option<Vec<f64>>, Refusal> {
             .filter(|part| !part.is_empty())
             .map(Value::from)
             .collect(),
-        _ => return refuse("timesteps", value, EXPECTED),
+        _ => return Err(NoTimesteps::NoList),
     };
     let mut steps = Vec::with_capacity(parts.len());
-    for part in &parts {
-        match finite("timesteps", part)? {
-            Some(t) if (0.0..=1.0).contains(&t) => steps.push(t),
-            _ => return refuse("timesteps", part, "a number from 0 to 1"),
+    for (index, part) in parts.iter().enumerate() {
+        match finite("timesteps", part) {
+            Ok(Some(t)) if (0.0..=1.0).contains(&t) => steps.push(t),
+            _ => return Err(NoTimesteps::Part(index + 1, part.clone())),
         }
     }
     // The end point 0 is implied (engine.md 13.8).
     while steps.last() == Some(&0.0) {
         steps.pop();
     }
-    if let Some([before, after]) = steps.array_windows().find(|[before, after]| after > before) {
-        return Err((
-            format!("timesteps: {after} follows {before}."),
-            "Give numbers that go down from 1 to 0.".to_owned(),
+    let rises = steps
+        .array_windows()
+        .position(|[before, after]| after > before);
+    if let Some(index) = rises {
+        return Err(NoTimesteps::Rises(
+            index + 2,
+            steps[index],
+            steps[index + 1],
         ));
     }
-    if steps.len() > 200 {
-        return Err((
-            format!("timesteps: {} values are given.", steps.len()),
-            "Give at most 200.".to_owned(),
-        ));
+    if steps.len() > MOST_TIMESTEPS {
+        return Err(NoTimesteps::TooMany(steps.len()));
     }
     Ok(Some(steps).filter(|steps| !steps.is_empty()))
+}
+
+pub(super) fn timesteps(value: &Value) -> Result<Option<Vec<f64>>, Refusal> {
+    read_timesteps(value).or_else(|wrong| match wrong {
+        NoTimesteps::NoList => refuse("timesteps", value, "a list of numbers from 1 down to 0"),
+        NoTimesteps::Part(_, part) => refuse("timesteps", &part, "a number from 0 to 1"),
+        NoTimesteps::Rises(_, before, after) => Err((
+            format!("timesteps: {after} follows {before}."),
+            "Give numbers that go down from 1 to 0.".to_owned(),
+        )),
+        NoTimesteps::TooMany(count) => Err((
+            format!("timesteps: {count} values are given."),
+            format!("Give at most {MOST_TIMESTEPS}."),
+        )),
+    })
+}
+
+/// What is wrong with timesteps of one's own, for who goes on with steps and shift in their place
+/// (ui.md 9); `None` where they can be used.
+pub fn timesteps_unread(value: &Value) -> Option<Note> {
+    const MEANWHILE: &str = "Steps and shift decide until this is mended";
+    let of = |wrong: &str| {
+        Note::new(
+            "timesteps_unread",
+            "timesteps",
+            format!("Own timesteps: {wrong}. {MEANWHILE}."),
+        )
+    };
+    Some(match read_timesteps(value).err()? {
+        NoTimesteps::NoList => of("they are not a list").with("why", "list"),
+        NoTimesteps::Part(place, part) => {
+            let part = super::given(&part);
+            of(&format!(
+                "value {place}, {part}, is not a number from 0 to 1"
+            ))
+            .with("why", "part")
+            .with("place", place)
+            .with("part", part)
+        }
+        NoTimesteps::Rises(place, before, after) => of(&format!(
+            "value {place}, {after}, is above the one before it, {before}"
+        ))
+        .with("why", "rises")
+        .with("place", place)
+        .with("part", after)
+        .with("before", before),
+        NoTimesteps::TooMany(count) => of(&format!(
+            "{count} are given, and {MOST_TIMESTEPS} are the most"
+        ))
+        .with("why", "many")
+        .with("n", count)
+        .with("max", MOST_TIMESTEPS),
+    })
 }
