@@ -18,8 +18,8 @@ pub struct UserError {
     pub field: Option<String>,
     /// What the sentence was made of, by name, as in [`crate::note::Note`]: `given` is a value that could
     /// not be read.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub figures: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Box<BTreeMap<String, String>>>, // Failures are returned by value: none should be large.
 }
 
 impl UserError {
@@ -30,7 +30,7 @@ impl UserError {
             message: message.into(),
             hint: hint.into(),
             field: None,
-            figures: BTreeMap::new(),
+            figures: None,
         }
     }
 
@@ -41,19 +41,20 @@ impl UserError {
             message: message.into(),
             hint: hint.into(),
             field: Some(field.to_owned()),
-            figures: BTreeMap::new(),
+            figures: None,
         }
     }
 
     /// The failure with a figure of its sentence.
     #[must_use]
     pub fn with(mut self, name: &str, figure: impl Display) -> Self {
-        self.figures.insert(name.to_owned(), figure.to_string());
+        let figures = self.figures.get_or_insert_default();
+        figures.insert(name.to_owned(), figure.to_string());
         self
     }
 
     /// A figure of its sentence.
     pub fn figure(&self, name: &str) -> Option<&str> {
-        self.figures.get(name).map(String::as_str)
+        self.figures.as_ref()?.get(name).map(String::as_str)
     }
 }
