@@ -20,7 +20,7 @@ use crate::{
         note::Notes,
         progress::{StageState, StageView, Stages},
     },
-    i18n::{t, t_string, use_i18n},
+    i18n::{t_string, use_i18n},
     state::StudioStore,
 };
 
@@ -100,10 +100,36 @@ pub fn RunningJob(
                 .collect::<Vec<_>>()
         })
     });
+    let asked = id.clone();
+    // Answered at once; the studio's own word for it comes with the next look at the job.
+    let cancelling = Memo::new(move |_| {
+        let sent = cancel
+            .input()
+            .with(|sent| sent.as_ref().is_some_and(|sent| sent.id == asked));
+        let told = job.with(|job| job.as_ref().is_some_and(|job| job.cancelling));
+        told || (sent && cancel.pending().get())
+    });
     let eta = move || {
+        if store.lost.get() {
+            return None;
+        }
+        if cancelling.get() {
+            return Some(t_string!(i18n, generate.stops_soon).to_owned());
+        }
         progress
             .with(|now| now.as_ref().and_then(|now| now.eta_secs))
             .map(|secs| t_string!(i18n, generate.left, time = words::about(i18n, secs)))
+    };
+    // Takes are finished one after the other; before that they are worked on together.
+    let take = move || {
+        let all = job.with(|job| job.as_ref().map_or(1, |job| job.params.batch_size));
+        let now = progress.with(|now| {
+            now.as_ref()
+                .filter(|now| matches!(now.stage, Stage::Decode | Stage::Save))
+                .map(|now| now.item + 1)
+        });
+        now.filter(|_| all > 1)
+            .map(|n| t_string!(i18n, generate.take_of, n = n, all = all))
     };
     let title = move || job.with(|job| job.as_ref().map(|job| words::job_title(i18n, store, job)));
     let kind = Memo::new(move |_| job.with(|job| job.as_ref().map(|job| job.kind)));
@@ -127,14 +153,23 @@ pub fn RunningJob(
                     <bdi>{title}</bdi>
                 </h2>
                 {move || kind_name().map(|name| view! { <span class="badge">{name}</span> })}
+                {move || {
+                    take().filter(|_| makes_songs.get()).map(|text| view! { <span class="badge">{text}</span> })
+                }}
                 <p class="job__eta">
                     <strong>{eta}</strong>
                 </p>
                 <ActionForm action=cancel attr:class="job__tools">
                     <input type="hidden" name="id" value=id />
-                    <button class="button" type="submit" disabled=move || cancel.pending().get()>
+                    <button class="button" type="submit" disabled=move || cancelling.get()>
                         <Icon name="x" />
-                        {t!(i18n, generate.cancel)}
+                        {move || {
+                            if cancelling.get() {
+                                t_string!(i18n, generate.cancelling)
+                            } else {
+                                t_string!(i18n, generate.cancel)
+                            }
+                        }}
                     </button>
                 </ActionForm>
             </header>
