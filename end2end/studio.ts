@@ -12,6 +12,8 @@ export interface LaunchOptions {
   env?: Record<string, string>;
   /** An output folder of an earlier start. */
   outputDir?: string;
+  /** The port of an earlier start. */
+  port?: number;
 }
 
 /** A note as the API gives it. */
@@ -60,7 +62,7 @@ export class Studio {
   static async launch(options: LaunchOptions = {}): Promise<Studio> {
     const binary = process.env.ACESTEP_BIN;
     if (!binary) throw new Error('ACESTEP_BIN names no program. Run `cargo xtask test`, which builds and names it.');
-    const port = await freePort();
+    const port = options.port ?? (await freePort());
     const outputDir = options.outputDir ?? mkdtempSync(join(tmpdir(), 'acestep-e2e-'));
     const flags = ['--port', `${port}`, '--no-browser', '--output-dir', outputDir, ...(options.flags ?? [])];
     const output: string[] = [];
@@ -74,6 +76,11 @@ export class Studio {
     child.on('exit', () => (studio.ended = true));
     await studio.answers();
     return studio;
+  }
+
+  /** Where it listens. */
+  get port(): number {
+    return Number(new URL(this.url).port);
   }
 
   /** Everything the program printed. */

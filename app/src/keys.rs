@@ -62,6 +62,10 @@ pub enum Wish {
     Nudge(f64),
     /// This many songs on.
     Step(isize),
+    /// The part that is made anew begins where its source is heard.
+    PartStart,
+    /// It ends there.
+    PartEnd,
     /// Mark the song in the player, or take the mark away.
     Favourite,
     /// Put the caret into the element of this id.
@@ -139,6 +143,8 @@ pub fn wish(press: Press<'_>) -> Option<Wish> {
         ("g", _) => Some(Wish::Prefix),
         ("j", _) => Some(Wish::Step(1)),
         ("k", _) => Some(Wish::Step(-1)),
+        ("[", _) => Some(Wish::PartStart),
+        ("]", _) => Some(Wish::PartEnd),
         ("f", _) => Some(Wish::Favourite),
         ("b", _) => Some(Wish::Compare),
         ("/", _) => Some(Wish::Search),
@@ -167,6 +173,8 @@ mod tests {
         assert_eq!(wish(press("j")), Some(Wish::Step(1)));
         assert_eq!(wish(press("K")), Some(Wish::Step(-1)));
         assert_eq!(wish(press("b")), Some(Wish::Compare));
+        assert_eq!(wish(press("[")), Some(Wish::PartStart));
+        assert_eq!(wish(press("]")), Some(Wish::PartEnd));
         let typing = Press {
             taken: Taken::Text,
             ..press("j")

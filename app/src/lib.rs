@@ -54,7 +54,7 @@ pub mod wording;
 
 use leptos::prelude::*;
 use leptos_meta::{MetaTags, Title, provide_meta_context};
-use leptos_router::components::Router;
+use leptos_router::{RouteList, components::Router};
 
 use crate::{
     i18n::I18nContextProvider, player::Player, preferences::Theme, routes::AppRoutes,
@@ -91,10 +91,21 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
+    // The server asks for the table of routes once, at its start, and drops what was made for that; tasks of
+    // the page (the cookie of the language is kept by one) would come to it too late.
+    if RouteList::is_generating() {
+        return view! {
+            <Router>
+                <AppRoutes />
+            </Router>
+        }
+        .into_any();
+    }
     provide_context(Theme::provide());
     let store = StudioStore::provide();
     provide_context(Player::new());
     store.follow();
+    components::menu::keep_closing();
     view! {
         <I18nContextProvider cookie_name="lang">
             <Title formatter=|title: String| format!("{title} · ACE-Step studio") />
@@ -103,6 +114,7 @@ pub fn App() -> impl IntoView {
             </Router>
         </I18nContextProvider>
     }
+    .into_any()
 }
 
 /// Entry of the browser build.

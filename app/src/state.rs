@@ -55,6 +55,10 @@ pub struct StudioStore {
     pub defaults: RwSignal<GenerationParams>,
     /// Progress of the running job, ahead of `jobs`.
     pub progress: RwSignal<Option<(String, Progress)>>,
+    /// The studio's messages stopped coming; the browser tries again by itself.
+    pub lost: RwSignal<bool>,
+    /// How often they came back.
+    pub returned: RwSignal<u32>,
     /// The last failure to reach the studio; cleared by the next success.
     pub trouble: RwSignal<Option<UserError>>,
 }
@@ -79,6 +83,8 @@ impl StudioStore {
             songs: RwSignal::new(snapshot.songs),
             defaults: RwSignal::new(snapshot.defaults),
             progress: RwSignal::new(None),
+            lost: RwSignal::new(false),
+            returned: RwSignal::new(0),
             trouble: RwSignal::new(trouble),
         };
         provide_context(store);

@@ -84,7 +84,7 @@ export class GeneratePage {
   async fromLibrary(place: Locator, title: string | RegExp): Promise<void> {
     await place.getByRole('button', { name: 'From library' }).click();
     const songs = this.page.getByRole('dialog', { name: 'Choose a recording' });
-    await songs.getByRole('button', { name: title }).click();
+    await songs.locator('.choose__take').filter({ hasText: title }).click();
     await expect(songs).toBeHidden();
   }
 

@@ -7,6 +7,9 @@ use leptos::server_fn::{
 };
 use serde::{Deserialize, Serialize};
 
+/// Code of a failure to reach the studio at all.
+pub const UNREACHABLE: &str = "unreachable";
+
 /// A failure with its sentence and its hint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error(transparent)]
@@ -19,7 +22,7 @@ impl FromServerFnError for ApiError {
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         Self(match error {
             ServerFnErrorErr::Request(_) => UserError::new(
-                "unreachable",
+                UNREACHABLE,
                 "The studio did not answer.",
                 "Check that the program is still running; the page goes on by itself when it is.",
             ),

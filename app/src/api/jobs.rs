@@ -45,13 +45,9 @@ pub async fn how_long(song_id: String) -> Result<Vec<(JobKind, f64)>, ApiError> 
 /// Queues a run that makes a song's sound once more.
 #[server(prefix = "/api/page")]
 pub async fn recreate(song_id: String) -> Result<Job, ApiError> {
-    let studio = super::context::studio()?;
-    let recipe = studio
-        .song(&song_id)
-        .map_err(super::context::user)?
-        .recipe();
-    let request = serde_json::to_value(recipe).unwrap_or_default();
-    studio.submit(&request).map_err(super::context::user)
+    super::context::studio()?
+        .recreate(&song_id)
+        .map_err(super::context::user)
 }
 
 /// Puts what a job of the language model wrote into the form.
@@ -94,6 +90,37 @@ pub async fn cancel(id: String) -> Result<Job, ApiError> {
 pub async fn set_repeat(id: String, repeat: u32) -> Result<Job, ApiError> {
     super::context::studio()?
         .set_repeat(&id, repeat)
+        .map_err(super::context::user)
+}
+
+/// Gives a waiting job another place in the queue, 1 = next.
+#[server(prefix = "/api/page")]
+pub async fn move_job(id: String, position: usize) -> Result<Job, ApiError> {
+    super::context::studio()?
+        .move_job(&id, position)
+        .map_err(super::context::user)
+}
+
+/// Cancels every job that waits.
+#[server(prefix = "/api/page")]
+pub async fn clear_queue() -> Result<(), ApiError> {
+    let studio = super::context::studio()?;
+    // More than can wait.
+    let jobs = studio.jobs(10_000).map_err(super::context::user)?;
+    let waiting = jobs
+        .into_iter()
+        .filter(|job| job.state == acestep_domain::job::JobState::Queued);
+    for job in waiting {
+        studio.cancel(&job.id).map_err(super::context::user)?;
+    }
+    Ok(())
+}
+
+/// Puts away how a job ended.
+#[server(prefix = "/api/page")]
+pub async fn dismiss(id: String) -> Result<Job, ApiError> {
+    super::context::studio()?
+        .dismiss(&id)
         .map_err(super::context::user)
 }
 

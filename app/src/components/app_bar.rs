@@ -69,14 +69,19 @@ fn Mark() -> impl IntoView {
 fn PageLinks() -> impl IntoView {
     let i18n = use_i18n();
     let path = use_location().pathname;
-    let in_library = Memo::new(move |_| path.with(|path| path.starts_with(LIBRARY)));
-    let current = move |library: bool| (in_library.get() == library).then_some("page");
+    // Other pages (the service, a comparison) are behind neither link.
+    let on = Memo::new(move |_| match path.get().as_str() {
+        GENERATE => Some(GENERATE),
+        path if path.starts_with(LIBRARY) => Some(LIBRARY),
+        _ => None,
+    });
+    let current = move |link: &'static str| (on.get() == Some(link)).then_some("page");
     view! {
         <nav class="app-bar__nav" aria-label=move || t_string!(i18n, frame.pages)>
-            <a class="app-bar__link" href=GENERATE aria-current=move || current(false)>
+            <a class="app-bar__link" href=GENERATE aria-current=move || current(GENERATE)>
                 {t!(i18n, frame.generate)}
             </a>
-            <a class="app-bar__link" href=LIBRARY aria-current=move || current(true)>
+            <a class="app-bar__link" href=LIBRARY aria-current=move || current(LIBRARY)>
                 {t!(i18n, frame.library)}
             </a>
         </nav>

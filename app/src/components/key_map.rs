@@ -50,6 +50,12 @@ pub fn KeyMap(
                     </dd>
                 </div>
                 <div>
+                    <dt>{t!(i18n, frame.key_part)}</dt>
+                    <dd dir="ltr">
+                        <kbd>"["</kbd>" "<kbd>"]"</kbd>
+                    </dd>
+                </div>
+                <div>
                     <dt>{t!(i18n, compare.key)}</dt>
                     <dd>
                         <kbd>"B"</kbd>

@@ -1,7 +1,11 @@
-//! A button with a panel below it: `details`, so it works without a script; with one, Escape and a
-//! click elsewhere close it.
+//! A button with a panel below it: `details` of the class `menu`, so it works without a script; with one,
+//! Escape, a press elsewhere, the focus leaving it and a choice in it close it. That is listened to once for
+//! all menus, so it holds for those that are drawn without [`Menu`] too.
 
-use leptos::{ev, html, prelude::*};
+#[cfg(feature = "hydrate")]
+mod closing;
+
+use leptos::prelude::*;
 
 use crate::components::icon::Icon;
 
@@ -42,34 +46,9 @@ pub fn Menu(
     /// What the panel holds.
     children: Children,
 ) -> impl IntoView {
-    let node = NodeRef::<html::Details>::new();
     let opened = Opened::provide();
-    let close = move || {
-        if let Some(menu) = node.get_untracked() {
-            menu.set_open(false);
-        }
-    };
-    let escape = move |event: ev::KeyboardEvent| {
-        if event.key() == "Escape" {
-            event.stop_propagation();
-            close();
-        }
-    };
-    let left = move |event: ev::FocusEvent| {
-        let next = event.related_target();
-        // No related target: the focus left the window, or a part of the panel without focus was pressed.
-        if next.is_some() && !node.get_untracked().is_some_and(|menu| holds(&menu, next)) {
-            close();
-        }
-    };
     view! {
-        <details
-            class="menu"
-            node_ref=node
-            on:keydown=escape
-            on:focusout=left
-            on:toggle:target=move |event| opened.follow(&event.target())
-        >
+        <details class="menu" on:toggle:target=move |event| opened.follow(&event.target())>
             <summary class=button_class>
                 <Icon name=icon />
                 {label}
@@ -80,11 +59,17 @@ pub fn Menu(
     .into_any()
 }
 
-fn holds(
-    menu: &leptos::web_sys::HtmlElement,
-    target: Option<leptos::web_sys::EventTarget>,
-) -> bool {
-    use leptos::wasm_bindgen::JsCast as _;
-    let node = target.and_then(|target| target.dyn_into::<leptos::web_sys::Node>().ok());
-    menu.contains(node.as_ref())
+/// Keeps every menu of the page closing as it should; once, for the page.
+pub fn keep_closing() {
+    #[cfg(feature = "hydrate")]
+    closing::listen();
+}
+
+/// Opens the menu again in which the element of `id` stands: what was chosen there was refused, and the reason
+/// is told there.
+pub fn open_round(id: &str) {
+    #[cfg(feature = "hydrate")]
+    closing::open_round(id);
+    #[cfg(not(feature = "hydrate"))]
+    let _ = id;
 }

@@ -56,6 +56,7 @@ fn State() -> impl IntoView {
     let working = Memo::new(move |_| store.running().is_some());
     let ready = Memo::new(move |_| store.is_ready());
     let icon = Signal::derive(move || match state.get() {
+        _ if store.lost.get() => "offline",
         _ if working.get() => "spin",
         ServiceState::Loading => "spin",
         _ if ready.get() => "check",
@@ -63,6 +64,7 @@ fn State() -> impl IntoView {
         _ => "power",
     });
     let word = move || match state.get() {
+        _ if store.lost.get() => t_string!(i18n, frame.state_lost),
         ServiceState::Loading => t_string!(i18n, frame.state_starting),
         _ if working.get() => t_string!(i18n, frame.state_working),
         _ if ready.get() && path.with(|path| path == SERVICE) => {

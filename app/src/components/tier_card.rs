@@ -3,7 +3,7 @@
 use acestep_domain::{
     capabilities::DeviceKind,
     service::ServiceStatus,
-    tier::{GpuTier, Limits, TIERS},
+    tier::{GpuTier, Limits, TIERS, limits},
 };
 use leptos::prelude::*;
 
@@ -23,8 +23,23 @@ pub fn TierCard(
 ) -> impl IntoView {
     let i18n = use_i18n();
     let tier = Memo::new(move |_| status.with(|status| status.tier));
+    // Lifted by the operator: the card stays what it is, and its limits do not count.
+    let lifted = Memo::new(move |_| {
+        let most = limits(GpuTier::Unlimited, status.with(|status| status.lm_loaded));
+        tier.get() != GpuTier::Unlimited && status.with(|status| status.limits == Some(most))
+    });
+    let counts = Memo::new(move |_| {
+        if lifted.get() {
+            GpuTier::Unlimited
+        } else {
+            tier.get()
+        }
+    });
     let name = move || match tier.get() {
         GpuTier::Unlimited => t_string!(i18n, service.tier_unlimited).to_owned(),
+        tier if lifted.get() => {
+            t_string!(i18n, service.tier_lifted, number = tier as usize + 1)
+        }
         tier => t_string!(i18n, service.tier, number = tier as usize + 1),
     };
     view! {
@@ -40,7 +55,7 @@ pub fn TierCard(
                 </p>
             </div>
             <Scale tier=tier />
-            <LimitsTable tier=tier with_lm=with_lm />
+            <LimitsTable tier=counts with_lm=with_lm />
         </section>
     }
     .into_any()

@@ -11,7 +11,10 @@ use super::{Press, SingleKeys, Taken, Wish, wish};
 use crate::{
     api::{jobs::cancel, songs::update_song},
     components::app_bar::KEYS_DIALOG,
-    pages::compare::{OTHER, PLAY},
+    pages::{
+        compare::{OTHER, PLAY},
+        generate::part::{END_HERE, START_HERE},
+    },
     player::Player,
     routes::{COMPARE, LIBRARY},
     state::StudioStore,
@@ -87,12 +90,13 @@ fn act(
             }
             true
         }
-        Wish::Toggle => {
-            player.has_song() && {
-                player.toggle_current();
-                true
-            }
+        Wish::Toggle if player.has_song() => {
+            player.toggle_current();
+            true
         }
+        // Before the first play the latest take is the one that is meant.
+        Wish::Toggle => begin(player, store),
+        Wish::Step(1) if !player.has_song() => begin(player, store),
         Wish::Nudge(secs) => {
             player.has_song() && {
                 player.nudge(secs);
@@ -100,6 +104,8 @@ fn act(
             }
         }
         Wish::Step(by) => player.step(by),
+        Wish::PartStart => press(START_HERE),
+        Wish::PartEnd => press(END_HERE),
         Wish::Favourite => player.song.get_untracked().is_some_and(|song| {
             spawn_local(async move {
                 if let Ok(song) = update_song(song.id, None, Some(!song.favourite)).await {
@@ -128,6 +134,17 @@ fn act(
             .is_some(),
         Wish::Prefix => false,
     }
+}
+
+/// Plays the latest song; false when there is none.
+fn begin(player: Player, store: StudioStore) -> bool {
+    let songs = store.songs.get_untracked();
+    let Some(latest) = songs.first().cloned() else {
+        return false;
+    };
+    player.queue.set(songs);
+    player.toggle(&latest);
+    true
 }
 
 fn element(id: &str) -> Option<HtmlElement> {

@@ -52,13 +52,25 @@ pub fn ComparePage() -> impl IntoView {
     let query = use_query_map();
     let chosen = Memo::new(move |_| query.with(|query| (query.get("a"), query.get("b"))));
     let found = Resource::new(move || chosen.get(), |(a, b)| find(a, b));
+    #[cfg(feature = "ssr")]
+    let response = use_context::<leptos_axum::ResponseOptions>();
     view! {
         <Title text=move || t_string!(i18n, compare.title) />
         <main class="compare" id="main">
             <h1 class="compare__title">{t!(i18n, compare.title)}</h1>
             <Transition fallback=|| ()>
-                {move || Suspend::new(async move {
-                    match found.await {
+                {move || {
+                    #[cfg(feature = "ssr")]
+                    let response = response.clone();
+                    Suspend::new(async move {
+                    let found = found.await;
+                    #[cfg(feature = "ssr")]
+                    if let (Err(ApiError(error)), Some(response)) = (&found, response)
+                        && error.code == "not_found"
+                    {
+                        response.set_status(axum::http::StatusCode::NOT_FOUND);
+                    }
+                    match found {
                         Ok((choices, pair)) => view! { <Comparison choices pair /> }.into_any(),
                         Err(error) => {
                             view! {
@@ -67,7 +79,7 @@ pub fn ComparePage() -> impl IntoView {
                                 .into_any()
                         }
                     }
-                })}
+                })}}
             </Transition>
         </main>
     }
@@ -170,7 +182,7 @@ fn Choices(choices: Vec<Song>, a: String, b: String) -> impl IntoView {
                 let (id, is_chosen) = (song.id.clone(), song.id == chosen);
                 let words = format!(
                     "{} · {} · {}",
-                    song.title,
+                    words::isolated(&song.title),
                     song.seed,
                     clock(song.duration_secs)
                 );
@@ -191,7 +203,6 @@ fn Choices(choices: Vec<Song>, a: String, b: String) -> impl IntoView {
                     class="field__input"
                     id=id
                     name=name
-                    dir="auto"
                     on:change:target=move |event| go(side, event.target().value())
                 >
                     {options}

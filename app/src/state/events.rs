@@ -1,22 +1,25 @@
 //! The browser's ear: two event streams, one for the studio, one for the running job.
 
-use acestep_domain::event::{EventKind, JobEvent};
+use std::time::Duration;
+
+use acestep_domain::{
+    UserError,
+    event::{EventKind, JobEvent},
+};
 use leptos::{prelude::*, task::spawn_local};
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Event, EventSource, MessageEvent};
 
-use super::StudioStore;
-use crate::api::snapshot::snapshot;
+use super::{StudioStore, form::Form};
+use crate::api::{error::UNREACHABLE, snapshot::snapshot};
+
+/// Time until a stream that was refused is asked for again.
+const AGAIN: Duration = Duration::from_secs(3);
 
 /// Opens both streams and keeps them.
 pub fn follow(store: StudioStore) {
-    Effect::new(move |_| {
-        if let Ok(stream) = EventSource::new("/api/v1/events") {
-            listen(&stream, "revision", move |_| refresh(store));
-            // After a break something may have changed that no message told.
-            listen(&stream, "open", move |_| refresh(store));
-        }
-    });
+    let form = Form::expect();
+    Effect::new(move |_| hear_the_studio(store, form));
     let running = Memo::new(move |_| store.running().map(|job| job.id));
     Effect::new(move |before: Option<Option<EventSource>>| {
         if let Some(Some(stream)) = before {
@@ -51,6 +54,38 @@ pub fn follow(store: StudioStore) {
             });
         }
         Some(stream)
+    });
+}
+
+/// Opens the studio's stream; says so when it breaks, and when it is back.
+fn hear_the_studio(store: StudioStore, form: Form) {
+    let Ok(stream) = EventSource::new("/api/v1/events") else {
+        return;
+    };
+    listen(&stream, "revision", move |_| refresh(store));
+    listen(&stream, "open", move |_| {
+        if store.lost.get_untracked() {
+            store.lost.set(false);
+            store.returned.update(|times| *times += 1);
+            // What could not be sent then can be sent now.
+            let unsent = |refusal: &UserError| refusal.code == UNREACHABLE;
+            if form
+                .refusal
+                .with_untracked(|now| now.as_ref().is_some_and(unsent))
+            {
+                form.refusal.set(None);
+            }
+        }
+        // After a break something may have changed that no message told.
+        refresh(store);
+    });
+    let own = stream.clone();
+    listen(&stream, "error", move |_| {
+        store.lost.set(true);
+        // A break is mended by the browser; an answer that is no stream is not.
+        if own.ready_state() == EventSource::CLOSED {
+            set_timeout(move || hear_the_studio(store, form), AGAIN);
+        }
     });
 }
 

@@ -60,7 +60,7 @@ mod follow {
     const QUIET: Duration = Duration::from_millis(300);
 
     /// What an answer hangs on.
-    type Asked = (String, Option<String>, Option<String>, usize);
+    type Asked = (String, Option<String>, Option<String>, usize, u32);
 
     pub(super) fn follow(kept: Needs, form: Form) {
         let store = StudioStore::expect();
@@ -71,7 +71,9 @@ mod follow {
                 (main, status.lm.as_ref().map(|lm| lm.name.clone()))
             });
             let songs = store.songs.with(Vec::len);
-            let asked = (form.json().to_string(), main, lm, songs);
+            // A studio that was away may have been another one meanwhile.
+            let returned = store.returned.get();
+            let asked = (form.json().to_string(), main, lm, songs, returned);
             let Some((then, timer)) = before else {
                 // The page came with an answer, unless something was typed before it was alive.
                 return (asked, None);
@@ -88,7 +90,10 @@ mod follow {
                     newest.update_value(|number| *number += 1);
                     let own = newest.get_value();
                     spawn_local(async move {
-                        let answer = needs(fields).await.ok().flatten();
+                        // Nobody's answer says nothing against the last one.
+                        let Ok(answer) = needs(fields).await else {
+                            return;
+                        };
                         // An answer that was overtaken is of a form that is no more.
                         if newest.get_value() == own {
                             super::super::set_if_changed(kept.plan, answer);

@@ -159,6 +159,18 @@ pub struct Job {
     pub created_at: String,
     /// Place in the queue, 1 = next; absent unless queued.
     pub queue_position: Option<usize>,
+    /// Seconds it takes once its turn has come, where that is known; absent unless queued.
+    #[serde(default)]
+    pub expected_secs: Option<f64>,
+    /// It runs and was asked to stop, which it does at its next step or tile.
+    #[serde(default)]
+    pub cancelling: bool,
+    /// Its turn came: of one that was cancelled or interrupted before, nothing is lost but its place.
+    #[serde(default)]
+    pub begun: bool,
+    /// How it ended was seen and put away.
+    #[serde(default)]
+    pub dismissed: bool,
     /// The parameters after clamping.
     pub params: GenerationParams,
     /// One seed per song, settled at submission.
@@ -170,7 +182,8 @@ pub struct Job {
     /// What the language model wrote; absent until it has.
     #[serde(default)]
     pub plan: Option<SongPlan>,
-    /// The song or upload that is listened to, of the kinds that listen.
+    /// The song or upload that is listened to, of the kinds that listen; the song that is made once more,
+    /// of one that makes songs.
     #[serde(default)]
     pub source_song_id: Option<String>,
     /// Codes that were heard in it, as text; empty without.

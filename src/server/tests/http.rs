@@ -232,6 +232,26 @@ async fn a_running_job_is_cancelled_and_can_be_run_again() {
         (200, &json!("cancelled"))
     );
 
+    let seen = app
+        .json(Method::PATCH, &path, json!({ "dismissed": true }))
+        .await;
+    assert_eq!(
+        (seen.status.as_u16(), &seen.json()["dismissed"]),
+        (200, &json!(true))
+    );
+    for (change, field) in [
+        (json!({ "dismissed": false }), "dismissed"),
+        (json!({ "queue_position": 0 }), "queue_position"),
+        (json!({ "state": "done" }), "state"),
+    ] {
+        app.json(Method::PATCH, &path, change)
+            .await
+            .is_refusal(400, "invalid_value", Some(field));
+    }
+    app.json(Method::PATCH, &path, json!({ "queue_position": 1 }))
+        .await
+        .is_refusal(409, "conflict", None);
+
     let again = app.post(&format!("{path}/rerun"), "").await;
     assert_eq!(again.status, 202);
     let again = again.json();

@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::{Error, Result};
 
-const COLUMNS: &str = "id, state, created_at, params, seeds, notes, error, last_seq, kind, plan, audio_codes, source_song_id, then_generate, next_job_id, repeat";
+const COLUMNS: &str = "id, state, created_at, params, seeds, notes, error, last_seq, kind, plan, audio_codes, source_song_id, then_generate, next_job_id, repeat, dismissed";
 
 /// A job to be stored.
 #[derive(Debug)]
@@ -123,6 +123,20 @@ pub(crate) fn set_plan(db: &Connection, id: &str, plan: &SongPlan) -> Result<()>
 pub(crate) fn set_audio_codes(db: &Connection, id: &str, codes: &str) -> Result<()> {
     db.prepare_cached("UPDATE jobs SET audio_codes = ?2 WHERE id = ?1")?
         .execute([id, codes])?;
+    Ok(())
+}
+
+/// How the job ended was seen; refused while it has not.
+pub(crate) fn dismiss(db: &Connection, id: &str) -> Result<()> {
+    let now = state(db, id)?;
+    if !now.is_final() {
+        return Err(Error::Conflict {
+            what: format!("The job is {}.", now.as_str()),
+            hint: "Wait for it, or cancel it first.",
+        });
+    }
+    db.prepare_cached("UPDATE jobs SET dismissed = 1 WHERE id = ?1")?
+        .execute([id])?;
     Ok(())
 }
 
@@ -283,6 +297,10 @@ fn read(db: &Connection, row: &Row<'_>) -> Result<Job> {
         state,
         created_at: text(2)?,
         queue_position: None,
+        expected_secs: None,
+        cancelling: false,
+        begun: state == JobState::Running || has_begun(db, &id)?,
+        dismissed: row.get(15)?,
         params: from_json(&text(3)?)?,
         seeds: from_json(&text(4)?)?,
         notes: from_json(&text(5)?)?,
@@ -309,6 +327,16 @@ fn read(db: &Connection, row: &Row<'_>) -> Result<Job> {
         repeat: row.get(14)?,
         id,
     })
+}
+
+/// Whether the job ever ran, by its log.
+fn has_begun(db: &Connection, id: &str) -> Result<bool> {
+    let running = to_json(&EventKind::State {
+        state: JobState::Running,
+    })?;
+    Ok(db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM events WHERE job_id = ?1 AND body = ?2)")?
+        .query_row([id, running.as_str()], |row| row.get(0))?)
 }
 
 fn last_progress(db: &Connection, id: &str) -> Result<Option<Progress>> {

@@ -23,7 +23,7 @@ pub struct SongFilter {
     pub limit: usize,
     /// Without the newest so many.
     pub offset: usize,
-    /// Words that title or caption contain, all of them.
+    /// Words that title, captions, lyrics or seed contain, all of them.
     pub query: Option<String>,
     /// Only those marked, or only those not.
     pub favourite: Option<bool>,
@@ -110,6 +110,22 @@ fn read(row: &Row<'_>) -> Result<Kept> {
     })
 }
 
+/// What a search looks through.
+fn searched(song: &Song) -> String {
+    let (params, plan) = (&song.params, song.plan.as_ref());
+    let wrote = plan.map_or(["", ""], |plan| [&plan.caption, &plan.lyrics]);
+    let seed = song.seed.to_string();
+    let parts = [
+        &song.title,
+        &params.caption,
+        &params.lyrics,
+        wrote[0],
+        wrote[1],
+        &seed,
+    ];
+    parts.join("\n").to_lowercase()
+}
+
 impl Library {
     pub(crate) fn new(store: Arc<Store>, paths: Paths) -> Self {
         Self { store, paths }
@@ -157,8 +173,7 @@ impl Library {
                 && let Some(row) = rows.next()?
             {
                 let kept = read(row)?;
-                let text =
-                    format!("{}\n{}", kept.song.title, kept.song.params.caption).to_lowercase();
+                let text = searched(&kept.song);
                 if !words.iter().all(|word| text.contains(word.as_str()))
                     || !self.paths.song(&kept.file_name).is_file()
                 {

@@ -195,6 +195,29 @@ impl Queue {
             .map(|index| index + 1)
     }
 
+    /// Moves a waiting job to `position`, 1 = next, or to the end if there are fewer.
+    pub(crate) fn move_to(&self, job_id: &str, position: usize) -> bool {
+        let mut state = self.lock();
+        let waiting = &mut state.waiting;
+        let Some(ticket) = waiting
+            .iter()
+            .position(|ticket| ticket.job_id == job_id)
+            .and_then(|index| waiting.remove(index))
+        else {
+            return false;
+        };
+        let index = position.saturating_sub(1).min(waiting.len());
+        waiting.insert(index, ticket);
+        true
+    }
+
+    /// Whether the running job was asked to stop.
+    pub(crate) fn is_cancelling(&self, job_id: &str) -> bool {
+        let state = self.lock();
+        let running = state.running.as_ref().filter(|(id, _)| id == job_id);
+        running.is_some_and(|(_, cancel)| cancel.is_raised())
+    }
+
     /// Jobs waiting.
     pub(crate) fn len(&self) -> usize {
         self.lock().waiting.len()

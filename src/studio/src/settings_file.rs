@@ -14,7 +14,10 @@ use acestep_domain::{
 use acestep_engine::audio::tags;
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    uploads::{UNKNOWN, kind_of},
+};
 
 /// Parameters are text; a larger file is none.
 const LONGEST_JSON: u64 = 2 << 20;
@@ -41,6 +44,13 @@ pub(crate) fn settings_in(
     // A file whose tags cannot be read has none that could be used.
     let tags = tags::find(path).ok().flatten().unwrap_or_default();
     let Some(text) = tags.params_json else {
+        if kind_of(path)?.0 == UNKNOWN {
+            return Err(refused(
+                "invalid_audio",
+                format!("{name}: there are no settings in this file, and it is no recording."),
+                "Send a file of parameters, or a song that was made here.",
+            ));
+        }
         return Err(none(name));
     };
     let value = serde_json::from_str(&text).map_err(|error| {

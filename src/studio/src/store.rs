@@ -18,6 +18,7 @@ fn migrations() -> Migrations<'static> {
         M::up(include_str!("migrations/002_writing.sql")),
         M::up(include_str!("migrations/003_uploads.sql")),
         M::up(include_str!("migrations/004_repeat.sql")),
+        M::up(include_str!("migrations/005_dismissed.sql")),
     ])
 }
 

@@ -1,6 +1,7 @@
 //! The studio's handle: one method a use case. Cheap to clone; the last clone that is dropped stops
 //! the studio. Here: its life and the service; `jobs`, `loras` and `songs` hold the rest.
 
+mod again;
 mod jobs;
 mod listening;
 mod loras;
@@ -145,8 +146,14 @@ impl Shared {
     }
 
     fn place(&self, job: &mut Job) {
-        if job.state == JobState::Queued {
-            job.queue_position = self.queue.position(&job.id);
+        match job.state {
+            JobState::Queued => {
+                job.queue_position = self.queue.position(&job.id);
+                let time = self.plan_of(job).and_then(|plan| plan.time);
+                job.expected_secs = time.map(|time| time.total);
+            }
+            JobState::Running => job.cancelling = self.queue.is_cancelling(&job.id),
+            _ => {}
         }
     }
 }

@@ -358,8 +358,11 @@ fn shown_name(name: &str) -> String {
     }
 }
 
-/// Media type and extension by the first bytes of a file that was decoded.
-fn kind_of(path: &Path) -> Result<(&'static str, &'static str)> {
+/// Media type of what is no recording of a known kind.
+pub(crate) const UNKNOWN: &str = "application/octet-stream";
+
+/// Media type and extension by the first bytes of a file.
+pub(crate) fn kind_of(path: &Path) -> Result<(&'static str, &'static str)> {
     let mut head = Vec::new();
     File::open(path)
         .and_then(|file| file.take(12).read_to_end(&mut head))
@@ -371,7 +374,7 @@ fn kind_of(path: &Path) -> Result<(&'static str, &'static str)> {
         [b'I', b'D', b'3', ..] | [0xFF, 0xE0..=0xFF, ..] => ("audio/mpeg", "mp3"),
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => ("audio/mp4", "m4a"),
         [b'F', b'O', b'R', b'M', ..] => ("audio/aiff", "aiff"),
-        _ => ("application/octet-stream", "bin"),
+        _ => (UNKNOWN, "bin"),
     })
 }
 

@@ -6,7 +6,10 @@ use serde_json::Value;
 
 use crate::{
     i18n::{Locale, td_string},
-    pages::library::settings::lines::{Line, lines},
+    pages::{
+        generate::param_words,
+        library::settings::lines::{Line, lines},
+    },
 };
 
 /// A line.
@@ -60,7 +63,12 @@ pub fn differences(a: &Song, b: &Song, locale: Locale) -> Vec<Difference> {
     for (key, value) in all_a.as_object().into_iter().flatten() {
         // How many takes were made says nothing about one of them.
         if !told.contains(&key.as_str()) && key != "batch_size" {
-            row(key, shown(value), shown(&all_b[key]));
+            let name = param_words::known_name(locale, key).unwrap_or(key);
+            let told = |song: &Song, value: &Value| match key.as_str() {
+                "src_audio" | "reference_audio" => recordings(song, key),
+                _ => param_words::value(locale, key, value, &shown(value)),
+            };
+            row(name, told(a, value), told(b, &all_b[key]));
         }
     }
     rows
@@ -68,6 +76,17 @@ pub fn differences(a: &Song, b: &Song, locale: Locale) -> Vec<Difference> {
 
 fn json(song: &Song) -> Value {
     serde_json::to_value(&song.params).unwrap_or_default()
+}
+
+/// The recordings that the parameter `key` named, as they were called then.
+fn recordings(song: &Song, key: &str) -> String {
+    let of_key = song.made_from.iter().filter(|own| own.field == key);
+    let names: Vec<&str> = of_key.map(|own| own.name.as_str()).collect();
+    if names.is_empty() {
+        "–".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 fn shown(value: &Value) -> String {
@@ -106,7 +125,7 @@ mod tests {
                 ("Caption", "", "waltz"),
                 ("Seed", "1", "2"),
                 ("LoRA", "–", "tape 0.50"),
-                ("normalize", "true", "false"),
+                ("Raise to full level", "On", "Off"),
             ]
         );
     }

@@ -39,7 +39,9 @@ pub struct Dropped {
     over: RwSignal<bool>,
     /// The file on its way.
     reading: RwSignal<Option<String>>,
-    /// The file whose settings are in the form, and what of them was left out.
+    /// The file whose settings were put into the form last.
+    settings_of: RwSignal<String>,
+    /// The same, and what of them was left out.
     left_out: RwSignal<Option<(String, Vec<Note>)>>,
     /// A recording that came alone and is not kept yet.
     offered: RwSignal<Option<String>>,
@@ -57,6 +59,7 @@ impl Dropped {
         let dropped = Self {
             over: RwSignal::new(false),
             reading: RwSignal::new(None),
+            settings_of: RwSignal::new(String::new()),
             left_out: RwSignal::new(None),
             offered: RwSignal::new(None),
             kept: RwSignal::new(Vec::new()),
@@ -73,6 +76,11 @@ impl Dropped {
     /// That of the page.
     pub fn expect() -> Self {
         expect_context()
+    }
+
+    /// The file whose settings were put into the form last; tracks.
+    pub fn settings_of(self) -> String {
+        self.settings_of.get()
     }
 
     /// Looks at files one after the other and takes up what is in them.
@@ -395,6 +403,7 @@ mod browser {
                     Ok(found) => match &settings_of {
                         None => {
                             let fields = crate::state::fields::fields_to_restore(&found.params);
+                            dropped.settings_of.set(file.name.clone());
                             dropped.form.fill(FilledBy::File, &fields);
                             show_composer(dropped.form);
                             let mut notes = found.notes;

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::{dropped::Dropped, words::isolated};
 use crate::{
     components::icon::Icon,
     i18n::{t, t_string, use_i18n},
@@ -17,20 +18,28 @@ pub fn FilledNote() -> impl IntoView {
         form.filled
             .with(|filled| filled.as_ref().map(|filled| filled.by))
     });
-    let text = move |by| match by {
-        FilledBy::Format => t_string!(i18n, lm.filled.format),
-        FilledBy::Sample => t_string!(i18n, lm.filled.sample),
-        FilledBy::Lyrics => t_string!(i18n, lm.filled.lyrics),
-        FilledBy::Understand => t_string!(i18n, lm.filled.understand),
-        FilledBy::Codes => t_string!(i18n, lm.filled.codes),
-        FilledBy::Song => t_string!(i18n, lm.filled.song),
-        FilledBy::File => t_string!(i18n, takes.filled),
-        FilledBy::Reset => t_string!(i18n, generate.unseen.was_reset),
-        FilledBy::Action(SongAction::Remix) => t_string!(i18n, tasks.filled.remix),
-        FilledBy::Action(SongAction::Repaint) => t_string!(i18n, tasks.filled.repaint),
-        FilledBy::Action(SongAction::Extend) => t_string!(i18n, tasks.filled.extend),
-        FilledBy::Action(SongAction::Extract) => t_string!(i18n, tasks.filled.extract),
-        FilledBy::Action(SongAction::Reference) => t_string!(i18n, tasks.filled.reference),
+    let dropped = Dropped::expect();
+    let text = move |by| {
+        let words = match by {
+            FilledBy::File => {
+                // Named, since the file after it may have been one that could not be used.
+                let name = isolated(&dropped.settings_of());
+                return t_string!(i18n, takes.filled, name = name);
+            }
+            FilledBy::Format => t_string!(i18n, lm.filled.format),
+            FilledBy::Sample => t_string!(i18n, lm.filled.sample),
+            FilledBy::Lyrics => t_string!(i18n, lm.filled.lyrics),
+            FilledBy::Understand => t_string!(i18n, lm.filled.understand),
+            FilledBy::Codes => t_string!(i18n, lm.filled.codes),
+            FilledBy::Song => t_string!(i18n, lm.filled.song),
+            FilledBy::Reset => t_string!(i18n, generate.unseen.was_reset),
+            FilledBy::Action(SongAction::Remix) => t_string!(i18n, tasks.filled.remix),
+            FilledBy::Action(SongAction::Repaint) => t_string!(i18n, tasks.filled.repaint),
+            FilledBy::Action(SongAction::Extend) => t_string!(i18n, tasks.filled.extend),
+            FilledBy::Action(SongAction::Extract) => t_string!(i18n, tasks.filled.extract),
+            FilledBy::Action(SongAction::Reference) => t_string!(i18n, tasks.filled.reference),
+        };
+        words.to_owned()
     };
     view! {
         <div class="composer__filled" role="status">

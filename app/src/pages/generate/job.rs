@@ -20,7 +20,7 @@ use crate::{
         note::Notes,
         progress::{StageState, StageView, Stages},
     },
-    i18n::{t, t_string, use_i18n},
+    i18n::{t_string, use_i18n},
     state::StudioStore,
 };
 
@@ -100,15 +100,8 @@ pub fn RunningJob(
                 .collect::<Vec<_>>()
         })
     });
-    let eta = move || {
-        progress
-            .with(|now| now.as_ref().and_then(|now| now.eta_secs))
-            .map(|secs| t_string!(i18n, generate.left, time = words::about(i18n, secs)))
-    };
-    let title = move || job.with(|job| job.as_ref().map(|job| words::job_title(i18n, store, job)));
     let kind = Memo::new(move |_| job.with(|job| job.as_ref().map(|job| job.kind)));
     let makes_songs = Memo::new(move |_| kind.get() == Some(JobKind::Generate));
-    let kind_name = move || kind.get().and_then(|kind| words::kind(i18n, kind));
     let wrote = Memo::new(move |_| {
         job.with(|job| {
             let job = job.as_ref()?;
@@ -122,22 +115,7 @@ pub fn RunningJob(
     });
     view! {
         <article class="job" aria-labelledby="job-title">
-            <header class="job__head">
-                <h2 class="job__title" id="job-title">
-                    <bdi>{title}</bdi>
-                </h2>
-                {move || kind_name().map(|name| view! { <span class="badge">{name}</span> })}
-                <p class="job__eta">
-                    <strong>{eta}</strong>
-                </p>
-                <ActionForm action=cancel attr:class="job__tools">
-                    <input type="hidden" name="id" value=id />
-                    <button class="button" type="submit" disabled=move || cancel.pending().get()>
-                        <Icon name="x" />
-                        {t!(i18n, generate.cancel)}
-                    </button>
-                </ActionForm>
-            </header>
+            <JobHead id job progress cancel />
             <Stages stages />
             <KeepsGoing job />
             <WritingNow progress />
@@ -160,6 +138,80 @@ pub fn RunningJob(
                 <JobTakes job />
             </Show>
         </article>
+    }
+    .into_any()
+}
+
+/// What runs, how long it still takes, and Cancel.
+#[component]
+fn JobHead(
+    id: String,
+    job: Memo<Option<Job>>,
+    progress: Memo<Option<Progress>>,
+    cancel: ServerAction<Cancel>,
+) -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let kind = Memo::new(move |_| job.with(|job| job.as_ref().map(|job| job.kind)));
+    let asked = id.clone();
+    // Answered at once; the studio's own word for it comes with the next look at the job.
+    let cancelling = Memo::new(move |_| {
+        let sent = cancel
+            .input()
+            .with(|sent| sent.as_ref().is_some_and(|sent| sent.id == asked));
+        let told = job.with(|job| job.as_ref().is_some_and(|job| job.cancelling));
+        told || (sent && cancel.pending().get())
+    });
+    let eta = move || {
+        if store.lost.get() {
+            return None;
+        }
+        if cancelling.get() {
+            return Some(t_string!(i18n, generate.stops_soon).to_owned());
+        }
+        progress
+            .with(|now| now.as_ref().and_then(|now| now.eta_secs))
+            .map(|secs| t_string!(i18n, generate.left, time = words::about(i18n, secs)))
+    };
+    // Takes are finished one after the other; before that they are worked on together.
+    let take = move || {
+        let all = job.with(|job| job.as_ref().map_or(1, |job| job.params.batch_size));
+        let now = progress.with(|now| {
+            now.as_ref()
+                .filter(|now| matches!(now.stage, Stage::Decode | Stage::Save))
+                .map(|now| now.item + 1)
+        });
+        now.filter(|_| all > 1 && kind.get() == Some(JobKind::Generate))
+            .map(|n| t_string!(i18n, generate.take_of, n = n, all = all))
+    };
+    let title = move || job.with(|job| job.as_ref().map(|job| words::job_title(i18n, store, job)));
+    let kind_name = move || kind.get().and_then(|kind| words::kind(i18n, kind));
+    view! {
+        <header class="job__head">
+            <h2 class="job__title" id="job-title">
+                <bdi>{title}</bdi>
+            </h2>
+            {move || kind_name().map(|name| view! { <span class="badge">{name}</span> })}
+            {move || {
+                take().map(|text| view! { <span class="badge">{text}</span> })
+            }}
+            <p class="job__eta">
+                <strong>{eta}</strong>
+            </p>
+            <ActionForm action=cancel attr:class="job__tools">
+                <input type="hidden" name="id" value=id />
+                <button class="button" type="submit" disabled=move || cancelling.get()>
+                    <Icon name="x" />
+                    {move || {
+                        if cancelling.get() {
+                            t_string!(i18n, generate.cancelling)
+                        } else {
+                            t_string!(i18n, generate.cancel)
+                        }
+                    }}
+                </button>
+            </ActionForm>
+        </header>
     }
     .into_any()
 }

@@ -84,9 +84,10 @@ pub fn KeepsGoing(job: Memo<Option<Job>>) -> impl IntoView {
     view! {
         <Show when=move || makes_songs.get()>
             <div class="job__repeat" data-on=move || (left.get() > 0).then_some("")>
-                <p>
+                // That an ordinary run is the last goes without saying.
+                <p hidden=move || left.get() == 0>
                     {move || match left.get() {
-                        0 => t_string!(i18n, takes.stops).to_owned(),
+                        0 => String::new(),
                         1 => t_string!(i18n, takes.keeps_one).to_owned(),
                         n => t_string!(i18n, takes.keeps, n = n),
                     }}

@@ -233,14 +233,6 @@ fn add_section(value: RwSignal<String>, area: NodeRef<html::Textarea>, tag: &str
     #[cfg(feature = "hydrate")]
     if let Some(area) = area.get_untracked() {
         use leptos::wasm_bindgen::JsCast as _;
-        if let Some(menu) = document()
-            .query_selector("#s-lyrics details[open]")
-            .ok()
-            .flatten()
-        {
-            // An open menu closes with its choice.
-            let _ = menu.remove_attribute("open");
-        }
         let element: &web_sys::HtmlElement = area.unchecked_ref();
         // Focus is a courtesy.
         let _ = element.focus();

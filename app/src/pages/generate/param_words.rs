@@ -27,7 +27,8 @@ pub fn name(locale: Locale, key: &'static str) -> &'static str {
     known_name(locale, key).unwrap_or(key)
 }
 
-fn known_name(locale: Locale, key: &str) -> Option<&'static str> {
+/// The printed name of a parameter that has one.
+pub fn known_name(locale: Locale, key: &str) -> Option<&'static str> {
     by_key!(
         locale,
         key,

@@ -23,6 +23,11 @@ use crate::{
     word,
 };
 
+/// Id of the button that begins the part where the source is heard; the key `[` presses it.
+pub const START_HERE: &str = "part-start-here";
+/// The same of its end, and `]`.
+pub const END_HERE: &str = "part-end-here";
+
 /// Wave, handles, numbers; for a repaint also its mode.
 #[component]
 pub fn Part(source: Recording, task: Memo<TaskType>) -> impl IntoView {
@@ -77,6 +82,22 @@ pub fn Part(source: Recording, task: Memo<TaskType>) -> impl IntoView {
                 placeholder=place_text(length)
             />
             <Play listening part behind length />
+            <button
+                type="button"
+                id=START_HERE
+                class="button button--quiet needs-script"
+                on:click=move |_| start.set(place_text(listening.position.get_untracked()))
+            >
+                {t!(i18n, tasks.part.start_here)}
+            </button>
+            <button
+                type="button"
+                id=END_HERE
+                class="button button--quiet needs-script"
+                on:click=move |_| end.set(place_text(listening.position.get_untracked()))
+            >
+                {t!(i18n, tasks.part.end_here)}
+            </button>
             <button
                 type="button"
                 class="button button--quiet needs-script"

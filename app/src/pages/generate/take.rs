@@ -33,7 +33,10 @@ use crate::{
 
 /// Play or Pause of one song.
 #[component]
-fn PlayKey(song: Song) -> impl IntoView {
+pub fn PlayKey(
+    /// The song.
+    song: Song,
+) -> impl IntoView {
     let i18n = use_i18n();
     let player = Player::expect();
     let store = StudioStore::expect();

@@ -132,23 +132,24 @@ pub fn short(i18n: Words, secs: f32) -> String {
     }
 }
 
+/// Tempo, key and signature of a song, as asked or as the language model chose them.
+pub fn music(song: &Song) -> Vec<String> {
+    let params = &song.params;
+    let plan = song.plan.clone().unwrap_or_default();
+    let bpm = params.bpm.or(plan.bpm).map(|bpm| format!("{bpm} BPM"));
+    let key = params.keyscale.or(plan.keyscale).map(|key| key.to_string());
+    let signature = params.timesignature.or(plan.timesignature);
+    let signature = signature.map(|own| own.label().to_owned());
+    [bpm, key, signature].into_iter().flatten().collect()
+}
+
 /// Length, tempo, key and signature of a song, as used.
 pub fn meta(i18n: Words, song: &Song) -> String {
     let mut parts = vec![
         t_string!(i18n, generate.take_n, n = song.item + 1),
         minutes(song.duration_secs.round()),
     ];
-    let params = &song.params;
-    let plan = song.plan.clone().unwrap_or_default();
-    if let Some(bpm) = params.bpm.or(plan.bpm) {
-        parts.push(format!("{bpm} BPM"));
-    }
-    if let Some(key) = params.keyscale.or(plan.keyscale) {
-        parts.push(key.to_string());
-    }
-    if let Some(signature) = params.timesignature.or(plan.timesignature) {
-        parts.push(signature.label().to_owned());
-    }
+    parts.extend(music(song));
     parts
         .iter()
         .map(|part| isolated(part))
@@ -194,6 +195,7 @@ pub fn fraction(store: StudioStore) -> Option<f32> {
 /// One line about what runs: stage and time left, or that nothing does.
 pub fn job_line(i18n: Words, store: StudioStore) -> impl Fn() -> String + Copy {
     move || match progress(store) {
+        _ if store.lost.get() => t_string!(i18n, generate.unreachable).to_string(),
         Some(progress) => {
             let name = stage(i18n, progress.stage);
             match progress.eta_secs {

@@ -62,6 +62,8 @@ fn WrittenJob(job: Job, open: bool) -> impl IntoView {
     let own = job.clone();
     let title = Memo::new(move |_| words::job_title(i18n, store, &own));
     let facts = job.plan.as_ref().map(words::plan_facts).unwrap_or_default();
+    let facts: Vec<String> = facts.iter().map(|fact| words::isolated(fact)).collect();
+    let facts = facts.join(" · ");
     let fills = fields_from_job(&job).is_some();
     let plan = job.plan.clone();
     let codes = job.audio_codes.clone();
@@ -74,7 +76,7 @@ fn WrittenJob(job: Job, open: bool) -> impl IntoView {
                     <h2 class="written__title" id=heading>
                         <bdi>{title}</bdi>
                     </h2>
-                    <span class="written__facts">{facts.join(" · ")}</span>
+                    <span class="written__facts">{facts}</span>
                     <Icon name="down" />
                 </summary>
                 <div class="written__body written__content">

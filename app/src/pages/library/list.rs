@@ -8,8 +8,9 @@ use leptos_router::{NavigateOptions, components::Form, hooks::use_navigate};
 
 use super::{Found, Problem, place::Place};
 use crate::{
-    components::icon::Icon,
+    components::{figures, icon::Icon},
     i18n::{t, t_string, use_i18n},
+    pages::generate::words,
     player::{Player, clock},
     routes::{GENERATE, LIBRARY},
 };
@@ -183,15 +184,12 @@ fn Row(
         let id = song.id.clone();
         move || place.with(|place| place.with_song(&id))
     };
-    let facts = {
-        let mut facts: Vec<String> = Vec::new();
-        if let Some(bpm) = song.params.bpm {
-            facts.push(format!("{bpm} BPM"));
-        }
-        if let Some(key) = &song.params.keyscale {
-            facts.push(key.to_string());
-        }
-        facts.join(", ")
+    let facts = words::music(&song).join(", ");
+    let (seed, take) = (song.seed, song.item + 1);
+    let made = figures::made_at(&song.created_at);
+    let origin = move || {
+        let take = t_string!(i18n, generate.take_n, n = take);
+        format!("{take} · {} {seed}", t_string!(i18n, params.seed.label))
     };
     let title = song.title.clone();
     view! {
@@ -225,6 +223,11 @@ fn Row(
                 </a>
                 <p class="song-row__caption">
                     <bdi>{song.params.caption}</bdi>
+                </p>
+                <p class="song-row__caption">
+                    <bdi>{origin}</bdi>
+                    " · "
+                    <bdi dir="ltr">{made}</bdi>
                 </p>
             </div>
             <p class="song-row__facts">

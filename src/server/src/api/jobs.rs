@@ -72,7 +72,8 @@ pub async fn find(State(studio): State<Studio>, Path(id): Path<String>) -> Resul
     Ok(Json(studio.job(&id)?))
 }
 
-/// `PATCH /api/v1/jobs/{id}`: `{"repeat": …}`, how many runs follow it; 0 stops after it.
+/// `PATCH /api/v1/jobs/{id}`, one of: `{"repeat": …}`, how many runs follow it; 0 stops after it.
+/// `{"queue_position": …}`, another place in the queue, 1 = next. `{"dismissed": true}`, how it ended was seen.
 pub async fn change(
     State(studio): State<Studio>,
     Path(id): Path<String>,
@@ -84,9 +85,30 @@ pub async fn change(
         let message = "The change is not a JSON object.";
         return Err(UserError::new("invalid_json", message, hint).into());
     };
-    if let Some(other) = change.keys().find(|key| *key != "repeat") {
+    let known = ["repeat", "queue_position", "dismissed"];
+    if let Some(other) = change.keys().find(|key| !known.contains(&key.as_str())) {
         let message = format!("{other:?} of a job cannot be changed.");
         return Err(UserError::invalid(other, message, hint).into());
+    }
+    if change.len() > 1 {
+        let message = "More than one change at a time.";
+        return Err(UserError::new("invalid_value", message, "Send one after the other.").into());
+    }
+    if let Some(seen) = change.get("dismissed") {
+        if seen != &Value::Bool(true) {
+            let message = "dismissed: what was put away stays so.";
+            return Err(UserError::invalid("dismissed", message, "Send true.").into());
+        }
+        return Ok(Json(studio.dismiss(&id)?));
+    }
+    if let Some(place) = change.get("queue_position") {
+        let place = place.as_u64().filter(|place| *place > 0);
+        let place = place.and_then(|place| usize::try_from(place).ok());
+        let place = place.ok_or_else(|| {
+            let message = "queue_position is not a place in the queue.";
+            UserError::invalid("queue_position", message, "Send a whole number from 1.")
+        })?;
+        return Ok(Json(studio.move_job(&id, place)?));
     }
     let repeat = change
         .get("repeat")

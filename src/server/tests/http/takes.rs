@@ -131,11 +131,11 @@ async fn the_settings_inside_a_file_are_found_whoever_renamed_it() {
 async fn a_file_without_settings_is_refused_with_what_it_is_good_for() {
     let app = TestApp::ready().await;
     for (bytes, code) in [
-        ("no sound at all", "no_settings"),
+        ("no sound at all", "invalid_audio"),
         ("{\"name\": \"package\", \"version\": 1}", "no_settings"),
         ("{}", "no_settings"),
         ("{\"caption\": ", "invalid_json"),
-        ("", "no_settings"),
+        ("", "invalid_audio"),
     ] {
         app.settings("file.json", bytes)
             .await

@@ -126,49 +126,6 @@ impl Studio {
         })
     }
 
-    /// Queues a job again that did not finish, as a new job with the same seeds.
-    ///
-    /// # Errors
-    /// When it is still under way, has finished, or cannot run on what is loaded.
-    pub fn rerun(&self, job_id: &str) -> Result<Job> {
-        let shared = self.shared();
-        let old = shared.job(job_id)?;
-        match old.state {
-            JobState::Failed | JobState::Cancelled | JobState::Interrupted => {}
-            JobState::Queued | JobState::Running => {
-                return Err(Error::Conflict {
-                    what: format!("The job is {}.", old.state.as_str()),
-                    hint: "Wait for it, or cancel it first.",
-                });
-            }
-            JobState::Done => {
-                return Err(Error::Conflict {
-                    what: "The job is done; its songs are in the library.".to_owned(),
-                    hint: "Restore a song's parameters to make it again.",
-                });
-            }
-        }
-        let clamped = shared.settle(old.kind, old.params)?;
-        shared.check_loras(clamped.params.loras.as_deref())?;
-        let mut notes = old.notes;
-        for note in clamped.notes {
-            let is_same = |own: &Note| (&own.code, &own.message) == (&note.code, &note.message);
-            if !notes.iter().any(is_same) {
-                notes.push(note);
-            }
-        }
-        let seeds = seeds::settle(&old.seeds, clamped.params.batch_size)?;
-        shared.queue_job(Asked {
-            kind: old.kind,
-            params: clamped.params,
-            seeds,
-            notes,
-            source_song_id: old.source_song_id,
-            then_generate: old.then_generate,
-            repeat: old.repeat,
-        })
-    }
-
     /// The job.
     ///
     /// # Errors
@@ -199,8 +156,26 @@ impl Studio {
         let shared = self.shared();
         if shared.queue.cancel(id) {
             shared.events.advance(id, JobState::Cancelled)?;
-            shared.touch();
         }
+        // Of one that runs, that it was asked to stop is news too.
+        shared.touch();
+        shared.job(id)
+    }
+
+    /// Gives a waiting job another place in the queue, 1 = next.
+    ///
+    /// # Errors
+    /// When there is none of that id, or it does not wait.
+    pub fn move_job(&self, id: &str, position: usize) -> Result<Job> {
+        let shared = self.shared();
+        if !shared.queue.move_to(id, position) {
+            let state = shared.job(id)?.state;
+            return Err(Error::Conflict {
+                what: format!("The job is {} and does not wait.", state.as_str()),
+                hint: "Only a waiting job has a place.",
+            });
+        }
+        shared.touch();
         shared.job(id)
     }
 

@@ -35,6 +35,10 @@ impl Shared {
 
     /// What a job that waits needs.
     pub(crate) fn plan_of(&self, job: &Job) -> Option<RunPlan> {
+        // A song that is made once more leaves nothing to the language model.
+        if let Ok(Some(song)) = self.made_before(job) {
+            return self.plan(job.kind, &song.recipe(), None);
+        }
         self.plan(job.kind, &job.params, job.source_song_id.as_deref())
     }
 

@@ -1,6 +1,7 @@
 //! The studio on a scripted engine: what a caller sees, whatever the engine does. Nothing here waits
 //! for a clock: the script stops at gates, and the tests follow the job's own events.
 
+mod again;
 mod events;
 mod jobs;
 mod language_model;

@@ -41,13 +41,18 @@ pub(super) fn songs(
     let mut rates = shared.service.rates();
     let lm = shared.service.lm();
     let heard_secs = shared.heard_secs(&job.params);
-    let asked = Amount::of(&job.params, lm.as_ref()).hearing(heard_secs);
+    let before = shared.made_before(job)?;
+    let wanted = match &before {
+        None => job.params.clone(),
+        Some(song) => shared.settle(job.kind, song.recipe())?.params,
+    };
+    let asked = Amount::of(&wanted, lm.as_ref()).hearing(heard_secs);
     let observer = JobObserver::new(shared, &job.id, cancel, (rates, asked));
     observer.check()?;
     let mut recordings = shared.recordings(&job.params)?;
     let (max_duration_secs, _) = shared.service.bounds().limits();
     let thinking = Thinking {
-        params: &job.params,
+        params: &wanted,
         seeds: &job.seeds,
         max_duration_secs: max_duration_secs as u32,
     };
@@ -97,6 +102,7 @@ pub(super) fn songs(
             made_from: &made_from,
             loras: &used.loras,
             plan,
+            before: before.as_ref(),
         };
         let saved = save(shared, job, finished, note.as_ref());
         notes.extend(note.filter(|_| item == 0));
@@ -138,6 +144,8 @@ struct Finished<'a> {
     made_from: &'a [MadeFrom],
     loras: &'a [LoraUse],
     plan: Option<&'a MemoryPlan>,
+    /// The song that this one is once more.
+    before: Option<&'a Song>,
 }
 
 /// Writes a song and records it.
@@ -148,6 +156,7 @@ fn save(shared: &Shared, job: &Job, finished: Finished<'_>, note: Option<&Note>)
         made_from,
         loras,
         plan,
+        before,
     } = finished;
     let model = shared.service.model()?;
     let device = shared
@@ -210,6 +219,14 @@ fn save(shared: &Shared, job: &Job, finished: Finished<'_>, note: Option<&Note>)
         favourite: false,
         params,
     };
+    if let Some(before) = before {
+        // What was asked and what was written for it are that song's; only the sound was made anew.
+        song.title.clone_from(&before.title);
+        song.params.clone_from(&before.params);
+        song.plan.clone_from(&before.plan);
+        song.audio_codes.clone_from(&before.audio_codes);
+        song.provenance.lm.clone_from(&before.provenance.lm);
+    }
     let staged = song_file::stage(&shared.paths, &mut song, &take.audio)?;
     let file_name = staged.publish(&shared.paths, &song)?;
     shared.events.record(&job.id, |db| {

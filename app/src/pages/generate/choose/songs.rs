@@ -8,9 +8,9 @@ use leptos::{ev, leptos_dom::helpers::TimeoutHandle, prelude::*};
 use super::{close, focus_place};
 use crate::{
     api::{ApiError, recordings::Recording},
-    components::note::Refused,
+    components::{figures, note::Refused},
     i18n::{t, t_string, use_i18n},
-    pages::generate::uploading::Uploading,
+    pages::generate::{take::PlayKey, uploading::Uploading, words},
     player::clock,
 };
 
@@ -61,6 +61,19 @@ pub(super) fn Search(
     .into_any()
 }
 
+/// What tells a song from others of the same title.
+fn about(i18n: words::Words, song: &Song) -> impl Fn() -> String + Clone + Send + 'static {
+    let (n, seed) = (song.item + 1, song.seed);
+    let mut rest = words::music(song);
+    rest.push(figures::made_at(&song.created_at));
+    let rest: Vec<String> = rest.iter().map(|part| words::isolated(part)).collect();
+    move || {
+        let take = t_string!(i18n, generate.take_n, n = n);
+        let seed = format!("{} {seed}", t_string!(i18n, params.seed.label));
+        format!("{take} · {seed} · {}", rest.join(" · "))
+    }
+}
+
 /// What was found.
 #[component]
 pub(super) fn FoundSongs(
@@ -78,25 +91,32 @@ pub(super) fn FoundSongs(
             view! { <p class="section__count">{t!(i18n, tasks.no_song)}</p> }.into_any()
         }
         Ok(songs) => songs
-            .iter()
-            .map(Recording::from)
-            .map(|recording| {
+            .into_iter()
+            .map(|song| {
+                let recording = Recording::from(&song);
                 let (name, length) = (recording.name.clone(), clock(recording.duration_secs));
+                let about = about(i18n, &song);
                 view! {
+                    <div class="choose__row">
+                    <PlayKey song />
                     <button
                         type="button"
-                        class="menu__item"
+                        class="menu__item choose__take"
                         on:click=move |_| {
                             close(dialog);
                             uploading.take(&recording);
                             focus_place(dialog);
                         }
                     >
-                        <bdi class="choose__name">{name}</bdi>
+                        <span class="choose__words">
+                            <bdi class="choose__name">{name}</bdi>
+                            <span class="menu__hint">{about}</span>
+                        </span>
                         <span class="menu__hint" dir="ltr">
                             {length}
                         </span>
                     </button>
+                    </div>
                 }
             })
             .collect_view()

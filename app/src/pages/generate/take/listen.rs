@@ -6,7 +6,7 @@ use leptos::{form::ActionForm, prelude::*};
 use super::find_out::FindOutItems;
 use crate::{
     api::{form::UseCodes, jobs::Listen},
-    components::note::Refused,
+    components::{menu::open_round, note::Refused},
     i18n::{t, t_string, use_i18n},
     pages::generate::{runs::after, words::Words},
     routes,
@@ -70,7 +70,13 @@ pub fn AskItem(
     takes: MaybeProp<String>,
 ) -> impl IntoView {
     let why = format!("{}-{id}", kind.as_str());
-    let described = why.clone();
+    let (described, told) = (why.clone(), why.clone());
+    // The menu closed with the choice; why nothing comes of it stands in it.
+    Effect::new(move |_| {
+        if matches!(listen.value().get(), Some(Err(_))) {
+            open_round(&told);
+        }
+    });
     view! {
         <ActionForm action=listen>
             <input type="hidden" name="kind" value=kind.as_str() />

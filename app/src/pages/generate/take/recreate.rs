@@ -5,7 +5,7 @@ use leptos::{form::ActionForm, prelude::*};
 
 use crate::{
     api::jobs::Recreate,
-    components::note::Refused,
+    components::{menu::open_round, note::Refused},
     i18n::{t, t_string, use_i18n},
     pages::generate::runs::after,
     state::{
@@ -50,7 +50,13 @@ pub fn RecreateItem(
         }
     });
     let why = format!("recreate-{}", song.id);
-    let described = why.clone();
+    let (described, told) = (why.clone(), why.clone());
+    // The menu closed with the choice; why there is none stands in it.
+    Effect::new(move |_| {
+        if matches!(recreate.value().get(), Some(Err(_))) {
+            open_round(&told);
+        }
+    });
     view! {
         <ActionForm action=recreate>
             <input type="hidden" name="song_id" value=song.id />

@@ -111,7 +111,7 @@ fn music(song: &Song, locale: Locale) -> Vec<Line> {
         (None, None) => auto(),
     };
     let known =
-        |language: Language| (language != Language::UNKNOWN).then(|| language.code().to_owned());
+        |language: Language| (language != Language::UNKNOWN).then(|| language.name().to_owned());
     vec![
         line(
             td_string!(locale, library.row_length),

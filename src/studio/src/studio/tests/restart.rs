@@ -37,6 +37,11 @@ fn jobs_of_a_killed_program_are_interrupted_and_run_again_with_their_seeds() {
         assert_eq!(job.state, JobState::Interrupted);
         assert_eq!((job.queue_position, job.progress), (None, None));
     }
+    let begun = |id: &str| studio.job(id).unwrap().begun;
+    assert!(
+        begun(&running.id) && !begun(&queued.id),
+        "only one lost work"
+    );
     let missed = studio.events(&running.id, seen).unwrap().backlog;
     assert_eq!(states(&missed), [JobState::Interrupted]);
     assert!(missed[0].seq > seen);
