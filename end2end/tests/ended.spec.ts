@@ -4,7 +4,7 @@ import { type Studio } from '../studio';
 
 /** A card that allows ten minutes: a run that lasts until a test has done what it wants. */
 const long = { flags: ['--init_service', 'true'], env: { MAX_CUDA_VRAM: '24' } };
-const lasting = { duration: 600, batch_size: 8, inference_steps: 20 };
+const lasting = { duration: 600, batch_size: 2, inference_steps: 20 };
 
 /** A run that is under way. */
 async function running(studio: Studio, caption: string): Promise<string> {
