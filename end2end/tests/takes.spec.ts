@@ -32,7 +32,8 @@ async function drop(page: Page, place: Locator, file: { name: string; mimeType: 
 test('a run keeps going by itself, also over a reload, until one Stop', async ({ page, launch, a11y }) => {
   const studio = await launch(ready);
   const generate = await new GeneratePage(page).open(studio.url);
-  await generate.describe({ caption: 'lofi piano', length: '0:03', takes: '1', seed: '7' });
+  // Long enough that one run does not give way to the next while its button is pressed.
+  await generate.describe({ caption: 'lofi piano', length: '0:40', takes: '1', seed: '7' });
   await generate.plan.getByRole('switch', { name: /^Keep going/ }).check({ force: true });
   await generate.plan.getByRole('spinbutton', { name: 'Runs that follow' }).fill('50');
   await a11y(page);

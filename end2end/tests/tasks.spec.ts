@@ -332,10 +332,10 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await a11y(page);
       await shoot('cover-empty');
       await generate.source.getByRole('button', { name: 'From library' }).click();
-      await expect(page.getByRole('dialog').getByRole('button', { name: /waltz/ })).toBeVisible();
+      await expect(page.getByRole('dialog').getByRole('button', { name: /^waltz/ })).toBeVisible();
       await a11y(page);
       await shoot('library');
-      await page.getByRole('dialog').getByRole('button', { name: /waltz/ }).click();
+      await page.getByRole('dialog').getByRole('button', { name: /^waltz/ }).click();
       await a11y(page);
       await shoot('cover');
       await generate.openAudioFold();
