@@ -10,6 +10,8 @@ pub enum Tone {
     /// Tells something good to know.
     #[default]
     Info,
+    /// Tells what was meant so.
+    Quiet,
     /// Wants a look.
     Warn,
     /// Something failed; spoken at once.
@@ -36,6 +38,7 @@ pub fn Notice(
 ) -> impl IntoView {
     let (class, own_icon, role) = match tone {
         Tone::Info => ("notice", "info", None),
+        Tone::Quiet => ("notice notice--quiet", "info", None),
         Tone::Warn => ("notice notice--warn", "warn", None),
         Tone::Error => ("notice notice--error", "error", Some("alert")),
     };

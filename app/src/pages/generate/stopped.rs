@@ -109,7 +109,7 @@ fn StoppedJob(
     let tone = match end {
         End::Failed | End::Interrupted => Tone::Error,
         // What was asked for is no failure, and what had not begun lost nothing.
-        End::Cancelled | End::Waited => Tone::Info,
+        End::Cancelled | End::Waited => Tone::Quiet,
     };
     let again = move || match end {
         End::Failed | End::Interrupted => t_string!(i18n, generate.run_again),
@@ -119,7 +119,7 @@ fn StoppedJob(
         <Notice title text tone>
             <ActionForm action=rerun>
                 <input type="hidden" name="id" value=id />
-                <button class="button button--primary" type="submit">
+                <button class="button" type="submit">
                     {again}
                 </button>
             </ActionForm>

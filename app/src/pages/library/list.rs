@@ -189,7 +189,10 @@ fn Row(
     let made = figures::made_at(&song.created_at);
     let origin = move || {
         let take = t_string!(i18n, generate.take_n, n = take);
-        format!("{take} · {} {seed}", t_string!(i18n, params.seed.label))
+        format!(
+            "{take} · {made} · {} {seed}",
+            t_string!(i18n, params.seed.label)
+        )
     };
     let title = song.title.clone();
     view! {
@@ -226,8 +229,6 @@ fn Row(
                 </p>
                 <p class="song-row__caption">
                     <bdi>{origin}</bdi>
-                    " · "
-                    <bdi dir="ltr">{made}</bdi>
                 </p>
             </div>
             <p class="song-row__facts">
