@@ -15,6 +15,7 @@ use super::{
     linear::outputs_of,
     parallel::{SharedOut, for_each_with_scratch},
     tile::{COLUMNS, Packed, accumulate, panel_rows},
+    transpose::transpose,
 };
 
 /// Rows of activations that are packed at a time: all strips pass them before the next are.
@@ -110,12 +111,12 @@ impl Prepacked {
 /// so that what is written stays in the first cache.
 fn weave(rows: &[f32], apart: usize, lanes: usize, strip: &mut [f32]) {
     for (first, places) in strip.chunks_mut(TOGETHER * COLUMNS).enumerate() {
-        for lane in 0..lanes {
-            let row = &rows[lane * apart + first * TOGETHER..];
-            for (value, place) in row.iter().zip(places.chunks_exact_mut(COLUMNS)) {
-                place[lane] = *value;
-            }
-        }
+        let count = places.len() / COLUMNS;
+        transpose(
+            (&rows[first * TOGETHER..], apart),
+            (lanes, count),
+            (places, COLUMNS),
+        );
     }
 }
 

@@ -57,7 +57,7 @@ fn host() -> Host {
     if let Ok(mut system) = System::new() {
         system.refresh_memory();
         system.refresh_cpu_all();
-        (total, available) = within_limits(&system);
+        (total, available) = within_limits(&mut system);
         name = system
             .cpus()
             .first()
@@ -78,7 +78,7 @@ pub fn free(device: DeviceKind) -> Free {
     let own = resident_bytes();
     let (total, available) = System::new().map_or((0, 0), |mut system| {
         system.refresh_memory();
-        within_limits(&system)
+        within_limits(&mut system)
     });
     let host = available + own;
     let threads = rayon::current_num_threads();
@@ -107,10 +107,10 @@ pub fn free(device: DeviceKind) -> Free {
 /// Bytes of the machine or of the container's limit, and those that can be had without swapping. A
 /// container's count of used memory has the files that were read in it, which the system gives
 /// back; what is taken for good is its anonymous memory.
-fn within_limits(system: &System) -> (u64, u64) {
+fn within_limits(system: &mut System) -> (u64, u64) {
     let all = (system.total_memory(), system.available_memory());
     // A container's limit stands where its groups begin, a service's in the group of its process.
-    [system.cgroup_limits(), group_limits()]
+    [system.cgroup_limits(), group_limits(system)]
         .into_iter()
         .flatten()
         .fold(all, |(total, available), limits| {
@@ -123,9 +123,8 @@ fn within_limits(system: &System) -> (u64, u64) {
 }
 
 /// Limits of the control group that this process is in.
-fn group_limits() -> Option<CGroupLimits> {
+fn group_limits(system: &mut System) -> Option<CGroupLimits> {
     let own = sysinfo::get_current_pid().ok()?;
-    let mut system = System::new().ok()?;
     system.refresh_processes_specifics(
         ProcessesToUpdate::Some(&[own]),
         false,
@@ -138,7 +137,7 @@ fn group_limits() -> Option<CGroupLimits> {
 pub(crate) fn available_bytes() -> Option<u64> {
     let mut system = System::new().ok()?;
     system.refresh_memory();
-    Some(within_limits(&system).1).filter(|bytes| *bytes > 0)
+    Some(within_limits(&mut system).1).filter(|bytes| *bytes > 0)
 }
 
 /// Bytes of the card that is used, and what this process holds of them or nobody does.

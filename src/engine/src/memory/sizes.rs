@@ -115,6 +115,16 @@ impl Models {
         }
     }
 
+    /// The size of the release whose figures are planned with, where the model is not there.
+    pub fn release(&self) -> Option<&'static str> {
+        let size = if self.dit.encoder_hidden_size.is_some() {
+            "XL"
+        } else {
+            "2B"
+        };
+        self.files.is_none().then_some(size)
+    }
+
     /// With the released language model of a size.
     #[must_use]
     pub fn with_released_lm(self, size: LmSize) -> Self {

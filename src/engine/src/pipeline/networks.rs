@@ -132,11 +132,12 @@ impl Networks {
         };
         observer.check()?;
         let mut notes = checkpoint.notes().to_vec();
+        notes.extend(quantized_already(checkpoint, options.quantization)?);
         let reader = Reader {
             checkpoint: checkpoint.clone(),
             placement: placement.clone(),
             backend: options.backend(),
-            quantization: quantization(checkpoint, options, &mut notes)?,
+            quantization: options.quantization,
             compile: options.compile,
         };
         let mut part = |module, moves: bool| -> Result<(Part, bool)> {
@@ -310,18 +311,14 @@ impl Networks {
     }
 }
 
-/// What is asked, with a note where the checkpoint's file decides.
-fn quantization(
-    checkpoint: &Checkpoint,
-    options: &LoadOptions,
-    notes: &mut Vec<Note>,
-) -> Result<Quantization> {
-    let asked = options.quantization;
+/// Says so where quantisation is asked of a file that is quantised already.
+fn quantized_already(checkpoint: &Checkpoint, asked: Quantization) -> Result<Option<Note>> {
     if asked == Quantization::None {
-        return Ok(asked);
+        return Ok(None);
     }
-    if let Some(format) = checkpoint.packed(Module::Dit)? {
-        notes.push(Note::new(
+    let format = checkpoint.packed(Module::Dit)?;
+    Ok(format.map(|format| {
+        Note::new(
             "quantization_of_the_file",
             "quantization",
             format!(
@@ -329,9 +326,8 @@ fn quantization(
                 checkpoint.name(),
                 asked.as_str()
             ),
-        ));
-    }
-    Ok(asked)
+        )
+    }))
 }
 
 /// Values of both halves of the autoencoder, counted in bytes of one.

@@ -16,7 +16,6 @@ use acestep_domain::{
     tier::{GIB, size_text},
 };
 use acestep_engine::{
-    checkpoint::Checkpoint,
     engine::LoadOptions,
     memory::{
         plan::{Free, Models, Work, plan as engine_plan},
@@ -91,12 +90,7 @@ fn needs(
 ) -> acestep_engine::error::Result<(MemoryPlan, Option<TimePlan>)> {
     let service = &mut plan.resolved.service;
     let models = Models::find(root, &service.config_path, service.lm())?;
-    if !Checkpoint::is_there(root, &service.config_path) {
-        let released = if service.config_path.contains("-xl-") {
-            "XL"
-        } else {
-            "2B"
-        };
+    if let Some(released) = models.release() {
         plan.notes.push(
             Note::new(
                 "memory_of_release",

@@ -82,9 +82,11 @@ fn measured(args: &SongArgs, environment: &Environment) -> Result<Outcome, Failu
     };
     let (durations, batch_sizes) = (or(&args.duration, 30), or(&args.batch_size, 1));
     // What cannot be made is refused before anything is loaded for it.
+    let mut plans = Vec::new();
     for &duration_secs in &durations {
         for &batch_size in &batch_sizes {
-            memory.admit(&asked(duration_secs, batch_size))?;
+            let plan = memory.admit(&asked(duration_secs, batch_size))?;
+            plans.push((duration_secs, batch_size, plan));
         }
     }
     let bar = Bar::new();
@@ -95,24 +97,21 @@ fn measured(args: &SongArgs, environment: &Environment) -> Result<Outcome, Failu
     let info = engine.info().clone();
     notes.extend(info.notes.iter().cloned());
     let mut rows = Vec::new();
-    for &duration_secs in &durations {
-        for &batch_size in &batch_sizes {
-            let plan = memory.admit(&asked(duration_secs, batch_size))?;
-            let work = SongWork {
-                duration_secs: f64::from(duration_secs),
-                batch_size: batch_size as usize,
-                tiles: TileOptions::from(&plan),
-                family: info.family,
-            };
-            let measured = engine.measure(work, &bar);
-            bar.clear();
-            rows.push(Row {
-                duration_secs,
-                batch_size,
-                measured: measured?,
-                planned_bytes: plan.expected_peak_bytes.at_work(),
-            });
-        }
+    for (duration_secs, batch_size, plan) in plans {
+        let work = SongWork {
+            duration_secs: f64::from(duration_secs),
+            batch_size: batch_size as usize,
+            tiles: TileOptions::from(&plan),
+            family: info.family,
+        };
+        let measured = engine.measure(work, &bar);
+        bar.clear();
+        rows.push(Row {
+            duration_secs,
+            batch_size,
+            measured: measured?,
+            planned_bytes: plan.expected_peak_bytes.at_work(),
+        });
     }
     Ok(Outcome {
         load_secs,
