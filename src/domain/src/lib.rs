@@ -21,6 +21,7 @@ pub mod note;
 pub mod param;
 pub mod plan;
 pub mod region;
+pub mod release;
 pub mod saved;
 pub mod service;
 pub mod song_plan;

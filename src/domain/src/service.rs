@@ -13,6 +13,7 @@ use crate::{
     event::Progress,
     lora::LoraUse,
     note::Note,
+    release::{Download, Downloadable},
     tier::{GpuTier, Limits, LmSize, Vram},
 };
 
@@ -168,6 +169,15 @@ pub struct ServiceStatus {
     pub error: Option<UserError>,
     /// Jobs waiting.
     pub queue_length: usize,
+    /// Released checkpoints that can be downloaded; none where the operator decides what there is.
+    #[serde(default)]
+    pub downloadable: Vec<Downloadable>,
+    /// Downloads of this run and those that an earlier one left.
+    #[serde(default)]
+    pub downloads: Vec<Download>,
+    /// Bytes that the disk of the checkpoints folder still takes.
+    #[serde(default)]
+    pub checkpoints_free_bytes: Option<u64>,
 }
 
 impl ServiceStatus {

@@ -9,6 +9,7 @@ use acestep_domain::{
     Note,
     capabilities::{DeviceKind, ModelEntry},
     lora::LoraUse,
+    release::Downloadable,
     service::{LoadedLm, LoadedModel, Resolved},
 };
 use acestep_engine::engine::LoadOptions;
@@ -147,6 +148,8 @@ pub struct Found {
     pub lms: Vec<(String, u64)>,
     /// The language model inside the binary: name and bytes.
     pub built_in_lm: Option<(String, u64)>,
+    /// Releases that are not there, or not whole.
+    pub downloadable: Vec<Downloadable>,
 }
 
 /// Lists what is installed in a checkpoints folder.

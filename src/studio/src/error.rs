@@ -2,7 +2,13 @@
 
 use std::path::Path;
 
-use acestep_domain::{UserError, event::Stage, memory::Smaller, tier::size_text};
+use acestep_domain::{
+    UserError,
+    event::Stage,
+    memory::Smaller,
+    release::{Release, ReleaseKind},
+    tier::size_text,
+};
 use acestep_engine::error::Error as EngineError;
 
 /// What can go wrong in the studio.
@@ -98,6 +104,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A checkpoint could not be downloaded.
+    #[error(transparent)]
+    Download(#[from] crate::download::Error),
     /// Another program uses the same output folder.
     #[error("the output folder is in use by another studio")]
     InUse,
@@ -210,7 +219,8 @@ impl From<Error> for UserError {
                 "A record of the library cannot be read.",
                 "Use the version that wrote it, or choose another output folder.",
             ),
-            Error::File { what, source } => file(what, &source),
+            Error::File { what, source } => file(what, &source, ("output folder", "--output-dir")),
+            Error::Download(error) => error.into(),
             Error::InUse => Self::new(
                 "storage",
                 "Another studio is using this output folder.",
@@ -237,7 +247,12 @@ fn engine(error: EngineError) -> UserError {
             ..UserError::new(
                 "checkpoint",
                 format!("{}: {reason}.", shown_path(&path)),
-                "Download the checkpoint again, or choose another one.",
+                match released(&path) {
+                    Some(name) => format!(
+                        "Download it in the list of models or by `acestep download {name}`, or choose another one."
+                    ),
+                    None => "Get the checkpoint again, or choose another one.".to_owned(),
+                },
             )
         },
         EngineError::Unsupported { what, because } => UserError::new(
@@ -372,6 +387,14 @@ fn does_not_fit(needed: u64, free: u64, smaller: Option<&Smaller>) -> UserError 
     }
 }
 
+/// The release that a path leads into.
+fn released(path: &Path) -> Option<&'static str> {
+    path.iter()
+        .filter_map(|part| Release::find(&part.to_string_lossy()))
+        .find(|release| release.kind != ReleaseKind::Part)
+        .map(|release| release.name)
+}
+
 /// The setting that named a checkpoint.
 fn checkpoint_field(path: &Path) -> &'static str {
     let of_lm = path
@@ -449,27 +472,29 @@ fn shown_path(path: &Path) -> String {
     parts[parts.len().saturating_sub(2)..].join("/")
 }
 
-fn file(what: &'static str, source: &std::io::Error) -> UserError {
+/// A file or folder that could not be used, in the `folder` that a `flag` sets.
+pub(crate) fn file(
+    what: &'static str,
+    source: &std::io::Error,
+    (folder, flag): (&str, &str),
+) -> UserError {
     use std::io::ErrorKind;
-    let (reason, hint) = match source.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => (
-            "the disk is full",
-            "Free some space, or choose another output folder.",
-        ),
+    let (reason, todo) = match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            ("the disk is full", "Free some space".to_owned())
+        }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => (
             "writing is not allowed there",
-            "Change the folder's permissions, or choose another output folder.",
+            format!("Change the permissions of the {folder}"),
         ),
-        ErrorKind::NotFound => (
-            "the folder is not there",
-            "Create it, or choose another output folder.",
-        ),
-        _ => (
-            "the disk refused",
-            "Check the output folder, or choose another one.",
-        ),
+        ErrorKind::NotFound => ("the folder is not there", format!("Create the {folder}")),
+        _ => ("the disk refused", format!("Check the {folder}")),
     };
-    UserError::new("storage", format!("{what} failed: {reason}."), hint)
+    UserError::new(
+        "storage",
+        format!("{what} failed: {reason}."),
+        format!("{todo}, or choose another one ({flag})."),
+    )
 }
 
 fn database(source: &rusqlite::Error) -> UserError {
@@ -529,6 +554,13 @@ mod tests {
             "acestep-v15-turbo/model.safetensors: the file is empty."
         );
         assert_eq!(error.field.as_deref(), Some("config_path"));
+        assert!(
+            error.hint.contains("acestep download acestep-v15-turbo"),
+            "{error}"
+        );
+        let own = EngineError::checkpoint("/srv/my-model/config.json", "the file is missing");
+        let own = UserError::from(Error::Engine(own));
+        assert!(!own.hint.contains("acestep download"), "{own}");
     }
 
     #[test]

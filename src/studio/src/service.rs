@@ -132,11 +132,11 @@ impl Service {
         }
     }
 
-    /// Refuses what service mode leaves to the operator: adapters change what is loaded.
-    pub(crate) fn admit_loras(&self) -> Result<()> {
+    /// Refuses what service mode leaves to the operator: `what` of it cannot be done from here.
+    pub(crate) fn admit_to(&self, what: &str) -> Result<()> {
         match &self.operator_only {
             Some(_) => Err(Error::Conflict {
-                what: "In service mode adapters cannot be chosen from here.".to_owned(),
+                what: format!("In service mode {what} from here."),
                 hint: "Ask whoever runs this studio, or start it without --service_mode.",
             }),
             None => Ok(()),
@@ -173,6 +173,12 @@ impl Service {
             progress: inner.progress.clone(),
             error: inner.error.clone(),
             queue_length,
+            downloadable: match self.operator_only {
+                Some(_) => Vec::new(),
+                None => inner.found.downloadable.clone(),
+            },
+            downloads: Vec::new(),
+            checkpoints_free_bytes: None,
         }
     }
 

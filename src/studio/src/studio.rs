@@ -2,6 +2,7 @@
 //! the studio. Here: its life and the service; `jobs`, `loras` and `songs` hold the rest.
 
 mod again;
+mod downloads;
 mod jobs;
 mod listening;
 mod loras;
@@ -36,6 +37,7 @@ use crate::{
         Backend, Scan,
         engine::{EngineBackend, scan},
     },
+    download::{DownloadOptions, Downloads},
     error::{Error, Result},
     events::Events,
     jobs as records,
@@ -75,6 +77,8 @@ pub struct StudioOptions {
     pub pre_initialized: bool,
     /// Nobody but the operator decides what is loaded.
     pub service_mode: bool,
+    /// Where released checkpoints are downloaded from.
+    pub downloads: DownloadOptions,
 }
 
 /// A cheap handle to the studio.
@@ -99,6 +103,7 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) service: Service,
     pub(crate) paces: Paces,
+    pub(crate) downloads: Arc<Downloads>,
     revision: Arc<watch::Sender<u64>>,
     checkpoints_dir: PathBuf,
     lora_dir: PathBuf,
@@ -122,7 +127,16 @@ impl Shared {
     }
 
     pub(crate) fn status(&self) -> ServiceStatus {
-        self.service.status(self.queue.len())
+        ServiceStatus {
+            downloads: self.downloads.list(),
+            checkpoints_free_bytes: self.downloads.free_bytes(),
+            ..self.service.status(self.queue.len())
+        }
+    }
+
+    pub(crate) fn rescan(&self) {
+        self.service.set_found((self.scan)(&self.checkpoints_dir));
+        self.touch();
     }
 
     /// Ends a job with an error.
@@ -180,6 +194,8 @@ impl Handle {
                 );
             }
         }
+        // Not waited for: it may sit in a read from the network, and what it fetched is kept as it is.
+        self.shared.downloads.stop();
         let worker = self
             .worker
             .lock()
@@ -258,6 +274,10 @@ impl Studio {
                 found,
             ),
             paces: Paces::new(paths.output_dir()),
+            downloads: Arc::new(Downloads::open(
+                options.checkpoints_dir.clone(),
+                options.downloads,
+            )),
             paths,
             store,
             events,
@@ -274,6 +294,7 @@ impl Studio {
                 move || worker::run(&shared, backend)
             })
             .map_err(Error::file("Starting the engine's thread"))?;
+        downloads::follow(&shared)?;
         Ok(Self(Arc::new(Handle {
             shared,
             worker: Mutex::new(Some(worker)),
@@ -360,11 +381,7 @@ impl Studio {
 
     /// Looks again for checkpoints.
     pub fn rescan(&self) {
-        let shared = self.shared();
-        shared
-            .service
-            .set_found((shared.scan)(&shared.checkpoints_dir));
-        shared.touch();
+        self.shared().rescan();
     }
 
     /// What a fresh form holds for the loaded model.

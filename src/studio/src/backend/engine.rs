@@ -22,6 +22,8 @@ use acestep_engine::{
     observer::Observer,
 };
 
+use crate::download::downloadable;
+
 use super::{Backend, Found, Loaded, LoadedLanguageModel, Memory, UsedLoras};
 
 /// The engine and where its checkpoints and adapters lie.
@@ -226,6 +228,7 @@ pub(crate) fn scan(checkpoints_dir: &Path) -> Found {
         models: list_models(checkpoints_dir),
         lms: list_lms(checkpoints_dir),
         built_in_lm: built_in_lm(checkpoints_dir),
+        downloadable: downloadable(checkpoints_dir),
     }
 }
 

@@ -31,7 +31,7 @@ impl Studio {
     /// No model is loaded, there is no such adapter, or it cannot be used with the model.
     pub fn load_lora(&self, name: &str, scale: Option<f64>) -> Result<LoraList> {
         let shared = self.shared();
-        shared.service.admit_loras()?;
+        shared.service.admit_to("adapters cannot be chosen")?;
         let base = shared.base()?;
         let open = || -> acestep_engine::error::Result<(LoraUse, Vec<Note>)> {
             let lora = Lora::open(&shared.lora_dir, name)?;
@@ -58,7 +58,7 @@ impl Studio {
     /// It is not in use.
     pub fn unload_lora(&self, name: &str) -> Result<LoraList> {
         let shared = self.shared();
-        shared.service.admit_loras()?;
+        shared.service.admit_to("adapters cannot be chosen")?;
         let was_there = shared.service.change_loras(|loras| {
             let before = loras.len();
             loras.retain(|lora| lora.name != name);
@@ -77,7 +77,7 @@ impl Studio {
     /// It is not in use.
     pub fn set_lora_scale(&self, name: &str, scale: f64) -> Result<LoraList> {
         let shared = self.shared();
-        shared.service.admit_loras()?;
+        shared.service.admit_to("adapters cannot be chosen")?;
         let mut notes = Vec::new();
         let found = shared.service.change_loras(|loras| {
             let lora = loras.iter_mut().find(|lora| lora.name == name)?;
@@ -98,7 +98,7 @@ impl Shared {
         if asked.is_empty() {
             return Ok(Vec::new());
         }
-        self.service.admit_loras()?;
+        self.service.admit_to("adapters cannot be chosen")?;
         let layers = self.base()?.layers()?;
         let mut notes = Vec::new();
         for used in asked {

@@ -49,6 +49,7 @@ use crate::{
         RunReport, ScoreSong, Scored, Take, Thinking, Thought, UsedLoras, WriteReport,
         WriteRequest,
     },
+    download::DownloadOptions,
     error::{Error, Result},
 };
 
@@ -412,6 +413,7 @@ fn options(output_dir: &Path) -> StudioOptions {
         version: "1.2.3".to_owned(),
         pre_initialized: false,
         service_mode: false,
+        downloads: DownloadOptions::default(),
     }
 }
 
@@ -426,7 +428,7 @@ fn found() -> Found {
     Found {
         models: vec![entry(TURBO), entry(BASE)],
         lms: vec![(LM.to_owned(), 7), (LARGE_LM.to_owned(), 9)],
-        built_in_lm: None,
+        ..Found::default()
     }
 }
 
