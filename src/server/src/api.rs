@@ -2,6 +2,7 @@
 //! What is asked wrongly is answered by [`error`] and [`json`], the same way everywhere.
 
 pub mod archive;
+pub mod downloads;
 pub mod error;
 pub mod jobs;
 pub mod json;

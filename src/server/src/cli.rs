@@ -3,6 +3,7 @@
 
 mod about;
 mod bench;
+mod download;
 mod files;
 mod generate;
 mod inspect;
@@ -55,6 +56,8 @@ enum Command {
     Plan(Box<plan::PlanArgs>),
     /// Take the gain off a song: what the network made, before any level was set
     Raw(raw::RawArgs),
+    /// Fetch released checkpoints from a hub, or list those that are not here
+    Download(download::DownloadArgs),
     /// Tell what is in a folder of checkpoints or adapters and what is wrong with it
     Inspect(inspect::InspectArgs),
     /// Let the language model plan a song: caption, tempo, key, length, lyrics
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Some(Command::Generate(args)) => generate::run(&args, &environment),
         Some(Command::Plan(args)) => plan::run(&args, &environment),
         Some(Command::Raw(args)) => raw::run(&args),
+        Some(Command::Download(args)) => download::run(&args, &environment),
         Some(Command::Inspect(args)) => inspect::run(&args),
         Some(Command::PlanSong(args)) => lm::plan_song(&args, &environment),
         Some(Command::Understand(args)) => understand::run(&args, &environment),

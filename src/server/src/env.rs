@@ -6,6 +6,7 @@
 use std::{collections::HashMap, path::Path};
 
 use acestep_domain::{note::Note, tier::parse_vram_gb};
+use acestep_studio::download::Endpoints;
 
 /// Variables that stand for a flag: (variable, flag).
 const FLAGS: &[(&str, &str)] = &[
@@ -178,6 +179,23 @@ impl Environment {
         }
     }
 
+    /// Where the hubs are: `HF_ENDPOINT` and `MODELSCOPE_DOMAIN` name mirrors, as in the hubs' own programs.
+    pub fn hub_endpoints(&self) -> Endpoints {
+        let at = |name: &str| {
+            let text = self.get(name)?.trim().trim_end_matches('/');
+            match text {
+                "" => None,
+                text if text.contains("://") => Some(text.to_owned()),
+                host => Some(format!("https://{host}")),
+            }
+        };
+        let released = Endpoints::default();
+        Endpoints {
+            huggingface: at("HF_ENDPOINT").unwrap_or(released.huggingface),
+            modelscope: at("MODELSCOPE_DOMAIN").unwrap_or(released.modelscope),
+        }
+    }
+
     /// Jobs that may wait (`ACESTEP_QUEUE_MAXSIZE`).
     pub fn queue_limit(&self, notes: &mut Vec<Note>) -> Option<usize> {
         let parse = |text: &str| match text.parse::<usize>() {
@@ -212,6 +230,19 @@ impl Environment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mirrors_of_the_hubs_are_named_as_their_own_programs_name_them() {
+        let released = Environment::of(&[("HF_ENDPOINT", " ")]).hub_endpoints();
+        assert_eq!(released, Endpoints::default());
+        let mirrors = Environment::of(&[
+            ("HF_ENDPOINT", "https://hf-mirror.com/"),
+            ("MODELSCOPE_DOMAIN", "modelscope.ai"),
+        ]);
+        let mirrors = mirrors.hub_endpoints();
+        assert_eq!(mirrors.huggingface, "https://hf-mirror.com");
+        assert_eq!(mirrors.modelscope, "https://modelscope.ai");
+    }
 
     #[test]
     fn a_simulated_card_and_its_bad_spellings() {

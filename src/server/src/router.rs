@@ -17,7 +17,7 @@ use tower_http::{
 
 use crate::{
     api::{
-        archive, error, jobs,
+        archive, downloads, error, jobs,
         json::{MAX_BODY_BYTES, too_large},
         loras, service, songs, uploads,
     },
@@ -95,6 +95,11 @@ fn api_v1() -> Router<AppState> {
         .route(
             "/service/initialize",
             post(service::initialize).delete(service::cancel),
+        )
+        .route("/downloads", get(downloads::list).post(downloads::start))
+        .route(
+            "/downloads/{name}",
+            patch(downloads::change).delete(downloads::remove),
         )
         .route("/loras", get(loras::list))
         .route("/loras/load", post(loras::load))

@@ -7,6 +7,8 @@ mod access;
 #[path = "support/app.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod app;
+#[path = "http/downloads.rs"]
+mod downloads;
 #[path = "http/lyrics.rs"]
 mod lyrics;
 #[path = "support/sung.rs"]

@@ -10,7 +10,7 @@ use clap::Args;
 use super::{
     machine::machine,
     output::{fail, tell_notes},
-    service::{LoraArgs, ServiceArgs},
+    service::{DownloadSourceArgs, LoraArgs, ServiceArgs},
     values,
 };
 use crate::{
@@ -37,6 +37,8 @@ pub(crate) struct ServeArgs {
     service: ServiceArgs,
     #[command(flatten)]
     loras: LoraArgs,
+    #[command(flatten)]
+    downloads: DownloadSourceArgs,
     #[command(flatten)]
     old: OldArgs,
 }
@@ -108,9 +110,6 @@ struct StartArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Accepted for old launchers")]
 struct OldArgs {
-    /// Where released models come from: auto, huggingface, modelscope
-    #[arg(long = "download-source", alias = "download_source", value_name = "HUB", value_parser = values::download_source)]
-    download_source: Option<String>,
     /// A public link: there is no tunnel here
     #[arg(long)]
     share: bool,
@@ -124,7 +123,7 @@ struct OldArgs {
 
 impl OldArgs {
     /// A note for every flag that is accepted and changes nothing.
-    fn notes(&self, environment: &Environment) -> Vec<Note> {
+    fn notes(&self) -> Vec<Note> {
         let mut notes = Vec::new();
         let mut say = |field: &str, message: String| {
             notes.push(Note::new("flag_without_effect", field, message));
@@ -147,19 +146,6 @@ impl OldArgs {
                 "allowed_path",
                 "--allowed-path: not used; songs are served from the library alone.".to_owned(),
             );
-        }
-        let source = match &self.download_source {
-            Some(source) => Some(source.clone()),
-            None => environment.parsed("--download-source", values::download_source, &mut notes),
-        };
-        if let Some(source) = source.filter(|source| source != "auto") {
-            notes.push(Note::new(
-                "flag_without_effect",
-                "download_source",
-                format!(
-                    "--download-source {source}: not used; this version downloads nothing. Put checkpoints into the checkpoints folder."
-                ),
-            ));
         }
         notes
     }
@@ -189,7 +175,7 @@ impl ServeArgs {
         }
         let (mut requested, more) = self.service.config(environment);
         notes.extend(more);
-        notes.extend(self.old.notes(environment));
+        notes.extend(self.old.notes());
         if self.start.service_mode == Some(true) {
             let (model, lm) = environment.service_mode_models();
             let or = |asked: Option<String>, preset: Option<&str>| {
@@ -213,6 +199,7 @@ impl ServeArgs {
             .clone()
             .or_else(|| environment.flag("--api-key").map(str::to_owned));
         let queue_limit = environment.queue_limit(&mut notes);
+        let downloads = self.downloads.options(environment, &mut notes);
         let init_service = self.init_service();
         Launch {
             server_name: server_name.unwrap_or_else(|| "127.0.0.1".to_owned()),
@@ -238,6 +225,7 @@ impl ServeArgs {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 pre_initialized: init_service,
                 service_mode: self.start.service_mode == Some(true),
+                downloads,
             },
         }
     }
@@ -323,8 +311,6 @@ mod tests {
                 "/b",
                 "--backend",
                 "vllm",
-                "--download-source",
-                "modelscope",
             ],
             &[("MAX_CUDA_VRAM", "lots")],
         );
@@ -339,7 +325,6 @@ mod tests {
             "checkpoint",
             "allowed_path",
             "backend",
-            "download_source",
             "MAX_CUDA_VRAM",
         ] {
             assert!(fields.contains(&field), "{field} in {fields:?}");

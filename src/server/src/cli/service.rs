@@ -6,9 +6,10 @@ use acestep_domain::{
     note::Note,
     service::{Quantization, ServiceConfig},
 };
+use acestep_studio::download::DownloadOptions;
 use clap::Args;
 
-use super::values::{self, AutoSwitch, Device};
+use super::values::{self, AutoSwitch, Device, DownloadSource};
 use crate::env::Environment;
 
 /// Models and memory.
@@ -64,6 +65,33 @@ pub(crate) struct LoraArgs {
     /// Folder with the adapters, or one adapter [default: loras beside the checkpoints]
     #[arg(long = "lora_path", alias = "lora-path", value_name = "DIR")]
     lora_path: Option<PathBuf>,
+}
+
+/// Where released checkpoints are downloaded from.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Models and memory")]
+pub(crate) struct DownloadSourceArgs {
+    /// Hub that released checkpoints are downloaded from: auto (the first that answers), huggingface or modelscope [default: auto]
+    #[arg(long = "download-source", alias = "download_source", value_name = "HUB", value_parser = values::download_source)]
+    download_source: Option<DownloadSource>,
+}
+
+impl DownloadSourceArgs {
+    /// Flag over environment, and where the hubs are.
+    pub(crate) fn options(
+        &self,
+        environment: &Environment,
+        notes: &mut Vec<Note>,
+    ) -> DownloadOptions {
+        let source = self
+            .download_source
+            .or_else(|| environment.parsed("--download-source", values::download_source, notes));
+        DownloadOptions {
+            source: source.and_then(|source| source.0),
+            endpoints: environment.hub_endpoints(),
+            ..DownloadOptions::default()
+        }
+    }
 }
 
 impl LoraArgs {

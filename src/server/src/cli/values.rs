@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use acestep_domain::{
     param::range_of,
+    release::Hub,
     service::{DeviceChoice, Quantization},
     timed_lyrics::LyricsFormat,
 };
@@ -101,14 +102,20 @@ fn within(key: &str, text: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("allowed: {low} to {high}"))
 }
 
-/// Where released checkpoints come from.
-pub(crate) fn download_source(text: &str) -> Result<String, String> {
+/// Where released checkpoints come from; `auto` takes the first hub that answers.
+pub(crate) fn download_source(text: &str) -> Result<DownloadSource, String> {
     let name = text.trim().to_ascii_lowercase();
     match name.as_str() {
-        "auto" | "huggingface" | "modelscope" => Ok(name),
-        _ => Err("allowed: auto, huggingface, modelscope".to_owned()),
+        "auto" => Ok(DownloadSource(None)),
+        name => Hub::from_name(name)
+            .map(|hub| DownloadSource(Some(hub)))
+            .ok_or_else(|| "allowed: auto, huggingface, modelscope".to_owned()),
     }
 }
+
+/// A hub, or none in particular.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DownloadSource(pub(crate) Option<Hub>);
 
 /// A port; 0 = any free one.
 pub(crate) fn port(text: &str) -> Result<u16, String> {

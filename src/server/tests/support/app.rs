@@ -8,7 +8,7 @@ use acestep_server::{
     router::router,
     state::AppState,
 };
-use acestep_studio::{Studio, StudioOptions};
+use acestep_studio::{Studio, StudioOptions, download::DownloadOptions};
 use axum::{
     Router,
     body::Body,
@@ -30,6 +30,7 @@ pub(crate) struct Setup {
     pub(crate) address: Option<&'static str>,
     pub(crate) queue_limit: Option<usize>,
     pub(crate) requested: ServiceConfig,
+    pub(crate) service_mode: bool,
 }
 
 pub(crate) struct TestApp {
@@ -97,7 +98,8 @@ impl TestApp {
             queue_limit: setup.queue_limit.unwrap_or(5),
             version: "0.0.0-test".to_owned(),
             pre_initialized: false,
-            service_mode: false,
+            service_mode: setup.service_mode,
+            downloads: DownloadOptions::default(),
         })
         .unwrap();
         let address = setup.address.unwrap_or("127.0.0.1:7860").parse().unwrap();
