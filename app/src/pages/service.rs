@@ -4,6 +4,7 @@
 //! Reconfigure… opens it as a page of its own, with Apply and Close. It is one form: without a script it is
 //! posted whole, with one the same choices are sent as they stand.
 
+pub mod downloads;
 pub mod form;
 pub mod language_model;
 pub mod loras;

@@ -9,6 +9,7 @@ use leptos::prelude::*;
 
 use super::{
     FORM,
+    downloads::{DownloadControl, download_of, now},
     form::{Draft, OVER_TIER},
     models::size_text,
 };
@@ -118,25 +119,44 @@ fn Row(draft: Draft, index: usize, lm: LmEntry) -> impl IntoView {
     let about = Signal::derive(move || {
         entry.with_value(|lm| about(lm, tier.get(), confirmed.get(), i18n.get_locale()))
     });
+    let download = download_of(lm.name.clone());
     let off = Signal::derive(move || {
-        entry.with_value(|lm| off_because(lm, confirmed.get(), i18n.get_locale()))
+        let locale = i18n.get_locale();
+        let coming = download.with(|download| Some(now(download.as_ref()?, locale)));
+        entry.with_value(|lm| {
+            let because = off_because(lm, confirmed.get(), locale)?;
+            Some(coming.unwrap_or(because))
+        })
+    });
+    let badge = move || {
+        if built_in {
+            t_string!(i18n, service.built_in)
+        } else if installed {
+            t_string!(i18n, service.installed)
+        } else {
+            t_string!(i18n, service.not_installed)
+        }
+    };
+    let to_download = Memo::new(move |_| {
+        let absent = entry.with_value(|lm| (!lm.installed).then(|| lm.name.clone()))?;
+        store.status.with(|status| {
+            let mut releases = status.downloadable.iter();
+            let release = releases.find(|release| release.name == absent)?;
+            Some(release.bytes)
+        })
     });
     view! {
         <ModelRow id=format!("lm-{index}") group="lm_model_path" name=lm.name chosen on_choose=choose about off>
             <Show when=move || installed>
                 <bdi dir="ltr">{move || size_text(bytes, i18n.get_locale())}</bdi>
             </Show>
-            <span class="badge">
-                {move || {
-                    if built_in {
-                        t_string!(i18n, service.built_in)
-                    } else if installed {
-                        t_string!(i18n, service.installed)
-                    } else {
-                        t_string!(i18n, service.not_installed)
-                    }
-                }}
-            </span>
+            {move || match to_download.get() {
+                Some(bytes) => {
+                    let name = entry.with_value(|lm| lm.name.clone());
+                    view! { <DownloadControl name bytes /> }.into_any()
+                }
+                None => view! { <span class="badge">{badge}</span> }.into_any(),
+            }}
             <Show when=move || installed && !within && !confirmed.get()>
                 <button
                     type="button"

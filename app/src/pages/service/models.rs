@@ -3,7 +3,10 @@
 use acestep_domain::{capabilities::ModelEntry, task::Family};
 use leptos::{prelude::*, server_fn::ServerFn};
 
-use super::form::{Draft, OTHER_PATH};
+use super::{
+    downloads::Released,
+    form::{Draft, OTHER_PATH},
+};
 use crate::{
     api::service::Rescan,
     components::{
@@ -69,6 +72,7 @@ pub fn Models(draft: Draft) -> impl IntoView {
                         <span>{t!(i18n, service.only_demo)}</span>
                     </p>
                 </Show>
+                <Released only_demo />
                 <OtherPath draft />
             </section>
     }

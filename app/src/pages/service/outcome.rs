@@ -6,7 +6,10 @@ use acestep_domain::{
 };
 use leptos::prelude::*;
 
-use super::form::{Draft, USE_DEMO};
+use super::{
+    downloads::DownloadControl,
+    form::{Draft, USE_DEMO},
+};
 use crate::{
     api::service::Initialize,
     components::{icon::Icon, note::Notes as NoteLines},
@@ -162,6 +165,22 @@ fn FailureNotice(
                 .settled
                 .with(|(resolved, _)| resolved.config_path != DEMO_MODEL)
     });
+    // What was asked for and is not whole: a download mends it.
+    let of_lm = error.field.as_deref() == Some("lm_model_path");
+    let missing = Memo::new(move |_| {
+        let asked = draft.settled.with(|(resolved, _)| {
+            if of_lm {
+                resolved.lm_model_path.clone()
+            } else {
+                Some(resolved.config_path.clone())
+            }
+        });
+        store.status.with(|status| {
+            let mut releases = status.downloadable.iter();
+            let release = releases.find(|release| Some(&release.name) == asked.as_ref())?;
+            Some((release.name.clone(), release.bytes))
+        })
+    });
     let use_demo = move |event: leptos::ev::MouseEvent| {
         // The choice takes this button away, and a button that is gone submits no form.
         event.prevent_default();
@@ -184,6 +203,11 @@ fn FailureNotice(
                 </Show>
                 <div class="notice__actions">
                     <button class="button button--primary">{t!(i18n, service.try_again)}</button>
+                    {move || {
+                        missing
+                            .get()
+                            .map(|(name, bytes)| view! { <DownloadControl name bytes /> })
+                    }}
                     <Show when=move || demo.get()>
                         <button class="button" name=USE_DEMO value="true" on:click=use_demo>
                             {t!(i18n, service.use_demo)}
