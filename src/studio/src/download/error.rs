@@ -112,7 +112,12 @@ impl From<Error> for UserError {
     fn from(error: Error) -> Self {
         let told = |message: String, hint: &str| Self::new("download", message, hint);
         match error {
-            Error::Unreachable { host, .. } => told(format!("{host} could not be reached."), KEPT),
+            Error::Unreachable { host, source } => {
+                // The library says which layer failed first; the user need not know of layers.
+                let cause = source.to_string();
+                let cause = cause.strip_prefix("io: ").unwrap_or(&cause);
+                told(format!("{host} could not be reached: {cause}."), KEPT)
+            }
             Error::Broken { host, .. } => {
                 told(format!("The transfer from {host} broke off."), KEPT)
             }

@@ -127,6 +127,7 @@ pub(super) fn is_whole(path: &Path, file: &RemoteFile, watch: &mut dyn Watch) ->
 enum Sums {
     Sha256(Sha256),
     GitBlob(Sha1),
+    None,
 }
 
 impl Sums {
@@ -137,6 +138,7 @@ impl Sums {
                 let head = format!("blob {}\0", file.bytes);
                 Self::GitBlob(Sha1::new_with_prefix(head))
             }
+            Digest::Unknown => Self::None,
         }
     }
 
@@ -144,16 +146,20 @@ impl Sums {
         match self {
             Self::Sha256(sum) => sum.update(bytes),
             Self::GitBlob(sum) => sum.update(bytes),
+            Self::None => {}
         }
     }
 
     fn matches(self, wanted: &Digest) -> bool {
-        let (Digest::Sha256(wanted) | Digest::GitBlob(wanted)) = wanted;
         let found = match self {
             Self::Sha256(sum) => format!("{:x}", sum.finalize()),
             Self::GitBlob(sum) => format!("{:x}", sum.finalize()),
+            Self::None => return true,
         };
-        found.eq_ignore_ascii_case(wanted)
+        match wanted {
+            Digest::Sha256(wanted) | Digest::GitBlob(wanted) => found.eq_ignore_ascii_case(wanted),
+            Digest::Unknown => true,
+        }
     }
 }
 

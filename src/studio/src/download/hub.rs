@@ -9,7 +9,11 @@ use std::{io::Read, path::Path, time::Duration};
 use acestep_domain::release::{Hub, Release};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, de::DeserializeOwned};
-use ureq::{Agent, Body, http::Response};
+use ureq::{
+    Agent, Body,
+    http::Response,
+    tls::{RootCerts, TlsConfig},
+};
 
 use super::error::{Error, Result};
 
@@ -63,6 +67,8 @@ pub(super) enum Digest {
     Sha256(String),
     /// Git's object id: SHA-1 of `blob`, the length and the bytes.
     GitBlob(String),
+    /// The hub lists none; then the length is all there is to go by.
+    Unknown,
 }
 
 /// A file of a released folder.
@@ -92,6 +98,12 @@ impl Client {
             .user_agent(concat!("acestep/", env!("CARGO_PKG_VERSION")))
             // Hashes and ranges are of the bytes as they are.
             .accept_encoding("identity")
+            // A proxy that looks into what it passes on signs with a certificate that only the system knows.
+            .tls_config(
+                TlsConfig::builder()
+                    .root_certs(RootCerts::PlatformVerifier)
+                    .build(),
+            )
             .build()
             .into();
         Self { agent, endpoints }
@@ -168,6 +180,7 @@ impl Client {
                 let url = format!("{base}/{repository}/resolve/main/{}", encoded(&entry.path));
                 let (bytes, digest) = match entry.lfs {
                     Some(lfs) => (lfs.size, Digest::Sha256(lfs.oid)),
+                    None if entry.oid.is_empty() => (entry.size, Digest::Unknown),
                     None => (entry.size, Digest::GitBlob(entry.oid)),
                 };
                 if let Some(path) = below_folder(&entry.path, release.folder) {
@@ -221,7 +234,11 @@ impl Client {
             Some(RemoteFile {
                 path: below_folder(&entry.path, release.folder)?,
                 bytes: entry.size,
-                digest: Digest::Sha256(entry.sha256),
+                digest: if entry.sha256.is_empty() {
+                    Digest::Unknown
+                } else {
+                    Digest::Sha256(entry.sha256)
+                },
                 url: format!(
                     "{base}/api/v1/models/{repository}/repo?Revision=master&FilePath={}",
                     utf8_percent_encode(&entry.path, SEGMENT)

@@ -201,8 +201,12 @@ fn list_modelscope(
         .iter()
         .filter(|(key, _)| key.starts_with(&below))
         .map(|(key, bytes)| {
-            json!({ "Path": &key[repository.len() + 1..], "Type": "blob", "Size": bytes.len(),
-                "Sha256": format!("{:x}", Sha256::digest(bytes)) })
+            // Small files may come without a hash.
+            let sum = match bytes.len() {
+                0..=LFS_ABOVE => String::new(),
+                _ => format!("{:x}", Sha256::digest(bytes)),
+            };
+            json!({ "Path": &key[repository.len() + 1..], "Type": "blob", "Size": bytes.len(), "Sha256": sum })
         })
         .collect();
     let body = serde_json::to_vec(&json!({ "Code": 200, "Data": { "Files": files } })).unwrap();
