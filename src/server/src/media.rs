@@ -60,15 +60,32 @@ enum Part {
     Unsatisfiable,
 }
 
-/// `GET` and `HEAD /api/v1/songs/{id}/audio`; `?download=1` names the file for saving.
+/// The query of [`audio`].
+#[derive(Debug, Deserialize)]
+pub struct WantedSong {
+    #[serde(default, with = "switch")]
+    download: Option<bool>,
+    format: Option<String>,
+}
+
+/// `GET` and `HEAD /api/v1/songs/{id}/audio`; `?download=1` names the file for saving, `?format=` makes
+/// one of another format of it.
 pub async fn audio(
     State(studio): State<Studio>,
     Path(id): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<WantedSong>,
     headers: HeaderMap,
 ) -> Result<Response> {
     let song = studio.song(&id)?;
     let format = AudioFormat::from_name(&song.audio_format);
+    if let Some(name) = wanted.format {
+        let other = AudioFormat::from_name(&name).ok_or_else(|| unknown_format(&name))?;
+        if Some(other) != format {
+            let name = file_name(&song, other.extension());
+            let bytes = aside(move || studio.song_in_format(&id, other)).await?;
+            return Ok(made(bytes, other, wanted.download.unwrap_or(false), &name));
+        }
+    }
     let stored = Stored {
         path: studio.song_file(&id)?,
         media_type: format.map_or("application/octet-stream", AudioFormat::media_type),
@@ -103,20 +120,44 @@ pub fn lyrics(
 pub async fn raw(State(studio): State<Studio>, Path(id): Path<String>) -> Result<Response> {
     let song = studio.song(&id)?;
     let name = file_name(&song, AudioFormat::Wav32.extension()).replace(".wav", " (raw).wav");
-    let bytes = tokio::task::spawn_blocking(move || studio.raw_song(&id))
-        .await
-        .map_err(|_| {
-            UserError::new(
-                "internal",
-                "The program hit a defect while reading the song.",
-                "Try again; if it happens again, please report it with the program's log.",
-            )
-        })??;
+    let bytes = aside(move || studio.raw_song(&id)).await?;
+    Ok(made(bytes, AudioFormat::Wav32, true, &name))
+}
+
+/// Work that would hold up other answers.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> acestep_studio::error::Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(|_| {
+        UserError::new(
+            "internal",
+            "The program hit a defect while reading the song.",
+            "Try again; if it happens again, please report it with the program's log.",
+        )
+    })?;
+    Ok(done?)
+}
+
+/// A file that was made for this answer.
+fn made(bytes: Vec<u8>, format: AudioFormat, attached: bool, name: &str) -> Response {
     let mut answer = Response::new(Body::from(bytes));
     let headers = answer.headers_mut();
-    set(headers, CONTENT_TYPE, AudioFormat::Wav32.media_type());
-    set(headers, CONTENT_DISPOSITION, &disposition(true, &name));
-    Ok(answer)
+    set(headers, CONTENT_TYPE, format.media_type());
+    set(headers, CONTENT_DISPOSITION, &disposition(attached, name));
+    answer
+}
+
+fn unknown_format(name: &str) -> UserError {
+    let known: Vec<&str> = AudioFormat::ALL
+        .iter()
+        .map(|format| format.as_str())
+        .collect();
+    let shown: String = name.chars().take(40).collect();
+    UserError::invalid(
+        "format",
+        format!("There is no audio format {shown:?}."),
+        format!("There are {}.", known.join(", ")),
+    )
 }
 
 /// `GET` and `HEAD /api/v1/uploads/{id}/audio`: the file as it was sent.

@@ -10,7 +10,7 @@ use acestep_domain::{
     generation::clamp::{Bounds, Clamped, clamp_with_source, clamp_words},
     job::JobKind,
     lora::LoraUse,
-    memory::RunPlan,
+    memory::{RunPlan, TimePlan},
     service::{
         Installed, LoadedLm, LoadedModel, Resolved, ServiceConfig, ServiceState, ServiceStatus,
         resolve,
@@ -422,37 +422,42 @@ impl Service {
         given: Given,
     ) -> Option<RunPlan> {
         let (models, options) = self.sizes()?;
-        let (free, lm, rates) = {
-            let inner = self.lock();
-            (inner.memory.as_ref()?.free, inner.lm.clone(), inner.rates)
-        };
+        let free = self.lock().memory.as_ref()?.free;
         let source_secs = given.brought.source_secs;
-        let (work, amount) = match kind {
-            JobKind::Generate => (
-                Work::of(params, &models).with(given.brought),
-                Amount::of(params, lm.as_ref()),
-            ),
-            kind if kind.is_kept_with_song() => (
-                Work::of(params, &models),
-                Amount::of_finding_out(kind, given.heard_secs),
-            ),
-            JobKind::Encode => (
-                Work::of_listening(params, &models, source_secs, false),
-                Amount::of_listening(),
-            ),
-            JobKind::Understand => (
-                Work::of_listening(params, &models, source_secs, true),
-                Amount::of_text(),
-            ),
-            _ => (Work::of_words(params, &models), Amount::of_text()),
+        let work = match kind {
+            JobKind::Generate => Work::of(params, &models).with(given.brought),
+            kind if kind.is_kept_with_song() => Work::of(params, &models),
+            JobKind::Encode => Work::of_listening(params, &models, source_secs, false),
+            JobKind::Understand => Work::of_listening(params, &models, source_secs, true),
+            _ => Work::of_words(params, &models),
         };
         let mut memory = plan::plan(&models, &options, work, free(options.device));
-        let time = rates.time(amount.hearing(given.heard_secs));
+        let time = self.time(kind, params, given);
         for planned in &mut memory.stages {
             let stages = time.as_ref().map(|time| &time.stages);
             planned.secs = stages.and_then(|stages| stages.get(&planned.stage).copied());
         }
         Some(RunPlan { memory, time })
+    }
+
+    /// How long a job, which is settled, takes with what is loaded, as far as that is known.
+    pub(crate) fn time(
+        &self,
+        kind: JobKind,
+        params: &GenerationParams,
+        given: Given,
+    ) -> Option<TimePlan> {
+        let (lm, rates) = {
+            let inner = self.lock();
+            (inner.lm.clone(), inner.rates)
+        };
+        let amount = match kind {
+            JobKind::Generate => Amount::of(params, lm.as_ref()),
+            kind if kind.is_kept_with_song() => Amount::of_finding_out(kind, given.heard_secs),
+            JobKind::Encode => Amount::of_listening(),
+            _ => Amount::of_text(),
+        };
+        rates.time(amount.hearing(given.heard_secs))
     }
 
     pub(crate) fn rates(&self) -> Rates {

@@ -100,20 +100,42 @@ pub(crate) fn stage(paths: &Paths, song: &mut Song, audio: &Audio) -> Result<Sta
 
 /// The file of a song's sound without its gain, see [`loudness::raw`].
 pub(crate) fn raw(paths: &Paths, kept: &Kept) -> Result<Vec<u8>> {
-    const FORMAT: AudioFormat = AudioFormat::Wav32;
-    let song = &kept.song;
-    let mut audio = decode::from_path(&paths.song(&kept.file_name), Limit::none())
-        .map_err(without_path)?
-        .audio;
-    loudness::raw(&mut audio, &song.report);
-    let mut saved = saved_params(song)?;
+    let mut audio = sound(paths, kept)?;
+    loudness::raw(&mut audio, &kept.song.report);
+    let mut saved = saved_params(&kept.song)?;
     // Whoever takes the gain off this file as well would be wrong.
     saved::set_gain(&mut saved, 1.0);
+    another(paths, &kept.song, &audio, AudioFormat::Wav32, &saved)
+}
+
+/// The file of a song in another format, with the song's tags.
+pub(crate) fn in_format(paths: &Paths, kept: &Kept, format: AudioFormat) -> Result<Vec<u8>> {
+    let audio = sound(paths, kept)?;
+    let saved = saved_params(&kept.song)?;
+    another(paths, &kept.song, &audio, format, &saved)
+}
+
+fn sound(paths: &Paths, kept: &Kept) -> Result<Audio> {
+    let decoded = decode::from_path(&paths.song(&kept.file_name), Limit::none());
+    Ok(decoded.map_err(without_path)?.audio)
+}
+
+/// Another file of a song, which nobody keeps.
+fn another(
+    paths: &Paths,
+    song: &Song,
+    audio: &Audio,
+    format: AudioFormat,
+    saved: &Value,
+) -> Result<Vec<u8>> {
+    let mut saved = saved.clone();
+    saved[saved::STUDIO]["audio_format"] = json!(format.as_str());
     let saved = serde_json::to_string_pretty(&saved)?;
-    let name = format!("{PART_PREFIX}raw-{}.wav", uuid::Uuid::now_v7());
+    let id = uuid::Uuid::now_v7();
+    let name = format!("{PART_PREFIX}{id}.{}", format.extension());
     let part = Part(paths.output_dir().join(name));
-    write_new(&part.0, &encode(&audio, FORMAT)?)?;
-    tags::embed(&part.0, FORMAT, &saved, &song.title).map_err(without_path)?;
+    write_new(&part.0, &encode(audio, format)?)?;
+    tags::embed(&part.0, format, &saved, &song.title).map_err(without_path)?;
     fs::read(&part.0).map_err(Error::file("Reading the song"))
 }
 

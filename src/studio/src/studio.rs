@@ -163,8 +163,7 @@ impl Shared {
         match job.state {
             JobState::Queued => {
                 job.queue_position = self.queue.position(&job.id);
-                let time = self.plan_of(job).and_then(|plan| plan.time);
-                job.expected_secs = time.map(|time| time.total);
+                job.expected_secs = self.secs_of(job);
             }
             JobState::Running => job.cancelling = self.queue.is_cancelling(&job.id),
             _ => {}

@@ -14,7 +14,7 @@ use crate::{
     components::{dialog::Dialog, icon::Icon, menu::Menu},
     i18n::{t, t_string, use_i18n},
     pages::generate::take::{
-        actions::{CompareItem, RawItem},
+        actions::{CompareItem, FileItems},
         begin::BeginItems,
         recreate::RecreateItem,
     },
@@ -127,7 +127,7 @@ fn UseMenu(song: Song) -> impl IntoView {
             <RecreateItem song=song.clone() />
             <div class="menu__rule"></div>
             <CompareItem id=song.id.clone() />
-            <RawItem song />
+            <FileItems song />
         </Menu>
     }
     .into_any()

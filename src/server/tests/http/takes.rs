@@ -80,6 +80,49 @@ async fn a_song_at_any_level_gives_the_same_raw_sound() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_song_is_given_in_every_format_with_its_settings() {
+    let app = TestApp::ready().await;
+    let song = app.take_of(json!({ "bpm": 92 })).await;
+    let path = format!("/api/v1/songs/{}/audio", song["id"].as_str().unwrap());
+    let own = app.get(&path).await;
+    for (format, media_type, extension) in [
+        ("mp3", "audio/mpeg", "mp3"),
+        ("flac", "audio/flac", "flac"),
+        ("wav", "audio/wav", "wav"),
+        ("wav24", "audio/wav", "wav"),
+    ] {
+        let other = app.get(&format!("{path}?format={format}&download=1")).await;
+        assert_eq!(other.status, 200);
+        assert_eq!(other.header("content-type"), media_type);
+        let named = format!("lofi piano.{extension}\"");
+        let disposition = other.header("content-disposition");
+        assert!(disposition.contains(&named), "{disposition}");
+        assert_ne!(other.body, own.body);
+        let settings = app.settings(&format!("x.{extension}"), other.body).await;
+        assert_eq!(settings.status, 200, "{format}");
+        assert_eq!(settings.json()["params"]["bpm"], 92, "{format}");
+    }
+    let wav = app.get(&format!("{path}?format=wav")).await;
+    let samples: Vec<f32> = hound::WavReader::new(&wav.body[..])
+        .unwrap()
+        .into_samples::<i16>()
+        .map(|sample| f32::from(sample.unwrap()) / 32768.0)
+        .collect();
+    let exact = floats(&own.body);
+    assert_eq!(samples.len(), exact.len());
+    let off = exact.iter().zip(&samples).map(|(a, b)| (a - b).abs());
+    assert!(off.fold(0f32, f32::max) < 1.5 / 32768.0);
+    // Its own format is its own file.
+    assert_eq!(
+        app.get(&format!("{path}?format=wav32")).await.body,
+        own.body
+    );
+    app.get(&format!("{path}?format=ogg"))
+        .await
+        .is_refusal(400, "invalid_value", Some("format"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_loudness_out_of_reach_and_out_of_range_is_told() {
     let app = TestApp::ready().await;
     let song = app.take_of(json!({ "target_lufs": -3 })).await;

@@ -1,5 +1,7 @@
 //! What jobs need, told before they begin.
 
+use std::borrow::Cow;
+
 use acestep_domain::{
     GenerationParams,
     job::{Job, JobKind},
@@ -35,11 +37,25 @@ impl Shared {
 
     /// What a job that waits needs.
     pub(crate) fn plan_of(&self, job: &Job) -> Option<RunPlan> {
-        // A song that is made once more leaves nothing to the language model.
-        if let Ok(Some(song)) = self.made_before(job) {
-            return self.plan(job.kind, &song.recipe(), None);
+        let (params, source) = self.asked_of(job);
+        self.plan(job.kind, &params, source)
+    }
+
+    /// How long a job that waits will take, as far as that is known: less work than its whole plan, so
+    /// that a long queue is told quickly.
+    pub(crate) fn secs_of(&self, job: &Job) -> Option<f64> {
+        let (params, source) = self.asked_of(job);
+        let given = self.given(job.kind, &params, source);
+        Some(self.service.time(job.kind, &params, given)?.total)
+    }
+
+    /// The parameters that a waiting job will run by, and the song that it is about.
+    fn asked_of<'a>(&self, job: &'a Job) -> (Cow<'a, GenerationParams>, Option<&'a str>) {
+        match self.made_before(job) {
+            // A song that is made once more leaves nothing to the language model.
+            Ok(Some(song)) => (Cow::Owned(song.recipe()), None),
+            _ => (Cow::Borrowed(&job.params), job.source_song_id.as_deref()),
         }
-        self.plan(job.kind, &job.params, job.source_song_id.as_deref())
     }
 
     /// A recording that is gone counts nothing: its job is refused for it.

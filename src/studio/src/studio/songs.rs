@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use acestep_domain::{
     UserError,
+    generation::AudioFormat,
     library::{Song, SongList},
 };
 use serde_json::Value;
@@ -51,6 +52,17 @@ impl Studio {
         let shared = self.shared();
         let kept = shared.library.present(id)?;
         song_file::raw(&shared.paths, &kept)
+    }
+
+    /// The song in another format than that of its file, with its tags. What the format or the file's
+    /// own rounds away is gone.
+    ///
+    /// # Errors
+    /// When there is none of that id, its file is gone, cannot be read or encoded.
+    pub fn song_in_format(&self, id: &str, format: AudioFormat) -> Result<Vec<u8>> {
+        let shared = self.shared();
+        let kept = shared.library.present(id)?;
+        song_file::in_format(&shared.paths, &kept, format)
     }
 
     /// Renames or marks a song. Its file keeps its name.

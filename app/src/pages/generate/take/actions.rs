@@ -1,6 +1,6 @@
 //! What can be done with a song: mark, take its settings up, download, delete.
 
-use acestep_domain::library::Song;
+use acestep_domain::{generation::AudioFormat, library::Song};
 use leptos::{form::ActionForm, prelude::*};
 
 use super::{
@@ -23,7 +23,7 @@ use crate::{
 
 /// Name a downloaded file gets.
 pub fn file_name(song: &Song) -> String {
-    let extension = acestep_domain::generation::AudioFormat::from_name(&song.audio_format)
+    let extension = AudioFormat::from_name(&song.audio_format)
         .map_or(song.audio_format.as_str(), |format| format.extension());
     let stem: String = song
         .title
@@ -157,7 +157,7 @@ pub fn More(
                     {t!(i18n, generate.parameters)}
                     <span class="menu__hint">"JSON"</span>
                 </a>
-                <RawItem song=song.clone() />
+                <FileItems song=song.clone() />
                 <div class="menu__rule"></div>
                 <ListenItems song=song.clone() />
                 <div class="menu__rule"></div>
@@ -187,11 +187,33 @@ pub fn CompareItem(
     .into_any()
 }
 
-/// The song without the gain that was put on it.
+/// The song in the other formats, and without the gain that was put on it.
 #[component]
-pub fn RawItem(song: Song) -> impl IntoView {
+pub fn FileItems(song: Song) -> impl IntoView {
     let i18n = use_i18n();
+    let own = AudioFormat::from_name(&song.audio_format);
+    let others = AudioFormat::ALL
+        .into_iter()
+        // The finer wav files hold nothing that the song's own file does not.
+        .filter(|format| {
+            Some(*format) != own && !matches!(format, AudioFormat::Wav24 | AudioFormat::Wav32)
+        })
+        .map(|format| {
+            let url = format!(
+                "{}?format={}&download=1",
+                audio_url(&song.id),
+                format.as_str()
+            );
+            view! {
+                <a class="menu__item" href=url download="" rel="external">
+                    {t!(i18n, takes.download_as)}
+                    <span class="menu__hint">{format.as_str().to_uppercase()}</span>
+                </a>
+            }
+        })
+        .collect_view();
     view! {
+        {others}
         <a class="menu__item" href=format!("/api/v1/songs/{}/raw", song.id) download="" rel="external">
             {t!(i18n, takes.raw)}
             <span class="menu__hint">"WAV"</span>
