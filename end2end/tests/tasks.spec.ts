@@ -118,6 +118,17 @@ test('a repaint changes its part and keeps the rest', async ({ page, launch }) =
   await page.mouse.move(from.x - 60, from.y + from.height / 2, { steps: 4 });
   await page.mouse.up();
   await expect(page.getByRole('textbox', { name: 'End', exact: true })).not.toHaveValue('0:05');
+  // A stroke over the wave, from its end to its beginning, draws a part anew.
+  const wave = await page.locator('.region__stage').boundingBox();
+  if (!wave) throw new Error('the wave has no place');
+  const across = (share: number) => [wave.x + wave.width * share, wave.y + wave.height / 2] as const;
+  await page.mouse.move(...across(0.75));
+  await page.mouse.down();
+  await page.mouse.move(...across(0.5), { steps: 4 });
+  await page.mouse.up();
+  await expect(start).toHaveAttribute('aria-valuenow', '3.0');
+  expect(Number(await end.getAttribute('aria-valuenow'))).toBeGreaterThan(4);
+  await page.getByRole('textbox', { name: 'Start', exact: true }).fill('0:02');
   await page.getByRole('textbox', { name: 'End', exact: true }).fill('0:04');
   await expect(generate.plan).toContainText('repaint 0:02 to 0:04 of waltz with flute');
   await generate.caption.fill('heavy drums and bass');

@@ -1,5 +1,5 @@
-//! A part of a recording, drawn over its wave: two handles, and behind both ends the room in which the
-//! recording can be made longer. Time runs left to right in every language.
+//! A part of a recording, drawn over its wave by a stroke or by two handles, and behind both ends the room
+//! in which the recording can be made longer. Time runs left to right in every language.
 
 use acestep_domain::generation::clamp::minutes;
 use leptos::{ev, html, prelude::*};
@@ -11,6 +11,8 @@ use crate::player::clock;
 const ZONE: f64 = 0.08;
 /// Share of the width that a flag takes beside its handle.
 const FLAG: f64 = 0.12;
+/// Share of the width that a pointer must travel before it draws a part: less is a click.
+const SMALLEST_STROKE: f64 = 0.01;
 /// The shortest part, and the finest step, in seconds.
 const FINEST_SECS: f64 = 0.1;
 
@@ -77,6 +79,13 @@ impl Scale {
         }
     }
 
+    /// The part between two places of the width, in either order.
+    fn drawn(self, a: f64, b: f64) -> (f64, f64) {
+        let (from, to) = (self.secs_at(a.min(b)), self.secs_at(a.max(b)));
+        let part = self.moved((from, to.max(from + FINEST_SECS)), End::From, from);
+        self.moved(part, End::To, to)
+    }
+
     /// Seconds with a mark: round steps, at most seven.
     fn marks(self) -> Vec<f64> {
         let step = [1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0]
@@ -117,6 +126,21 @@ pub fn Region(
     on_move: Callback<(f64, f64)>,
 ) -> impl IntoView {
     let stage = NodeRef::<html::Div>::new();
+    // Where the pointer was pressed, as a share of the width, while a new part is drawn.
+    let drawn_from = RwSignal::new(None);
+    let press = move |event: ev::PointerEvent| {
+        if event.button() == 0 {
+            hold(&event);
+            drawn_from.set(share(stage, &event));
+        }
+    };
+    let draw = move |event: ev::PointerEvent| {
+        if let (Some(from), Some(to)) = (drawn_from.get_untracked(), share(stage, &event))
+            && (to - from).abs() > SMALLEST_STROKE
+        {
+            on_move.run(scale.drawn(from, to));
+        }
+    };
     let percent = move |secs: f64| scale.share(secs) * 100.0;
     let style = move || {
         let (from, to) = part.get();
@@ -157,6 +181,10 @@ pub fn Region(
                 data-from=move || edge(part.get().0, true)
                 data-to=move || edge(part.get().1, false)
                 node_ref=stage
+                on:pointerdown=press
+                on:pointermove=draw
+                on:pointerup=move |_| drawn_from.set(None)
+                on:pointercancel=move |_| drawn_from.set(None)
             >
                 <span class="region__ext region__ext--before"></span>
                 <span class="region__ext region__ext--after"></span>
@@ -245,6 +273,8 @@ fn Handle(
             aria-valuetext=move || format!("{} / {}", text(value()), minutes(scale.secs))
             on:keydown=keys
             on:pointerdown=move |event| {
+                // Beside the handles a new part is drawn.
+                event.stop_propagation();
                 hold(&event);
                 held.set(true);
             }
@@ -323,6 +353,17 @@ mod tests {
         assert_eq!(moved((10.0, 20.0), End::To, 999.0), (10.0, 270.0));
         assert_eq!(moved((10.0, 260.0), End::From, 250.0), (240.0, 260.0));
         assert_eq!(moved((-20.0, 5.0), End::To, -10.0), (-20.0, 0.0));
+    }
+
+    #[test]
+    fn a_stroke_draws_a_part_in_either_direction() {
+        let (a, b) = (SCALE.share(60.0), SCALE.share(90.0));
+        assert_eq!(SCALE.drawn(a, b), (60.0, 90.0));
+        assert_eq!(SCALE.drawn(b, a), (60.0, 90.0));
+        assert_eq!(SCALE.drawn(a, a), (60.0, 60.1));
+        // Inside a zone alone it still touches the recording.
+        assert_eq!(SCALE.drawn(0.0, 0.02).1, 0.0);
+        assert_eq!(SCALE.drawn(0.98, 1.0).0, 240.0);
     }
 
     #[test]
