@@ -1,5 +1,7 @@
 //! Released checkpoints: which there are, where they come from, and how far a download of one is.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{error::UserError, task::Family};
@@ -167,6 +169,13 @@ impl Release {
     /// The release of that name.
     pub fn find(name: &str) -> Option<&'static Self> {
         RELEASES.iter().find(|release| release.name == name)
+    }
+
+    /// The model whose folder a path leads into.
+    pub fn in_path(path: &Path) -> Option<&'static Self> {
+        path.iter()
+            .filter_map(|part| Self::find(&part.to_string_lossy()))
+            .find(|release| release.kind != ReleaseKind::Part)
     }
 
     /// What it needs beside it.

@@ -2,13 +2,7 @@
 
 use std::path::Path;
 
-use acestep_domain::{
-    UserError,
-    event::Stage,
-    memory::Smaller,
-    release::{Release, ReleaseKind},
-    tier::size_text,
-};
+use acestep_domain::{UserError, event::Stage, memory::Smaller, release::Release, tier::size_text};
 use acestep_engine::error::Error as EngineError;
 
 /// What can go wrong in the studio.
@@ -247,8 +241,8 @@ fn engine(error: EngineError) -> UserError {
             ..UserError::new(
                 "checkpoint",
                 format!("{}: {reason}.", shown_path(&path)),
-                match released(&path) {
-                    Some(name) => format!(
+                match Release::in_path(&path) {
+                    Some(Release { name, .. }) => format!(
                         "Download it in the list of models or by `acestep download {name}`, or choose another one."
                     ),
                     None => "Get the checkpoint again, or choose another one.".to_owned(),
@@ -385,14 +379,6 @@ fn does_not_fit(needed: u64, free: u64, smaller: Option<&Smaller>) -> UserError 
             hint,
         )
     }
-}
-
-/// The release that a path leads into.
-fn released(path: &Path) -> Option<&'static str> {
-    path.iter()
-        .filter_map(|part| Release::find(&part.to_string_lossy()))
-        .find(|release| release.kind != ReleaseKind::Part)
-        .map(|release| release.name)
 }
 
 /// The setting that named a checkpoint.

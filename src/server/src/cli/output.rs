@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use acestep_domain::{error::UserError, note::Note};
+use acestep_domain::{error::UserError, note::Note, release::Release};
 use acestep_engine::error::Error;
 use serde::Serialize;
 
@@ -69,14 +69,21 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             // On the command line the whole path is the user's own.
-            Error::Checkpoint { .. } => Self::run(UserError {
-                field: Some("config_path".to_owned()),
-                ..UserError::new(
-                    "checkpoint",
-                    format!("{error}."),
-                    "`acestep inspect DIR` tells what is wrong with a folder of checkpoints.",
-                )
-            }),
+            Error::Checkpoint { ref path, .. } => {
+                let hint = match Release::in_path(path) {
+                    Some(Release { name, .. }) => {
+                        format!("`acestep download {name}` fetches what is missing or wrong of it.")
+                    }
+                    None => {
+                        "`acestep inspect DIR` tells what is wrong with a folder of checkpoints."
+                            .to_owned()
+                    }
+                };
+                Self::run(UserError {
+                    field: Some("config_path".to_owned()),
+                    ..UserError::new("checkpoint", format!("{error}."), hint)
+                })
+            }
             Error::Invalid { .. }
             | Error::Sound { .. }
             | Error::Lora { .. }
