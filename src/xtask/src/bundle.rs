@@ -5,9 +5,9 @@
 
 use crate::{
     shell::{Workspace, run},
-    style, wasm,
+    style, wasm, words,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use flate2::{Compression, write::GzEncoder};
 use std::{
     collections::BTreeSet,
@@ -67,6 +67,14 @@ pub(crate) fn site(workspace: &Workspace, release: bool) -> Result<()> {
         &style::build(workspace, release)?,
     )?;
     site.copy(&bindings, Path::new("pkg"))?;
+    let texts = words::read(&workspace.root.join("app/locales"))
+        .map_err(|error| anyhow!("app/locales: {error}"))?;
+    for (number, language) in words::LANGUAGES.iter().enumerate() {
+        site.put(
+            Path::new(&format!("pkg/words-{language}.txt")),
+            words::lines(&texts, number).as_bytes(),
+        )?;
+    }
     site.copy(&workspace.root.join("public"), Path::new(""))?;
     site.sweep(&workspace.site())
 }
