@@ -11,6 +11,7 @@ pub(crate) const LANGUAGES: [&str; 4] = ["en", "zh", "ja", "he"];
 /// A text: where it stands, what it needs and what it says in each language.
 pub(crate) struct Text {
     /// Namespace and keys.
+    #[allow(dead_code, reason = "xtask needs no keys")]
     pub(crate) path: Vec<String>,
     /// Names of its blanks in the order of the alphabet; in the texts they are the characters from 1 on.
     pub(crate) blanks: Vec<String>,

@@ -23,6 +23,7 @@ pub mod components;
 pub mod deck;
 pub mod keys;
 pub mod pages;
+pub mod parts;
 pub mod player;
 pub mod preferences;
 pub mod recorder;
@@ -49,6 +50,7 @@ pub mod i18n {
         wording::{Locale, Words, use_i18n},
     };
 }
+pub mod wire;
 pub mod wording;
 
 use leptos::prelude::*;
@@ -129,6 +131,10 @@ pub fn hydrate() {
         if let Err(error) = wording::load(Locale::from_request()).await {
             // What the server drew stays, and works as it does without scripts.
             leptos::logging::error!("The words of the page did not arrive: {error:?}");
+            return;
+        }
+        if parts::load_drawn().await.is_err() {
+            // The loader has told why.
             return;
         }
         state::early::collect();

@@ -333,9 +333,8 @@ mod tests {
     #[cfg(not(feature = "hydrate"))]
     #[test]
     fn blanks_are_filled_where_the_language_has_them() {
-        use crate::i18n::td_string;
         let said = |locale| td_string!(locale, lm.spoken, title = "A", stage = 1.5);
-        assert_eq!(said(Locale::en), "A: 1.5");
+        assert_eq!(said(Locale::en), "A: 1.5.");
         let used = |locale| td_string!(locale, frame.memory_used, used = 1, total = "2");
         for locale in Locale::ALL {
             let said = used(locale);

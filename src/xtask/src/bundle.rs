@@ -140,6 +140,9 @@ impl Site {
             let path = item?.path();
             if path.is_dir() {
                 self.sweep(&path)?;
+                if fs::read_dir(&path)?.next().is_none() {
+                    fs::remove_dir(&path)?;
+                }
             } else if !self.kept.contains(&path) {
                 fs::remove_file(&path)?;
             }
@@ -214,12 +217,14 @@ mod tests {
     #[test]
     fn what_an_older_build_left_is_removed() -> Result<()> {
         let folder = tempfile::tempdir()?;
-        fs::create_dir_all(folder.path().join("pkg"))?;
+        fs::create_dir_all(folder.path().join("pkg/parts-1"))?;
+        fs::write(folder.path().join("pkg/parts-1/old.wasm"), "old")?;
         fs::write(folder.path().join("pkg/old.js"), "old")?;
         let mut site = site_in(folder.path());
         site.put(Path::new("pkg/new.js"), b"new")?;
         site.sweep(folder.path())?;
         assert!(!folder.path().join("pkg/old.js").exists());
+        assert!(!folder.path().join("pkg/parts-1").exists());
         assert!(folder.path().join("pkg/new.js").exists());
         Ok(())
     }

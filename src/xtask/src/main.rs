@@ -15,6 +15,7 @@ mod check;
 mod cuda;
 mod docs;
 mod layers;
+mod lean;
 mod reference;
 mod setup;
 mod shell;
