@@ -23,33 +23,34 @@ pub mod components;
 pub mod deck;
 pub mod keys;
 pub mod pages;
+pub mod parts;
 pub mod player;
 pub mod preferences;
 pub mod recorder;
 pub mod routes;
 pub mod state;
 
-/// Words in every language, generated from `locales/` by the build script.
+/// The keys of all words, generated from `locales/` by the build script.
 #[allow(
-    clippy::all,
-    clippy::pedantic,
-    clippy::use_self,
-    clippy::unwrap_used,
-    clippy::allow_attributes_without_reason,
-    unreachable_pub,
-    unused_lifetimes,
-    reason = "generated code"
+    dead_code,
+    non_camel_case_types,
+    non_upper_case_globals,
+    unused_imports,
+    clippy::wildcard_imports,
+    reason = "generated code, named as the locale files are"
 )]
 mod words {
-    include!(concat!(env!("OUT_DIR"), "/i18n/mod.rs"));
+    include!(concat!(env!("OUT_DIR"), "/words.rs"));
 }
 
-/// The words for the page's code. What has no values in it goes through one function, so that the browser
-/// loads the code of a text once and not once a text.
+/// The words for the page's code.
 pub mod i18n {
-    pub use crate::words::i18n::*;
-    pub use crate::{t, wording::Words};
+    pub use crate::{
+        t, t_string, td_string,
+        wording::{Locale, Words, use_i18n},
+    };
 }
+pub mod wire;
 pub mod wording;
 
 use leptos::prelude::*;
@@ -57,16 +58,20 @@ use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::{RouteList, components::Router};
 
 use crate::{
-    i18n::I18nContextProvider, player::Player, preferences::Theme, routes::AppRoutes,
+    i18n::{Locale, Words},
+    player::Player,
+    preferences::Theme,
+    routes::AppRoutes,
     state::StudioStore,
 };
 
 /// The document round the page. Theme and language come from cookies, so nothing flashes.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     let theme = Theme::from_request();
+    let locale = Locale::from_request();
     view! {
         <!DOCTYPE html>
-        <html data-theme=theme.attribute()>
+        <html lang=locale.as_str() dir=locale.direction() data-theme=theme.attribute()>
             <head>
                 <meta charset="utf-8" />
                 <meta
@@ -78,6 +83,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <link id="acestep-style" rel="stylesheet" href="/pkg/acestep.css" />
                 <AutoReload options=options.clone() />
                 <HydrationScripts options />
+                <link rel="preload" href=locale.texts_url() r#as="fetch" crossorigin="" />
                 <MetaTags />
             </head>
             <body>
@@ -92,7 +98,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 pub fn App() -> impl IntoView {
     provide_meta_context();
     // The server asks for the table of routes once, at its start, and drops what was made for that; tasks of
-    // the page (the cookie of the language is kept by one) would come to it too late.
+    // the page would come to it too late.
     if RouteList::is_generating() {
         return view! {
             <Router>
@@ -106,13 +112,12 @@ pub fn App() -> impl IntoView {
     provide_context(Player::new());
     store.follow();
     components::menu::keep_closing();
+    Words::provide();
     view! {
-        <I18nContextProvider cookie_name="lang">
-            <Title formatter=|title: String| format!("{title} · ACE-Step studio") />
-            <Router>
-                <AppRoutes />
-            </Router>
-        </I18nContextProvider>
+        <Title formatter=|title: String| format!("{title} · ACE-Step studio") />
+        <Router>
+            <AppRoutes />
+        </Router>
     }
     .into_any()
 }
@@ -122,13 +127,21 @@ pub fn App() -> impl IntoView {
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
     console_error_panic_hook::set_once();
-    state::early::collect();
-    leptos::mount::hydrate_body(App);
-    // Whoever drives the page by program waits for this: from here on a click is ours.
-    if let Some(root) = web_sys::window()
-        .and_then(|window| window.document())
-        .and_then(|document| document.document_element())
-    {
-        drop(root.set_attribute("data-hydrated", ""));
-    }
+    js_sys::futures::spawn_local(async {
+        if let Err(error) = wording::load(Locale::from_request()).await {
+            // What the server drew stays, and works as it does without scripts.
+            leptos::logging::error!("The words of the page did not arrive: {error:?}");
+            return;
+        }
+        if parts::load_drawn().await.is_err() {
+            // The loader has told why.
+            return;
+        }
+        state::early::collect();
+        leptos::mount::hydrate_body(App);
+        // Whoever drives the page by program waits for this: from here on a click is ours.
+        if let Some(root) = document().document_element() {
+            drop(root.set_attribute("data-hydrated", ""));
+        }
+    });
 }

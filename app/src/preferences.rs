@@ -1,9 +1,11 @@
-//! What one person chose for this browser: the theme. The language is kept by `i18n` in its own cookie.
+//! What one person chose for this browser: the theme. The language is kept by [`crate::wording`] in a cookie, too.
 
 use leptos::prelude::*;
 
-/// Name of the cookie.
+/// Name of the cookie of the theme.
 pub const THEME_COOKIE: &str = "theme";
+/// Name of the cookie of the language.
+pub const LANGUAGE_COOKIE: &str = "lang";
 
 /// Light, dark or as the system says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -78,11 +80,7 @@ impl Theme {
 
     /// The theme in a `Cookie` header.
     pub fn from_cookies(header: &str) -> Self {
-        header
-            .split(';')
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(name, _)| *name == THEME_COOKIE)
-            .map_or(Self::Auto, |(_, value)| Self::from_name(value))
+        cookie(header, THEME_COOKIE).map_or(Self::Auto, Self::from_name)
     }
 
     /// The theme as a signal; changing it changes the document and the cookie.
@@ -99,12 +97,21 @@ impl Theme {
                     Some(name) => html.set_attribute("data-theme", name),
                     None => html.remove_attribute("data-theme"),
                 };
-                crate::api::preferences::remember_theme(*theme);
+                crate::api::preferences::remember(THEME_COOKIE, theme.as_str());
             },
             false,
         );
         theme
     }
+}
+
+/// The value of a cookie in a `Cookie` header.
+pub fn cookie<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+    header
+        .split(';')
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(own, _)| *own == name)
+        .map(|(_, value)| value)
 }
 
 #[cfg(test)]

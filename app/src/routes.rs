@@ -12,15 +12,11 @@ use crate::{
         app_bar::AppBar, error_page::NotFound, status_line::StatusLine, transport::Transport,
     },
     i18n::{t, use_i18n},
-    pages::{
-        compare::ComparePage,
-        generate::{
-            GeneratePage,
-            dropped::{DropHint, Dropped},
-        },
-        library::LibraryPage,
-        service::ServicePage,
+    pages::generate::{
+        GeneratePage,
+        dropped::{DropHint, Dropped},
     },
+    parts::{ComparePage, LibraryPage, ServicePage},
 };
 
 /// Address of the Generation page.

@@ -37,7 +37,7 @@ use acestep_domain::{
     service::{ServiceState, ServiceStatus},
     tier::{GpuTier, limits},
 };
-use leptos::{prelude::*, server::codee::string::JsonSerdeCodec};
+use leptos::prelude::*;
 
 use self::{form::Form, loras::Adapters, needs::Needs, recordings::Recordings};
 use crate::api::{recordings::Recording, snapshot::Snapshot};
@@ -75,7 +75,9 @@ type Handover = (
 impl StudioStore {
     /// Provides store and [`Form`] from the snapshot that came with the page.
     pub fn provide() -> Self {
-        let handover = SharedValue::<Handover, JsonSerdeCodec>::new(first_handover).into_inner();
+        let handover =
+            SharedValue::<Handover, crate::wire::Json>::new_with_encoding(first_handover)
+                .into_inner();
         let (snapshot, draft, recordings, loras, trouble) = handover;
         let store = Self {
             status: RwSignal::new(snapshot.status),

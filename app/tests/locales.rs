@@ -111,9 +111,9 @@ fn english_is_in_sentences_without_shouting() {
 
 #[test]
 fn hebrew_runs_from_right_to_left() {
-    use acestep_app::i18n::{I18nLocaleTrait, Locale};
-    assert_eq!(Locale::he.direction().as_str(), "rtl");
+    use acestep_app::i18n::Locale;
+    assert_eq!(Locale::he.direction(), "rtl");
     for locale in [Locale::en, Locale::zh, Locale::ja] {
-        assert_eq!(locale.direction().as_str(), "ltr");
+        assert_eq!(locale.direction(), "ltr");
     }
 }

@@ -8,7 +8,7 @@ use super::ApiError;
 /// Keeps the form; `form` is a JSON object by parameter key, values as typed.
 #[server(prefix = "/api/page")]
 pub async fn save_draft(form: String) -> Result<(), ApiError> {
-    let form = serde_json::from_str(&form).map_err(|error| {
+    let form = crate::wire::read(&form).map_err(|error| {
         acestep_domain::UserError::new(
             "invalid_json",
             format!("The form could not be read: {error}."),

@@ -10,7 +10,7 @@ use super::ApiError;
 /// say themselves.
 #[server(prefix = "/api/page")]
 pub async fn needs(form: String) -> Result<Option<RunPlan>, ApiError> {
-    let form = serde_json::from_str(&form).unwrap_or_default();
+    let form = crate::wire::read(&form).unwrap_or_default();
     Ok(plan(&form).ok())
 }
 

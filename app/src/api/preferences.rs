@@ -13,8 +13,6 @@ pub async fn set_preferences(
     #[server(default)] theme: Option<String>,
     #[server(default)] lang: Option<String>,
 ) -> Result<(), ApiError> {
-    use std::str::FromStr as _;
-
     use axum::http::{HeaderValue, header::SET_COOKIE};
 
     let Some(response) = use_context::<leptos_axum::ResponseOptions>() else {
@@ -26,8 +24,8 @@ pub async fn set_preferences(
         (crate::preferences::THEME_COOKIE, theme.as_str())
     });
     let lang = lang
-        .and_then(|name| crate::i18n::Locale::from_str(&name).ok())
-        .map(|locale| ("lang", crate::i18n::I18nLocaleTrait::as_str(locale)));
+        .and_then(|code| crate::i18n::Locale::from_code(&code))
+        .map(|locale| (crate::preferences::LANGUAGE_COOKIE, locale.as_str()));
     for (name, value) in [theme, lang].into_iter().flatten() {
         if let Ok(value) = HeaderValue::from_str(&cookie(name, value)) {
             response.append_header(SET_COOKIE, value);
@@ -40,16 +38,16 @@ fn cookie(name: &str, value: &str) -> String {
     format!("{name}={value}; Path=/; Max-Age={REMEMBERED_SECS}; SameSite=Lax")
 }
 
-/// Remembers the theme from the browser's side.
-pub fn remember_theme(theme: crate::preferences::Theme) {
+/// Remembers a choice from the browser's side.
+pub fn remember(name: &str, value: &str) {
     #[cfg(feature = "hydrate")]
     {
         use leptos::wasm_bindgen::JsCast as _;
         if let Ok(document) = document().dyn_into::<web_sys::HtmlDocument>() {
-            // A browser that refuses cookies keeps the theme for this visit only.
-            let _ = document.set_cookie(&cookie(crate::preferences::THEME_COOKIE, theme.as_str()));
+            // A browser that refuses cookies keeps the choice for this visit only.
+            let _ = document.set_cookie(&cookie(name, value));
         }
     }
     #[cfg(not(feature = "hydrate"))]
-    let _ = theme;
+    let _ = (name, value);
 }

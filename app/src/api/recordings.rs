@@ -106,11 +106,11 @@ async fn send<T: serde::de::DeserializeOwned>(
         .and_then(|text| text.as_string())
         .unwrap_or_default();
     if answer.ok() {
-        serde_json::from_str(&body).map_err(|error| {
+        crate::wire::read(&body).map_err(|error| {
             ApiError::from_server_fn_error(ServerFnErrorErr::Deserialization(error.to_string()))
         })
     } else {
-        Err(ApiError(serde_json::from_str(&body).unwrap_or_else(|_| {
+        Err(ApiError(crate::wire::read(&body).unwrap_or_else(|_| {
             acestep_domain::UserError::new(
                 "internal",
                 format!("The studio answered {} to the file.", answer.status()),

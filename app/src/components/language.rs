@@ -5,7 +5,7 @@ use leptos::{html, prelude::*, server_fn::ServerFn};
 
 use crate::{
     api::preferences::SetPreferences,
-    i18n::{I18nLocaleTrait, Locale, t, t_string, use_i18n},
+    i18n::{Locale, t, t_string, use_i18n},
 };
 
 /// Name of a language in itself.
@@ -32,12 +32,11 @@ pub fn LanguagePicker(
     let select = NodeRef::<html::Select>::new();
     let choose = move |_| {
         let chosen = select.get_untracked().map(|select| select.value());
-        if let Some(locale) = chosen.and_then(|code| code.parse::<Locale>().ok()) {
-            i18n.set_locale(locale);
+        if let Some(locale) = chosen.and_then(|code| Locale::from_code(&code)) {
+            i18n.choose(locale);
         }
     };
-    let options = Locale::get_all().iter().map(|locale| {
-        let locale = *locale;
+    let options = Locale::ALL.map(|locale| {
         view! {
             <option
                 value=locale.as_str()
@@ -67,7 +66,7 @@ pub fn LanguagePicker(
                 prop:value=move || i18n.get_locale().as_str()
                 on:change=choose
             >
-                {options.collect_view()}
+                {options.into_iter().collect_view()}
             </select>
             <noscript inner_html=without_script></noscript>
         </form>

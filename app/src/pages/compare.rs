@@ -51,7 +51,11 @@ pub fn ComparePage() -> impl IntoView {
     let i18n = use_i18n();
     let query = use_query_map();
     let chosen = Memo::new(move |_| query.with(|query| (query.get("a"), query.get("b"))));
-    let found = Resource::new(move || chosen.get(), |(a, b)| find(a, b));
+    let found = Resource::<_, crate::wire::Json>::new_with_options(
+        move || chosen.get(),
+        |(a, b)| find(a, b),
+        false,
+    );
     #[cfg(feature = "ssr")]
     let response = use_context::<leptos_axum::ResponseOptions>();
     view! {

@@ -50,7 +50,7 @@ use leptos_router::hooks::use_query_map;
 use crate::{
     api::jobs::{Cancel, Submit},
     i18n::{t, t_string, use_i18n},
-    pages::service::ServicePanel,
+    parts::ServicePanel,
     state::{StudioStore, fill::Awaited, form::Form},
 };
 

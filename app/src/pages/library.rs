@@ -24,6 +24,7 @@ use crate::{
     i18n::{t, t_string, use_i18n},
     player::Player,
     state::StudioStore,
+    wire::Json,
 };
 
 /// Songs of one page of the list.
@@ -50,12 +51,13 @@ pub fn LibraryPage() -> impl IntoView {
     let edits = RwSignal::new(0_u32);
     let version = Memo::new(move |_| (changed.get(), edits.get()));
     let list = Memo::new(move |_| place.with(Place::list));
-    let found = Resource::new(
+    let found = Resource::<_, Json>::new_with_options(
         move || (list.get(), version.get()),
         |(list, _)| async move { find(list).await },
+        false,
     );
     let open = Memo::new(move |_| place.with(|place| place.song.clone()));
-    let opened = Resource::new(
+    let opened = Resource::<_, Json>::new_with_options(
         move || (open.get(), version.get()),
         |(id, _)| async move {
             match id {
@@ -63,6 +65,7 @@ pub fn LibraryPage() -> impl IntoView {
                 None => None,
             }
         },
+        false,
     );
     provide_context(Edits(edits));
     view! {

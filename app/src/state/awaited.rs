@@ -14,7 +14,7 @@ pub(super) fn follow(form: Form) {
     Effect::new(move |_| {
         let kept = storage()
             .and_then(|storage| storage.get_item(KEY).ok().flatten())
-            .and_then(|kept| serde_json::from_str::<Awaited>(&kept).ok());
+            .and_then(|kept| crate::wire::read::<Awaited>(&kept).ok());
         if form.awaited.get_untracked().is_none() && kept.is_some() {
             form.awaited.set(kept);
         }

@@ -24,7 +24,7 @@ pub(super) fn keep(form: Form) {
         }
         if let Some(late) = storage()
             .and_then(|storage| storage.get_item(KEY).ok().flatten())
-            .and_then(|text| serde_json::from_str(&text).ok())
+            .and_then(|text| crate::wire::read(&text).ok())
         {
             form.apply(&late);
         }

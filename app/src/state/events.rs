@@ -40,7 +40,7 @@ pub fn follow(store: StudioStore) {
                     return;
                 };
                 let event = message.data().as_string().unwrap_or_default();
-                match serde_json::from_str::<JobEvent>(&event).map(|event| event.kind) {
+                match crate::wire::read::<JobEvent>(&event).map(|event| event.kind) {
                     Ok(EventKind::Progress(progress)) => {
                         store.progress.set(Some((id.clone(), progress)));
                     }

@@ -61,7 +61,7 @@ pub(super) fn wire(text: &str) -> Value {
         return Value::Null;
     }
     // What cannot be read goes on as it is, so that the reader of parameters says what is wrong.
-    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
+    crate::wire::read(text).unwrap_or_else(|_| Value::from(text))
 }
 
 /// The form's text for a value of the wire, or for such a text: the field of a page is read back as it

@@ -3,7 +3,7 @@
 //! until the next one is there, so that nothing jumps while one types.
 
 use acestep_domain::memory::RunPlan;
-use leptos::{prelude::*, server::codee::string::JsonSerdeCodec};
+use leptos::prelude::*;
 
 use super::form::Form;
 
@@ -17,7 +17,8 @@ pub struct Needs {
 impl Needs {
     /// Provides the plan that came with the page.
     pub fn provide() {
-        let first = SharedValue::<Option<RunPlan>, JsonSerdeCodec>::new(first).into_inner();
+        let first = SharedValue::<Option<RunPlan>, crate::wire::Json>::new_with_encoding(first)
+            .into_inner();
         provide_context(Self {
             plan: RwSignal::new(first),
         });
@@ -49,9 +50,8 @@ fn first() -> Option<RunPlan> {
 
 #[cfg(feature = "hydrate")]
 mod follow {
-    use std::time::Duration;
-
     use leptos::{leptos_dom::helpers::TimeoutHandle, prelude::*, task::spawn_local};
+    use std::time::Duration;
 
     use super::{Form, Needs};
     use crate::{api::needs::needs, state::StudioStore};

@@ -5,9 +5,9 @@
 
 use crate::{
     shell::{Workspace, run},
-    style, wasm,
+    style, wasm, words,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use flate2::{Compression, write::GzEncoder};
 use std::{
     collections::BTreeSet,
@@ -67,6 +67,14 @@ pub(crate) fn site(workspace: &Workspace, release: bool) -> Result<()> {
         &style::build(workspace, release)?,
     )?;
     site.copy(&bindings, Path::new("pkg"))?;
+    let texts = words::read(&workspace.root.join("app/locales"))
+        .map_err(|error| anyhow!("app/locales: {error}"))?;
+    for (number, language) in words::LANGUAGES.iter().enumerate() {
+        site.put(
+            Path::new(&format!("pkg/words-{language}.txt")),
+            words::lines(&texts, number).as_bytes(),
+        )?;
+    }
     site.copy(&workspace.root.join("public"), Path::new(""))?;
     site.sweep(&workspace.site())
 }
@@ -132,6 +140,9 @@ impl Site {
             let path = item?.path();
             if path.is_dir() {
                 self.sweep(&path)?;
+                if fs::read_dir(&path)?.next().is_none() {
+                    fs::remove_dir(&path)?;
+                }
             } else if !self.kept.contains(&path) {
                 fs::remove_file(&path)?;
             }
@@ -206,12 +217,14 @@ mod tests {
     #[test]
     fn what_an_older_build_left_is_removed() -> Result<()> {
         let folder = tempfile::tempdir()?;
-        fs::create_dir_all(folder.path().join("pkg"))?;
+        fs::create_dir_all(folder.path().join("pkg/parts-1"))?;
+        fs::write(folder.path().join("pkg/parts-1/old.wasm"), "old")?;
         fs::write(folder.path().join("pkg/old.js"), "old")?;
         let mut site = site_in(folder.path());
         site.put(Path::new("pkg/new.js"), b"new")?;
         site.sweep(folder.path())?;
         assert!(!folder.path().join("pkg/old.js").exists());
+        assert!(!folder.path().join("pkg/parts-1").exists());
         assert!(folder.path().join("pkg/new.js").exists());
         Ok(())
     }

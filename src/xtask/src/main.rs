@@ -21,6 +21,8 @@ mod shell;
 mod stage;
 mod style;
 mod wasm;
+#[path = "../../../app/words.rs"]
+mod words;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};

@@ -1,4 +1,4 @@
-//! The browser's half of the page: compiled to wasm, bound to JavaScript.
+//! The browser's half of the page: compiled to wasm, cut into parts, bound to JavaScript.
 //!
 //! cargo-leptos is not used because it fetches tools from the network; the steps are the same.
 
@@ -7,7 +7,11 @@ use crate::{
     shell::{Workspace, run},
 };
 use anyhow::{Context, Result, anyhow};
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    path::{Path, PathBuf},
+};
 use wasm_bindgen_cli_support::Bindgen;
 
 /// Name of the page's script, as the page's `HydrationScripts` asks for it (`acestep.js`, `acestep_bg.wasm`).
@@ -35,7 +39,9 @@ pub(crate) fn build(workspace: &Workspace, release: bool) -> Result<PathBuf> {
             "hydrate",
             "--profile",
             profile,
-        ]))?;
+        ])
+        // Where the program is cut, the addresses in it have to be known.
+        .args(["--", "-Clink-args=--emit-relocs"]))?;
     let folder = if release { "wasm-release" } else { "debug" };
     let module = workspace
         .target
@@ -54,9 +60,14 @@ pub(crate) fn build(workspace: &Workspace, release: bool) -> Result<PathBuf> {
     if out.exists() {
         fs::remove_dir_all(&out)?;
     }
+    let pkg = out.join("pkg");
+    let main = cut(&compiled, &pkg, &out.join("main.wasm"), release)?;
     Bindgen::new()
-        .input_bytes(OUTPUT_NAME, compiled.clone())
+        .input_bytes(OUTPUT_NAME, main)
         .out_name(OUTPUT_NAME)
+        // The parts find the main program's memory and functions by the linker's names.
+        .keep_lld_exports(true)
+        .demangle(false)
         .web(true)
         .and_then(|bindgen| {
             bindgen
@@ -64,9 +75,53 @@ pub(crate) fn build(workspace: &Workspace, release: bool) -> Result<PathBuf> {
                 .remove_name_section(release)
                 .remove_producers_section(release)
                 .keep_debug(!release)
-                .generate(out.join("pkg"))
+                .generate(&pkg)
         })
         .map_err(|error| anyhow!("wasm-bindgen: {error:#}"))?;
     fs::write(stamp, compiled)?;
-    Ok(out.join("pkg"))
+    Ok(pkg)
+}
+
+/// Cuts the program at the functions that `app/src/parts.rs` marks; gives what is loaded first. The parts lie
+/// in a folder named by the build, for a part of another build would not fit: it must not be found.
+fn cut(compiled: &[u8], pkg: &Path, main: &Path, release: bool) -> Result<Vec<u8>> {
+    let mut hasher = DefaultHasher::new();
+    compiled.hash(&mut hasher);
+    let folder = format!("parts-{:016x}", hasher.finish());
+    let parts = pkg.join(&folder);
+    fs::create_dir_all(&parts)?;
+    let link = format!("./{folder}/load.js");
+    let script = format!("../{OUTPUT_NAME}.js");
+    let mut options = wasm_split_cli_support::Options::new(compiled);
+    options.output_dir = pkg;
+    options.main_out_path = main;
+    options.link_name = &link;
+    options.main_module = &script;
+    let cut = wasm_split_cli_support::transform(options)
+        .map_err(|error| anyhow!("wasm_split: {error:#}"))?;
+    for part in cut.split_modules {
+        let module = fs::read(&part)?;
+        let name = part.file_name().context("a part has a name")?;
+        let module = if release {
+            without_names(&module)?
+        } else {
+            module
+        };
+        // The script that loads them looks beside itself.
+        fs::write(parts.join(name), module)?;
+        fs::remove_file(&part)?;
+    }
+    let compiled = fs::read(main)?;
+    fs::remove_file(main)?;
+    Ok(compiled)
+}
+
+/// A module without the names of its functions, which wasm-bindgen takes out of the main one only.
+fn without_names(module: &[u8]) -> Result<Vec<u8>> {
+    walrus::ModuleConfig::new()
+        .generate_name_section(false)
+        .generate_producers_section(false)
+        .parse(module)
+        .map(|mut module| module.emit_wasm())
+        .map_err(|error| anyhow!("walrus: {error:#}"))
 }

@@ -5,15 +5,17 @@ mod uploads;
 
 use leptos::{html, prelude::*};
 
+pub use self::{songs::FindSongs, uploads::GetUploads};
 use self::{
     songs::{FoundSongs, Search},
-    uploads::{GetUploads, Uploads},
+    uploads::Uploads,
 };
 use super::uploading::Uploading;
 use crate::{
     api::{recordings::uploads, songs::songs},
     components::{dialog::Dialog, icon::Icon},
     i18n::{t, t_string, use_i18n},
+    parts,
     player::clock,
     word,
 };
@@ -98,22 +100,39 @@ pub fn Choose(
                     view! {
                         <Search id find />
                         <div class="choose__songs">
-                            {move || {
-                                find.value()
-                                    .get()
-                                    .map(|found| view! { <FoundSongs found dialog=id uploading /> })
-                            }}
+                            <Show when=move || find.value().with(Option::is_some)>
+                                <parts::FoundSongs find dialog=id uploading />
+                            </Show>
                         </div>
                     }
                 }
             >
                 <div class="choose__songs">
-                    <Uploads own dialog=id uploading />
+                    <parts::Uploads own dialog=id uploading />
                 </div>
             </Show>
         </Dialog>
     }
     .into_any()
+}
+
+/// What a search in the library found.
+#[component]
+pub fn SongsToChoose(find: FindSongs, dialog: &'static str, uploading: Uploading) -> impl IntoView {
+    move || {
+        let found = find.value().get();
+        found.map(|found| view! { <FoundSongs found dialog uploading /> })
+    }
+}
+
+/// What was sent in.
+#[component]
+pub fn UploadsToChoose(
+    own: GetUploads,
+    dialog: &'static str,
+    uploading: Uploading,
+) -> impl IntoView {
+    view! { <Uploads own dialog uploading /> }
 }
 
 /// What is offered: songs of the library, or what was sent in.

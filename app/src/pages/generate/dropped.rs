@@ -14,6 +14,7 @@ use crate::{
         notice::{Notice, Tone},
     },
     i18n::{t, t_string, use_i18n},
+    parts,
     player::clock,
     state::{form::Form, recordings::Recordings},
     word,
@@ -128,32 +129,51 @@ fn as_reference(form: Form, id: &str) {
 /// What became of them, at the head of the composer.
 #[component]
 pub fn DroppedNotice() -> impl IntoView {
+    let dropped = Dropped::expect();
+    let any = Memo::new(move |_| {
+        dropped.reading.with(Option::is_some)
+            || dropped.left_out.with(Option::is_some)
+            || dropped.offered.with(Option::is_some)
+            || dropped.kept.with(|kept| !kept.is_empty())
+            || dropped.refused.with(|refused| !refused.is_empty())
+    });
+    view! {
+        <div class="composer__dropped" role="status">
+            <Show when=move || any.get()>
+                <parts::DroppedFiles />
+            </Show>
+        </div>
+    }
+    .into_any()
+}
+
+/// What is to be said of them.
+#[component]
+pub fn DroppedFiles() -> impl IntoView {
     let i18n = use_i18n();
     let dropped = Dropped::expect();
     view! {
-        <div class="composer__dropped" role="status">
-            {move || {
-                dropped
-                    .reading
-                    .get()
-                    .map(|name| {
-                        view! {
-                            <p class="note note--info">
-                                <Icon name="spin" class="icon--spin" />
-                                <span dir="auto">{t_string!(i18n, takes.reading, name = name)}</span>
-                            </p>
-                        }
-                    })
-            }}
-            {move || dropped.left_out.get().map(|(name, notes)| view! { <LeftOut name notes /> })}
-            {move || dropped.offered.get().map(|name| view! { <Offered name /> })}
-            <Show when=move || dropped.kept.with(|kept| !kept.is_empty())>
-                <Kept />
-            </Show>
-            <Show when=move || dropped.refused.with(|refused| !refused.is_empty())>
-                <CouldNotUse />
-            </Show>
-        </div>
+        {move || {
+            dropped
+                .reading
+                .get()
+                .map(|name| {
+                    view! {
+                        <p class="note note--info">
+                            <Icon name="spin" class="icon--spin" />
+                            <span dir="auto">{t_string!(i18n, takes.reading, name = name)}</span>
+                        </p>
+                    }
+                })
+        }}
+        {move || dropped.left_out.get().map(|(name, notes)| view! { <LeftOut name notes /> })}
+        {move || dropped.offered.get().map(|name| view! { <Offered name /> })}
+        <Show when=move || dropped.kept.with(|kept| !kept.is_empty())>
+            <Kept />
+        </Show>
+        <Show when=move || dropped.refused.with(|refused| !refused.is_empty())>
+            <CouldNotUse />
+        </Show>
     }
     .into_any()
 }

@@ -29,10 +29,7 @@ pub fn Songs() -> impl IntoView {
     let older = Memo::new(move |_| parts.with(|(_, older)| !older.is_empty()));
     view! {
         <Show when=move || none.get()>
-            <div class="empty">
-                <p class="empty__title">{t!(i18n, generate.empty_title)}</p>
-                <p class="empty__text">{t!(i18n, generate.empty_text)}</p>
-            </div>
+            <Nothing />
         </Show>
         <Show when=move || latest.get()>
             <div class="runs__head">
@@ -55,6 +52,19 @@ pub fn Songs() -> impl IntoView {
         <For each=move || parts.get().1 key=|song| song.id.clone() let:song>
             <TakeRow song />
         </For>
+    }
+    .into_any()
+}
+
+/// Nothing was made, nothing runs.
+#[component]
+pub fn Nothing() -> impl IntoView {
+    let i18n = use_i18n();
+    view! {
+        <div class="empty">
+            <p class="empty__title">{t!(i18n, generate.empty_title)}</p>
+            <p class="empty__text">{t!(i18n, generate.empty_text)}</p>
+        </div>
     }
     .into_any()
 }

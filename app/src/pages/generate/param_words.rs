@@ -103,7 +103,7 @@ pub fn value(locale: Locale, key: &str, value: &Value, shown: &str) -> String {
     match (key, value) {
         ("audio_format", Value::String(name)) => AudioFormat::from_name(name)
             .map_or_else(|| name.clone(), |own| format(locale, own).to_owned()),
-        ("infer_method", Value::String(name)) => name.to_uppercase(),
+        ("infer_method", Value::String(name)) => name.to_ascii_uppercase(),
         ("loras", value) => loras_from_json(value)
             .ok()
             .flatten()

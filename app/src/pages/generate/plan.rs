@@ -108,7 +108,7 @@ fn PlanRows(params: Memo<GenerationParams>) -> impl IntoView {
     let makes = move || {
         params.with(|params| {
             let takes = words::takes(i18n, params.batch_size);
-            let format = params.audio_format.as_str().to_uppercase();
+            let format = params.audio_format.as_str().to_ascii_uppercase();
             match params.duration_secs {
                 Some(secs) => {
                     let time = minutes(secs);

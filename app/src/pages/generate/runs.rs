@@ -4,12 +4,18 @@ use acestep_domain::job::{JobKind, JobState};
 use leptos::prelude::*;
 
 use super::{
-    job::RunningJob, latest::Songs, queue::Queue, stopped::Stopped, words, written::WrittenJobs,
+    job::RunningJob,
+    latest::{Nothing, Songs},
+    queue::Queue,
+    stopped::Stopped,
+    words,
+    written::WrittenJobs,
 };
 use crate::{
     api::{error::UNREACHABLE, jobs::Cancel},
     components::notice::{Notice, Tone},
     i18n::{t, t_string, use_i18n},
+    parts,
     state::StudioStore,
     word,
 };
@@ -22,19 +28,41 @@ pub fn Runs(
 ) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let running = Memo::new(move |_| store.running().map(|job| job.id));
+    let any =
+        Memo::new(move |_| !(store.jobs.with(Vec::is_empty) && store.songs.with(Vec::is_empty)));
     after(cancel, store);
     view! {
-        <section class="runs" aria-label=move || t_string!(i18n, generate.takes_label)>
+        <section
+            class="runs"
+            data-any=move || any.get().then_some("")
+            aria-label=move || t_string!(i18n, generate.takes_label)
+        >
             <Spoken />
             <Trouble />
             <DemoNotice />
-            <Stopped />
-            {move || running.get().map(|id| view! { <RunningJob id cancel /> })}
-            <Queue cancel />
-            <WrittenJobs />
-            <Songs />
+            <Show when=move || any.get() fallback=Nothing>
+                <parts::RunList cancel />
+            </Show>
         </section>
+    }
+    .into_any()
+}
+
+/// What ended badly, runs, waits and was made. Most of the code of the column, and a studio that has made nothing
+/// shows none of it.
+#[component]
+pub fn RunList(
+    /// Stops a job.
+    cancel: ServerAction<Cancel>,
+) -> impl IntoView {
+    let store = StudioStore::expect();
+    let running = Memo::new(move |_| store.running().map(|job| job.id));
+    view! {
+        <Stopped />
+        {move || running.get().map(|id| view! { <RunningJob id cancel /> })}
+        <Queue cancel />
+        <WrittenJobs />
+        <Songs />
     }
     .into_any()
 }

@@ -16,7 +16,7 @@ use crate::{
         switch::Switch,
         text_area::TextArea,
     },
-    i18n::{I18nLocaleTrait as _, t, use_i18n},
+    i18n::{t, use_i18n},
     state::{form::Form, request::Wish},
     word,
 };

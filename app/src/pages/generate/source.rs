@@ -19,6 +19,7 @@ use crate::{
         recording_player::RecordingPlayer,
     },
     i18n::{t, t_string, use_i18n},
+    parts,
     state::{form::Form, recordings::Recordings},
     word,
 };
@@ -31,8 +32,20 @@ pub fn SourceParts() -> impl IntoView {
     view! {
         <input type="hidden" id="src_audio" name="src_audio" prop:value=form.text("src_audio") value=form.text("src_audio").get_untracked() />
         <Show when=move || task.get().needs().source>
-            <Source task />
+            <parts::Source task />
         </Show>
+    }
+    .into_any()
+}
+
+/// The source, and the tracks where the task asks for them.
+#[component]
+pub fn SourceAndTracks(
+    /// The task, one that works on a source.
+    task: Memo<TaskType>,
+) -> impl IntoView {
+    view! {
+        <Source task />
         <Show when=move || task.get().needs().track || task.get().needs().tracks>
             <Tracks task />
         </Show>

@@ -22,7 +22,7 @@ const QUIET: Duration = Duration::from_millis(250);
 
 /// First column.
 #[component]
-pub fn SongColumn(place: Memo<Place>, found: Resource<Found>) -> impl IntoView {
+pub fn SongColumn(place: Memo<Place>, found: Resource<Found, crate::wire::Json>) -> impl IntoView {
     let i18n = use_i18n();
     view! {
         <section class="library__list" aria-label=move || t_string!(i18n, library.songs)>

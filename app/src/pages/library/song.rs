@@ -185,7 +185,7 @@ fn Figures(report: Report, format: String, bytes: u64) -> impl IntoView {
                 <dt>{t!(i18n, library.file)}</dt>
                 <dd>
                     <bdi dir="ltr">
-                        {format!("{}, {:.1} MB", format.to_uppercase(), bytes as f64 / 1e6)}
+                        {format!("{}, {:.1} MB", format.to_ascii_uppercase(), bytes as f64 / 1e6)}
                     </bdi>
                 </dd>
             </div>

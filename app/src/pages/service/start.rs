@@ -155,7 +155,7 @@ fn Loading(draft: Draft) -> impl IntoView {
         <div class="stage" data-state="now" style=move || format!("--_done: {:.0}%", percent())>
             <span class="stage__name" role="status">
                 <Icon name="spin" class="icon--spin" />
-                {t!(i18n, service.loading, name = move || name.get())}
+                {t!(i18n, service.loading, name = name.get())}
             </span>
             <span
                 class="stage__bar"

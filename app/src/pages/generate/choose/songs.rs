@@ -17,12 +17,12 @@ use crate::{
 /// Quiet time before a search starts while typing.
 const QUIET: Duration = Duration::from_millis(250);
 
+/// Searches the library.
+pub type FindSongs = Action<String, Result<Vec<Song>, ApiError>>;
+
 /// The search over the list.
 #[component]
-pub(super) fn Search(
-    id: &'static str,
-    find: Action<String, Result<Vec<Song>, ApiError>>,
-) -> impl IntoView {
+pub(super) fn Search(id: &'static str, find: FindSongs) -> impl IntoView {
     let i18n = use_i18n();
     let timer = StoredValue::new(None::<TimeoutHandle>);
     let typed = move |event: ev::Event| {

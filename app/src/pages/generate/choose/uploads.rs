@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Asks for the list.
-pub(super) type GetUploads = Action<(), Result<Vec<Upload>, ApiError>>;
+pub type GetUploads = Action<(), Result<Vec<Upload>, ApiError>>;
 
 /// The list, newest first.
 #[component]

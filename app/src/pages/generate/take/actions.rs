@@ -140,7 +140,7 @@ pub fn More(
                             />
                             <a class="menu__item" href=url.clone() download=file.clone()>
                                 {t!(i18n, generate.download)}
-                                <span class="menu__hint">{format!("{} {size}", song.audio_format.to_uppercase())}</span>
+                                <span class="menu__hint">{format!("{} {size}", song.audio_format.to_ascii_uppercase())}</span>
                             </a>
                         }
                     })}

@@ -69,7 +69,7 @@ pub fn lines(song: &Song, locale: Locale) -> Vec<Line> {
         ),
         line(
             td_string!(locale, library.row_format),
-            song.audio_format.to_uppercase(),
+            song.audio_format.to_ascii_uppercase(),
             &["audio_format"],
         ),
         line(
