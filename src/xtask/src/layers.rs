@@ -33,7 +33,7 @@ const LAYERS: [Layer; 5] = [
             "axum",
             "leptos",
             "rusqlite",
-            "reqwest",
+            "ureq",
             "acestep-studio",
             "acestep-app",
         ],
