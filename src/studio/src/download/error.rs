@@ -73,6 +73,9 @@ pub enum Error {
     /// Another program fetches the same.
     #[error("another program is downloading it")]
     InUse,
+    /// The program panicked.
+    #[error("defect")]
+    Defect,
     /// The user stopped it.
     #[error("stopped")]
     Stopped,
@@ -153,6 +156,11 @@ impl From<Error> for UserError {
                 "conflict",
                 "Another program is downloading this into the same folder.",
                 "Wait until it is done, or stop it.",
+            ),
+            Error::Defect => Self::new(
+                "internal",
+                "The program hit a defect while downloading.",
+                "Resume it; if it happens again, please report it with the program's log.",
             ),
             Error::Stopped => Self::new(
                 "cancelled",

@@ -12,7 +12,10 @@ use acestep_domain::release::{Download, DownloadState, Hub as Source, Release};
 use tempfile::TempDir;
 
 use self::hub::{Faults, Hub};
-use super::{DownloadOptions, Downloads, Endpoints, Error, Watch, download, downloadable};
+use super::{
+    DownloadOptions, Downloads, Endpoints, Error, Watch, download, downloadable, list::Kept,
+    order::staging,
+};
 
 const LM: &str = "acestep-5Hz-lm-0.6B";
 const IN_LM: &str = "ACE-Step/acestep-5Hz-lm-0.6B";
@@ -287,7 +290,7 @@ fn a_hub_that_says_no_is_told_apart_from_one_that_is_away() {
 #[test]
 fn two_programs_do_not_write_one_file() {
     let (hub, root) = (hub(), TempDir::new().unwrap());
-    let staging = super::staging(root.path(), LM);
+    let staging = staging(root.path(), LM);
     fs::create_dir_all(&staging).unwrap();
     let held = fs::File::create(staging.join(".lock")).unwrap();
     held.try_lock().unwrap();
@@ -383,7 +386,7 @@ fn a_paused_download_outlives_a_restart_and_resumes() {
     );
     drop(open);
     // The thread lets go of the file when it has written what it was reading.
-    while !super::Kept::read(&super::staging(root.path(), LM)).paused {
+    while !Kept::read(&staging(root.path(), LM)).paused {
         std::thread::sleep(Duration::from_millis(5));
     }
     drop(list);
@@ -417,7 +420,7 @@ fn a_download_that_the_programs_end_cut_off_goes_on_by_itself() {
     list.downloads.stop();
     drop(open);
     // Its lock tells when the thread has let go.
-    let lock = super::staging(root.path(), LM).join(".lock");
+    let lock = staging(root.path(), LM).join(".lock");
     while fs::File::open(&lock).unwrap().try_lock().is_err() {
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -425,6 +428,31 @@ fn a_download_that_the_programs_end_cut_off_goes_on_by_itself() {
     let list = List::open(&root, options(&hub.url, &nowhere()));
     list.until(in_state(DownloadState::Done));
     assert!(root.path().join(LM).join("config.json").is_file());
+}
+
+#[test]
+fn one_that_waits_is_paused_over_a_restart_too() {
+    let (hub, root) = (hub(), TempDir::new().unwrap());
+    let (open, gate) = mpsc::channel();
+    hub.fail(Faults {
+        gate: Some((120_000, gate)),
+        ..Faults::default()
+    });
+    let list = List::open(&root, options(&hub.url, &nowhere()));
+    list.downloads.start(LM, None).unwrap();
+    list.until(|shown| shown.done_bytes >= 120_000);
+    list.downloads.start("acestep-v15-turbo", None).unwrap();
+    let waiting = list.downloads.list().pop().unwrap();
+    assert_eq!(waiting.state, DownloadState::Waiting);
+    list.downloads.pause("acestep-v15-turbo").unwrap();
+    list.downloads.stop();
+    drop(open);
+    let list = List::open(&root, options(&nowhere(), &nowhere()));
+    let downloads = list.downloads.list();
+    let turbo = downloads
+        .iter()
+        .find(|entry| entry.name == "acestep-v15-turbo");
+    assert_eq!(turbo.unwrap().state, DownloadState::Paused);
 }
 
 #[test]
