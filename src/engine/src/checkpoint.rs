@@ -27,5 +27,5 @@ pub(crate) use quantize::{language_model_formats as lm_formats, main_model as ma
 pub use inspect::{Inspection, ModelKind, ModelReport, inspect};
 pub use language_model::LmCheckpoint;
 pub use layout::{Checkpoint, Module};
-pub use list::{built_in_lm, list_lms, list_models};
+pub use list::{built_in_lm, has_files, list_lms, list_models};
 pub use part::Part;

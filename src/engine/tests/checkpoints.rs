@@ -16,7 +16,7 @@ use std::{
 
 use acestep_domain::{capabilities::DeviceKind, task::Family};
 use acestep_engine::{
-    checkpoint::{Checkpoint, Module, inspect, list_lms, list_models},
+    checkpoint::{Checkpoint, Module, has_files, inspect, list_lms, list_models},
     demo, device,
     error::{Error, Result},
     models::{AudioDetokenizer, AudioTokenizer, ConditionEncoder, Dit, Qwen3, oobleck::Oobleck},
@@ -245,6 +245,20 @@ fn inspect_finds_every_damage_without_failing() {
         );
         serde_json::to_string(&report).unwrap();
     }
+}
+
+#[test]
+fn a_folder_that_lacks_a_file_or_is_cut_off_is_seen_at_a_glance() {
+    let root = copy();
+    let whole = |beside: &[&str]| has_files(root.path(), TINY, beside);
+    assert!(whole(&["silence_latent.pt"]));
+    assert!(!whole(&["tokenizer.json"]));
+    let weights = root.path().join(TINY).join("model.safetensors");
+    let length = fs::metadata(&weights).unwrap().len();
+    let file = fs::OpenOptions::new().write(true).open(&weights).unwrap();
+    file.set_len(length - 1).unwrap();
+    assert!(!whole(&[]));
+    assert!(!has_files(root.path(), "acestep-v15-nowhere", &[]));
 }
 
 #[test]

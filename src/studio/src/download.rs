@@ -17,7 +17,7 @@ pub(crate) use self::list::Downloads;
 pub use self::{error::Error, fetch::Watch, hub::Endpoints};
 use self::{
     hub::Client,
-    order::{Order, is_lacking},
+    order::{Order, looks_lacking},
 };
 
 /// First time between tries.
@@ -70,7 +70,7 @@ pub fn downloadable(root: &Path) -> Vec<Downloadable> {
     // Looked at once, though every main model needs them: it takes reading their files.
     let parts: Vec<&Release> = RELEASES
         .iter()
-        .filter(|release| release.kind == ReleaseKind::Part && is_lacking(root, release))
+        .filter(|release| release.kind == ReleaseKind::Part && looks_lacking(root, release))
         .collect();
     RELEASES
         .iter()
@@ -83,7 +83,7 @@ pub fn downloadable(root: &Path) -> Vec<Downloadable> {
                 .map(|part| part.bytes)
                 .sum();
             // A whole model whose autoencoder is gone is not whole.
-            let own = if is_lacking(root, release) {
+            let own = if looks_lacking(root, release) {
                 release.bytes
             } else {
                 0

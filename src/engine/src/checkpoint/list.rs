@@ -8,6 +8,7 @@ use super::{
     gguf::{self, Kind},
     inspect::report,
     layout::{DIT_PREFIX, has_extension},
+    part::open_weights,
     place::Places,
     source::Source,
 };
@@ -61,6 +62,16 @@ fn entry(source: &Source, name: String, built_in: bool) -> ModelEntry {
         built_in,
         problem: report.problems.into_iter().next().or(beside),
     }
+}
+
+/// Whether a folder below `root` has a config, weight files that are not cut off, and the files `beside`
+/// them. Headers alone are read, so this takes milliseconds; [`inspect`](super::inspect) finds the rest.
+pub fn has_files(root: &Path, folder: &str, beside: &[&str]) -> bool {
+    let source = Source::Folder(root.to_path_buf());
+    let has = |name: &str| source.has(&format!("{folder}/{name}"));
+    has("config.json")
+        && beside.iter().all(|name| has(name))
+        && open_weights(&source, folder).is_ok()
 }
 
 /// The language model inside the binary, unless a folder below `root` has its name: name and bytes.

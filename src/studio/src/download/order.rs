@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use acestep_domain::release::{Hub, Release};
+use acestep_domain::release::{Hub, Release, ReleaseKind};
 use acestep_engine::checkpoint;
 
 use super::{
@@ -74,6 +74,17 @@ pub(super) fn is_lacking(root: &Path, release: &Release) -> bool {
     }
     let found = checkpoint::inspect(&folder);
     !found.problems.is_empty() || found.models.iter().any(|model| !model.problems.is_empty())
+}
+
+/// The same for lists, which are made often: a folder that has what it must have, not cut off, is taken
+/// for whole.
+pub(super) fn looks_lacking(root: &Path, release: &Release) -> bool {
+    let beside: &[&str] = match (release.kind, release.name) {
+        (ReleaseKind::Main, _) => &["silence_latent.pt"],
+        (ReleaseKind::Part, "vae") => &[],
+        _ => &["tokenizer.json"],
+    };
+    !checkpoint::has_files(root, release.name, beside) && is_lacking(root, release)
 }
 
 /// The folders that a download of `release` fetches: the parts that are lacking, then its own.
