@@ -171,11 +171,22 @@ impl Release {
         RELEASES.iter().find(|release| release.name == name)
     }
 
+    /// Those that can be asked for by name; parts come with them.
+    pub fn models() -> impl Iterator<Item = &'static Self> {
+        RELEASES
+            .iter()
+            .filter(|release| release.kind != ReleaseKind::Part)
+    }
+
+    /// The model of that name.
+    pub fn find_model(name: &str) -> Option<&'static Self> {
+        Self::models().find(|release| release.name == name)
+    }
+
     /// The model whose folder a path leads into.
     pub fn in_path(path: &Path) -> Option<&'static Self> {
         path.iter()
-            .filter_map(|part| Self::find(&part.to_string_lossy()))
-            .find(|release| release.kind != ReleaseKind::Part)
+            .find_map(|part| Self::find_model(&part.to_string_lossy()))
     }
 
     /// What it needs beside it.

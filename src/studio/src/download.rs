@@ -72,9 +72,7 @@ pub fn downloadable(root: &Path) -> Vec<Downloadable> {
         .iter()
         .filter(|release| release.kind == ReleaseKind::Part && looks_lacking(root, release))
         .collect();
-    RELEASES
-        .iter()
-        .filter(|release| release.kind != ReleaseKind::Part)
+    Release::models()
         .filter_map(|release| {
             let is_main = release.kind == ReleaseKind::Main;
             let beside: u64 = parts

@@ -10,7 +10,7 @@ use std::{
 
 use acestep_domain::{
     UserError,
-    release::{Download, DownloadState, Hub, RELEASES, Release, ReleaseKind},
+    release::{Download, DownloadState, Hub, Release},
 };
 use serde::{Deserialize, Serialize};
 
@@ -160,13 +160,12 @@ impl Downloads {
     /// There is no such release, or it is here already.
     pub(crate) fn start(&self, name: &str, source: Option<Hub>) -> Result<Download> {
         let release = released(name)?;
-        let mut inner = self.lock();
-        let known = inner
+        let under_way = self
+            .lock()
             .entries
             .iter()
-            .position(|entry| entry.release == release);
-        let under_way =
-            known.is_some_and(|at| !matches!(inner.entries[at].shown.state, DownloadState::Done));
+            .any(|entry| entry.release == release && entry.shown.state != DownloadState::Done);
+        // Looking into models takes a second, and nobody who asks for the list should wait for it.
         if !under_way && folders(&self.root, release).len() == 1 && !is_lacking(&self.root, release)
         {
             return Err(StudioError::Conflict {
@@ -174,6 +173,11 @@ impl Downloads {
                 hint: "Choose it as it is; to fetch it anew, remove its folder first.",
             });
         }
+        let mut inner = self.lock();
+        let known = inner
+            .entries
+            .iter()
+            .position(|entry| entry.release == release);
         let at = known.unwrap_or_else(|| {
             inner.entries.push(Entry {
                 release,
@@ -348,22 +352,16 @@ impl Downloads {
 }
 
 fn released(name: &str) -> Result<&'static Release> {
-    Release::find(name)
-        .filter(|release| release.kind != ReleaseKind::Part)
-        .ok_or_else(|| {
-            let names: Vec<&str> = RELEASES
-                .iter()
-                .filter(|release| release.kind != ReleaseKind::Part)
-                .map(|release| release.name)
-                .collect();
-            let shown: String = name.chars().take(80).collect();
-            UserError::invalid(
-                "name",
-                format!("There is no released checkpoint {shown:?}."),
-                format!("There are {}.", names.join(", ")),
-            )
-            .into()
-        })
+    Release::find_model(name).ok_or_else(|| {
+        let names: Vec<&str> = Release::models().map(|release| release.name).collect();
+        let shown: String = name.chars().take(80).collect();
+        UserError::invalid(
+            "name",
+            format!("There is no released checkpoint {shown:?}."),
+            format!("There are {}.", names.join(", ")),
+        )
+        .into()
+    })
 }
 
 fn find<'a>(inner: &'a mut Inner, name: &str) -> Result<&'a mut Entry> {

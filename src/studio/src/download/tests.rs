@@ -360,6 +360,18 @@ impl Drop for List {
     }
 }
 
+/// A list whose download of the language model stops in its middle until the gate is dropped.
+fn held(hub: &Hub, root: &TempDir) -> (List, mpsc::Sender<()>) {
+    let (open, gate) = mpsc::channel();
+    hub.fail(Faults {
+        gate: Some((120_000, gate)),
+        ..Faults::default()
+    });
+    let list = List::open(root, options(&hub.url, &nowhere()));
+    list.downloads.start(LM, None).unwrap();
+    (list, open)
+}
+
 fn in_state(state: DownloadState) -> impl Fn(&Download) -> bool {
     move |shown| shown.state == state
 }
@@ -367,13 +379,7 @@ fn in_state(state: DownloadState) -> impl Fn(&Download) -> bool {
 #[test]
 fn a_paused_download_outlives_a_restart_and_resumes() {
     let (hub, root) = (hub(), TempDir::new().unwrap());
-    let (open, gate) = mpsc::channel();
-    hub.fail(Faults {
-        gate: Some((120_000, gate)),
-        ..Faults::default()
-    });
-    let list = List::open(&root, options(&hub.url, &nowhere()));
-    list.downloads.start(LM, None).unwrap();
+    let (list, open) = held(&hub, &root);
     let running = list.until(|shown| shown.done_bytes >= 120_000);
     assert_eq!(running.state, DownloadState::Running);
     assert_eq!(
@@ -409,13 +415,7 @@ fn a_paused_download_outlives_a_restart_and_resumes() {
 #[test]
 fn a_download_that_the_programs_end_cut_off_goes_on_by_itself() {
     let (hub, root) = (hub(), TempDir::new().unwrap());
-    let (open, gate) = mpsc::channel();
-    hub.fail(Faults {
-        gate: Some((120_000, gate)),
-        ..Faults::default()
-    });
-    let list = List::open(&root, options(&hub.url, &nowhere()));
-    list.downloads.start(LM, None).unwrap();
+    let (list, open) = held(&hub, &root);
     list.until(|shown| shown.done_bytes >= 120_000);
     list.downloads.stop();
     drop(open);
@@ -433,13 +433,7 @@ fn a_download_that_the_programs_end_cut_off_goes_on_by_itself() {
 #[test]
 fn one_that_waits_is_paused_over_a_restart_too() {
     let (hub, root) = (hub(), TempDir::new().unwrap());
-    let (open, gate) = mpsc::channel();
-    hub.fail(Faults {
-        gate: Some((120_000, gate)),
-        ..Faults::default()
-    });
-    let list = List::open(&root, options(&hub.url, &nowhere()));
-    list.downloads.start(LM, None).unwrap();
+    let (list, open) = held(&hub, &root);
     list.until(|shown| shown.done_bytes >= 120_000);
     list.downloads.start("acestep-v15-turbo", None).unwrap();
     let waiting = list.downloads.list().pop().unwrap();
@@ -483,13 +477,7 @@ fn a_failed_download_says_why_and_can_be_tried_again() {
 #[test]
 fn a_removed_download_leaves_nothing() {
     let (hub, root) = (hub(), TempDir::new().unwrap());
-    let (open, gate) = mpsc::channel();
-    hub.fail(Faults {
-        gate: Some((120_000, gate)),
-        ..Faults::default()
-    });
-    let list = List::open(&root, options(&hub.url, &nowhere()));
-    list.downloads.start(LM, None).unwrap();
+    let (list, open) = held(&hub, &root);
     list.until(|shown| shown.done_bytes >= 120_000);
     list.downloads.remove(LM).unwrap();
     drop(open);
