@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use acestep_domain::{
     error::UserError,
-    release::{Downloadable, Hub, Release, ReleaseKind},
+    release::{Downloadable, Hub, Release},
 };
 use acestep_studio::download::{DownloadOptions, Watch, download, downloadable};
 use clap::Args;
@@ -94,15 +94,13 @@ fn list(lacking: &[Downloadable], json: bool) {
 /// All names are looked at before the first byte comes.
 fn wanted(names: &[String]) -> Result<Vec<&'static Release>, Failure> {
     let release = |name: &String| {
-        Release::find(name)
-            .filter(|release| release.kind != ReleaseKind::Part)
-            .ok_or_else(|| {
-                Failure::input(UserError::invalid(
-                    "name",
-                    format!("There is no released checkpoint {name:?}."),
-                    "`acestep download` lists those that can be fetched.",
-                ))
-            })
+        Release::find_model(name).ok_or_else(|| {
+            Failure::input(UserError::invalid(
+                "name",
+                format!("There is no released checkpoint {name:?}."),
+                "`acestep download` lists those that can be fetched.",
+            ))
+        })
     };
     names.iter().map(release).collect()
 }
