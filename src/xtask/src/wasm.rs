@@ -2,6 +2,8 @@
 //!
 //! cargo-leptos is not used because it fetches tools from the network; the steps are the same.
 
+mod smaller;
+
 use crate::{
     setup::{self, WASM_TARGET},
     shell::{Workspace, run},
@@ -78,6 +80,13 @@ pub(crate) fn build(workspace: &Workspace, release: bool) -> Result<PathBuf> {
                 .generate(&pkg)
         })
         .map_err(|error| anyhow!("wasm-bindgen: {error:#}"))?;
+    if release {
+        let module = pkg.join(format!("{OUTPUT_NAME}_bg.wasm"));
+        let script = pkg.join(format!("{OUTPUT_NAME}.js"));
+        let (bound, text) = smaller::bound(&fs::read(&module)?, &fs::read_to_string(&script)?)?;
+        fs::write(module, bound)?;
+        fs::write(script, text)?;
+    }
     fs::write(stamp, compiled)?;
     Ok(pkg)
 }
@@ -103,7 +112,7 @@ fn cut(compiled: &[u8], pkg: &Path, main: &Path, release: bool) -> Result<Vec<u8
         let module = fs::read(&part)?;
         let name = part.file_name().context("a part has a name")?;
         let module = if release {
-            without_names(&module)?
+            smaller::sorted(&smaller::without_uncalled(&module, false)?)?
         } else {
             module
         };
@@ -113,15 +122,10 @@ fn cut(compiled: &[u8], pkg: &Path, main: &Path, release: bool) -> Result<Vec<u8
     }
     let compiled = fs::read(main)?;
     fs::remove_file(main)?;
-    Ok(compiled)
-}
-
-/// A module without the names of its functions, which wasm-bindgen takes out of the main one only.
-fn without_names(module: &[u8]) -> Result<Vec<u8>> {
-    walrus::ModuleConfig::new()
-        .generate_name_section(false)
-        .generate_producers_section(false)
-        .parse(module)
-        .map(|mut module| module.emit_wasm())
-        .map_err(|error| anyhow!("walrus: {error:#}"))
+    if release {
+        // wasm-bindgen finds some functions by their names, and takes these out itself.
+        smaller::without_uncalled(&compiled, true)
+    } else {
+        Ok(compiled)
+    }
 }
