@@ -18,6 +18,7 @@ pub mod lyrics;
 pub mod memory;
 pub mod metadata;
 pub mod note;
+pub mod number;
 pub mod param;
 pub mod plan;
 pub mod region;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{metadata::is_auto, note::Note};
+use crate::{metadata::is_auto, note::Note, number::decimal};
 
 /// Range of a scale: 0 is off, 1 is as it was trained (ui.md 2.4).
 pub const SCALE_RANGE: (f64, f64) = (0.0, 1.0);
@@ -113,10 +113,7 @@ impl LoraUse {
             None => (text, DEFAULT_SCALE),
             Some((name, scale)) => (
                 name,
-                scale
-                    .trim()
-                    .parse::<f64>()
-                    .ok()
+                decimal(scale.trim())
                     .filter(|scale| scale.is_finite())
                     .ok_or_else(|| {
                         format!(

@@ -47,12 +47,16 @@ pub fn sung_secs(lyrics: &str, bpm: Option<Bpm>) -> Option<f64> {
     words.then(|| bars * BEATS * 60.0 / bpm)
 }
 
+/// Vowels of alphabets, small and large.
+const VOWELS: &str = "aeiouyäöüàáâãåæèéêëìíîïòóôõøùúûаеёиоуыэюяαεηιουω\
+    AEIOUYÄÖÜÀÁÂÃÅÆÈÉÊËÌÍÎÏÒÓÔÕØÙÚÛАЕЁИОУЫЭЮЯΑΕΗΙΟΥΩ";
+
 /// Runs of vowels in letters that have some; a letter each where writing is by syllable.
 fn syllables(line: &str) -> usize {
     let mut count = 0;
     let mut after_vowel = false;
-    for letter in line.chars().flat_map(char::to_lowercase) {
-        let is_vowel = "aeiouyäöüàáâãåæèéêëìíîïòóôõøùúûаеёиоуыэюяαεηιουω".contains(letter);
+    for letter in line.chars() {
+        let is_vowel = VOWELS.contains(letter);
         // Kana, Han, Hangul and, of two letters of an alphabet without vowels, one.
         let is_syllable = matches!(letter, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}');
         if is_syllable || (is_vowel && !after_vowel) {

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::number::decimal;
+
 /// Why a written value was not understood; completes the sentence "… is not …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not {expected}")]
@@ -46,7 +48,7 @@ impl Bpm {
     /// The value may lie outside the range; clamping is a later step with a note.
     pub fn parse(text: &str) -> Result<Self, NotUnderstood> {
         const EXPECTED: &str = "a tempo like 120 or \"120 BPM\"";
-        let lower = text.trim().to_lowercase();
+        let lower = text.trim().to_ascii_lowercase();
         let mut rest = lower.as_str();
         for prefix in ["bpm:", "bpm", "tempo:", "tempo", "♩", "="] {
             rest = rest
@@ -60,8 +62,8 @@ impl Bpm {
                 .strip_suffix(suffix)
                 .unwrap_or(rest.trim_end());
         }
-        match rest.trim().parse::<f64>() {
-            Ok(value) if (1.0..1e6).contains(&value) => Ok(Self(value.round() as u32)),
+        match decimal(rest.trim()) {
+            Some(value) if (1.0..1e6).contains(&value) => Ok(Self(value.round() as u32)),
             _ => not_understood(text, EXPECTED),
         }
     }
@@ -113,7 +115,7 @@ impl KeyScale {
             return not_understood(text, EXPECTED);
         };
         let rest = chars.as_str().trim_start();
-        let lower = rest.to_lowercase();
+        let lower = rest.to_ascii_lowercase();
         let mut accidental = Accidental::Natural;
         let mut tail = rest;
         for (word, meaning) in [
@@ -133,7 +135,7 @@ impl KeyScale {
         let minor = match tail {
             "m" => true,
             "M" | "" => false,
-            _ => match tail.to_lowercase().as_str() {
+            _ => match tail.to_ascii_lowercase().as_str() {
                 "minor" | "min" | "mi" | "aeolian" | "moll" => true,
                 "major" | "maj" | "ma" | "ionian" | "dur" => false,
                 _ => return not_understood(text, EXPECTED),
@@ -192,7 +194,7 @@ impl TimeSignature {
 
     /// Reads `4`, `4/4`, `6/8`, `3/4 time`.
     pub fn parse(text: &str) -> Result<Self, NotUnderstood> {
-        let lower = text.trim().to_lowercase();
+        let lower = text.trim().to_ascii_lowercase();
         let body = lower.strip_suffix("time").unwrap_or(&lower);
         let compact: String = body.chars().filter(|c| !c.is_whitespace()).collect();
         match compact.as_str() {

@@ -90,7 +90,7 @@ impl Family {
 
 /// The track that `name` means, in any letter case, with spaces or hyphens for `_`.
 pub fn track_from_name(name: &str) -> Option<&'static str> {
-    let name = name.trim().to_lowercase().replace([' ', '-'], "_");
+    let name = name.trim().to_ascii_lowercase().replace([' ', '-'], "_");
     TRACKS.into_iter().find(|track| *track == name)
 }
 
@@ -134,7 +134,7 @@ impl TaskType {
 
     /// The instruction the text encoder reads (engine.md 2.4, verbatim constants of the checkpoint's training).
     pub fn instruction(self, track: Option<&str>, classes: &[String]) -> String {
-        let upper = |name: &str| name.to_uppercase();
+        let upper = |name: &str| name.to_ascii_uppercase();
         match self {
             Self::Text2music => {
                 "Fill the audio semantic mask based on the given conditions:".to_owned()

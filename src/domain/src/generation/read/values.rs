@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::{
     metadata::{Bpm, is_auto},
     note::Note,
+    number::decimal,
     task::{TRACKS, track_from_name},
 };
 
@@ -137,7 +138,7 @@ pub(super) fn finite(key: &str, value: &Value) -> Result<Option<f64>, Refusal> {
         Value::Null => return Ok(None),
         Value::Number(number) => number.as_f64(),
         Value::String(text) if is_auto(text) => return Ok(None),
-        Value::String(text) => text.trim().parse().ok(),
+        Value::String(text) => decimal(text.trim()),
         _ => None,
     };
     match number {
@@ -213,9 +214,7 @@ pub fn places(text: &str) -> impl Iterator<Item = &str> {
 /// The reason when one of them is not a seed.
 pub fn seeds_from_json(value: &Value) -> Result<Vec<u32>, String> {
     let one = |text: &str| -> Result<Option<u32>, String> {
-        let number: f64 = text
-            .parse()
-            .map_err(|_| format!("{text:?} is not a number"))?;
+        let number = decimal(text).ok_or_else(|| format!("{text:?} is not a number"))?;
         if number == -1.0 {
             Ok(None)
         } else if number >= 0.0 && number <= f64::from(u32::MAX) && number.fract() == 0.0 {
