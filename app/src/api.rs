@@ -1,6 +1,7 @@
 //! Server functions, one file an area of the studio. A body takes [`Studio`](acestep_studio::Studio)
 //! from context, makes one call and returns; nothing is validated here, the guard stands below.
 
+pub mod call;
 pub mod downloads;
 pub mod error;
 pub mod form;

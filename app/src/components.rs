@@ -9,7 +9,6 @@ pub mod error_page;
 pub mod error_words;
 pub mod field;
 pub mod figures;
-pub mod fold;
 pub mod icon;
 pub mod key_map;
 pub mod language;

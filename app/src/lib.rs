@@ -16,12 +16,14 @@
     reason = "the macros of components and server functions decide visibility, arguments and async"
 )]
 
+pub mod address;
 pub mod api;
 #[cfg(feature = "hydrate")]
 mod browser;
 pub mod components;
 pub mod deck;
 pub mod keys;
+pub mod live;
 pub mod pages;
 pub mod parts;
 pub mod player;
@@ -46,6 +48,7 @@ mod words {
 /// The words for the page's code.
 pub mod i18n {
     pub use crate::{
+        address::{Address, Page},
         t, t_string, td_string,
         wording::{Locale, Words, use_i18n},
     };
@@ -54,14 +57,13 @@ pub mod wire;
 pub mod wording;
 
 use leptos::prelude::*;
-use leptos_meta::{MetaTags, Title, provide_meta_context};
-use leptos_router::{RouteList, components::Router};
 
 use crate::{
+    address::{Address, Page},
     i18n::{Locale, Words},
     player::Player,
     preferences::Theme,
-    routes::AppRoutes,
+    routes::Frame,
     state::StudioStore,
 };
 
@@ -84,7 +86,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <AutoReload options=options.clone() />
                 <HydrationScripts options />
                 <link rel="preload" href=locale.texts_url() r#as="fetch" crossorigin="" />
-                <MetaTags />
+                <title>{title(Page::at(&Address::of_request().0), locale)}</title>
             </head>
             <body>
                 <App />
@@ -93,33 +95,29 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     }
 }
 
+/// What a window that shows a page is called.
+fn title(page: Page, locale: Locale) -> String {
+    let page = match page {
+        Page::Generate => td_string!(locale, common.generate),
+        Page::Library => td_string!(locale, library.title),
+        Page::Compare => td_string!(locale, compare.title),
+        Page::Service => td_string!(locale, service.title),
+        Page::None => td_string!(locale, common.not_found_title),
+    };
+    format!("{page} · ACE-Step studio")
+}
+
 /// Everything in the body.
 #[component]
 pub fn App() -> impl IntoView {
-    provide_meta_context();
-    // The server asks for the table of routes once, at its start, and drops what was made for that; tasks of
-    // the page would come to it too late.
-    if RouteList::is_generating() {
-        return view! {
-            <Router>
-                <AppRoutes />
-            </Router>
-        }
-        .into_any();
-    }
+    Address::provide();
     provide_context(Theme::provide());
     let store = StudioStore::provide();
     provide_context(Player::new());
     store.follow();
     components::menu::keep_closing();
     Words::provide();
-    view! {
-        <Title formatter=|title: String| format!("{title} · ACE-Step studio") />
-        <Router>
-            <AppRoutes />
-        </Router>
-    }
-    .into_any()
+    view! { <Frame /> }.into_any()
 }
 
 /// Entry of the browser build.

@@ -3,6 +3,8 @@
 //! The server draws them as any other. In the browser each is a file of its own (`cargo xtask build` cuts the
 //! program at the functions marked here), so the Generation page does not wait for what other pages need.
 
+mod asleep;
+
 use std::{
     pin::pin,
     sync::atomic::{AtomicBool, Ordering},
@@ -15,17 +17,24 @@ use leptos::{
     wasm_split::{SplitLoaderError, wasm_split},
 };
 
+#[cfg(feature = "hydrate")]
+use crate::pages::generate::{dropped::Dropped, files::Brought};
 use crate::{
-    api::jobs::Cancel,
+    api::{call::Call, jobs::Cancel},
+    components,
     i18n::{t, use_i18n},
+    live::live,
     pages::{
         self,
         generate::{
             choose::{FindSongs, GetUploads},
+            folds::Fields,
             uploading::Uploading,
         },
     },
 };
+
+pub use asleep::Sleepers;
 
 type Drawn = Result<AnyView, SplitLoaderError>;
 
@@ -93,7 +102,7 @@ cut! {
 }
 cut! {
     /// What ended badly, runs, waits and was made.
-    RunList(cancel: ServerAction<Cancel>) is pages::generate::runs::RunList, shows ".runs[data-any]",
+    RunList(cancel: Call<Cancel>) is pages::generate::runs::RunList, shows ".runs[data-any]",
     in runs as RUNS, run_list, load_run_list
 }
 cut! {
@@ -119,15 +128,91 @@ cut! {
     in recordings as UPLOADS, uploads, load_uploads
 }
 
+cut! {
+    /// The fields inside a fold.
+    FoldFields(of: Fields) is pages::generate::folds::FoldFields, shows "#composer .fold[open]",
+    in folds as FOLDS, fold_fields, load_fold_fields
+}
+
+cut! {
+    /// The fields of Simple.
+    SimpleFields() is pages::generate::simple::Simple, shows "#composer [name=mode][value=simple]:checked",
+    in simple as SIMPLE, simple_fields, load_simple_fields
+}
+cut! {
+    /// Settings of Custom that act unseen in Simple.
+    Unseen() is pages::generate::unseen::UnseenSettings, shows "#composer [name=mode][value=simple]:checked",
+    in simple as UNSEEN, unseen, load_unseen
+}
+cut! {
+    /// What the keys do.
+    KeyList() is components::key_map::KeyList, shows "",
+    in key_list as KEYS, key_list, load_key_list
+}
+cut! {
+    /// The keys of the player.
+    PlayerBar() is components::transport::Bar, shows "",
+    in player as PLAYER, player_bar, load_player_bar
+}
+
+/// Takes files in that were brought to the page.
+#[cfg(feature = "hydrate")]
+#[allow(clippy::unnecessary_wraps, reason = "its program may not arrive")]
+#[wasm_split(recordings, wasm_split_path = leptos::wasm_split, fallible)]
+pub fn take_in(dropped: Dropped, files: Vec<Brought>) -> Result<(), SplitLoaderError> {
+    dropped.take_in_now(files);
+    Ok(())
+}
+
+/// [`KeyList`], asleep until it is opened.
+pub fn key_list_when(open: Signal<bool>) -> AnyView {
+    asleep::asleep(&KEYS, "dialog__body", open, || {
+        view! { <KeyList /> }.into_any()
+    })
+}
+
+/// [`SimpleFields`], asleep while the mode is Custom.
+pub fn simple_when(simple: Signal<bool>) -> AnyView {
+    asleep::asleep(&SIMPLE, "composer__simple", simple, || {
+        view! { <SimpleFields /> }.into_any()
+    })
+}
+
+/// [`Unseen`], asleep while the mode is Custom.
+pub fn unseen_when(simple: Signal<bool>) -> AnyView {
+    asleep::asleep(&UNSEEN, "composer__simple", simple, || {
+        view! { <Unseen /> }.into_any()
+    })
+}
+
+/// [`FoldFields`], asleep until the fold is opened.
+pub fn fold_fields_when(open: Signal<bool>, of: Fields) -> AnyView {
+    asleep::asleep(&FOLDS, "fold__body", open, move || {
+        view! { <FoldFields of /> }.into_any()
+    })
+}
+
+/// Loads what is inside folds, for someone who is about to open one; acts in the browser only.
+pub fn prepare_folds() {
+    #[cfg(feature = "hydrate")]
+    leptos::task::spawn_local(async {
+        // Opening it says what is missing.
+        let _ = FOLDS.load().await;
+    });
+}
+
 /// Those that a document may have; the others follow a press.
 #[cfg(feature = "hydrate")]
-static PARTS: [&Part; 6] = [
+static PARTS: [&Part; 9] = [
     &LIBRARY,
     &COMPARE,
     &SERVICE_PAGE,
     &SERVICE_PANEL,
     &RUNS,
     &SOURCE,
+    &SIMPLE,
+    &UNSEEN,
+    &FOLDS,
 ];
 
 /// Loads the programs of all parts that the server drew, without which the page could not come alive as it stands.
@@ -166,12 +251,11 @@ where
         // The visitor may have left meanwhile.
         came.try_set(Some(there));
     });
-    (move || match came.get() {
+    live(move || match came.get() {
         None => ().into_any(),
         Some(true) => now(draw()),
         Some(false) => view! { <Missing /> }.into_any(),
     })
-    .into_any()
 }
 
 /// Draws a part whose program is there.

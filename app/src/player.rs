@@ -254,7 +254,7 @@ mod browser {
 
     pub(super) fn remembered_volume() -> Option<f64> {
         let storage = window().local_storage().ok().flatten()?;
-        storage.get_item(STORED).ok().flatten()?.parse().ok()
+        acestep_domain::number::decimal(&storage.get_item(STORED).ok().flatten()?)
     }
 
     pub(super) fn remember_volume(volume: f64) {

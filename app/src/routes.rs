@@ -1,17 +1,14 @@
 //! Which address shows which page, and the frame all pages share.
 
 use leptos::prelude::*;
-use leptos_router::{
-    SsrMode,
-    components::{Outlet, ParentRoute, Route, Routes},
-    path,
-};
 
 use crate::{
+    address::{Address, Page},
     components::{
         app_bar::AppBar, error_page::NotFound, status_line::StatusLine, transport::Transport,
     },
     i18n::{t, use_i18n},
+    live::live,
     pages::generate::{
         GeneratePage,
         dropped::{DropHint, Dropped},
@@ -19,34 +16,13 @@ use crate::{
     parts::{ComparePage, LibraryPage, ServicePage},
 };
 
-/// Address of the Generation page.
-pub const GENERATE: &str = "/";
-/// Address of the library.
-pub const LIBRARY: &str = "/library";
-/// Address of the comparison of two songs.
-pub const COMPARE: &str = "/compare";
-/// Address of the Service Configuration panel.
-pub const SERVICE: &str = "/service";
-
-/// The route table. Pages are sent whole, so that they read without scripts.
-#[component]
-pub fn AppRoutes() -> impl IntoView {
-    view! {
-        <Routes fallback=NotFound>
-            <ParentRoute path=path!("") view=Frame ssr=SsrMode::Async>
-                <Route path=path!("") view=GeneratePage ssr=SsrMode::Async />
-                <Route path=path!("/library/:id?") view=LibraryPage ssr=SsrMode::Async />
-                <Route path=path!("/compare") view=ComparePage ssr=SsrMode::Async />
-                <Route path=path!("/service") view=ServicePage ssr=SsrMode::Async />
-            </ParentRoute>
-        </Routes>
-    }
-}
-
 /// Bar, status line, page, player: their order is the reading order.
 #[component]
-fn Frame() -> impl IntoView {
+pub fn Frame() -> impl IntoView {
     let i18n = use_i18n();
+    let path = Address::expect().path;
+    let page = Memo::new(move |_| path.with(|path| Page::at(path)));
+    Effect::new(move |_| document().set_title(&crate::title(page.get(), i18n.get_locale())));
     Dropped::provide();
     view! {
         <a class="skip-link" href="#main">
@@ -55,9 +31,16 @@ fn Frame() -> impl IntoView {
         <div class="app app--fixed">
             <AppBar />
             <StatusLine />
-            <Outlet />
+            {live(move || match page.get() {
+                Page::Generate => view! { <GeneratePage /> }.into_any(),
+                Page::Library => view! { <LibraryPage /> }.into_any(),
+                Page::Compare => view! { <ComparePage /> }.into_any(),
+                Page::Service => view! { <ServicePage /> }.into_any(),
+                Page::None => view! { <NotFound /> }.into_any(),
+            })}
             <Transport />
         </div>
         <DropHint />
     }
+    .into_any()
 }

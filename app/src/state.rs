@@ -76,7 +76,7 @@ impl StudioStore {
     /// Provides store and [`Form`] from the snapshot that came with the page.
     pub fn provide() -> Self {
         let handover =
-            SharedValue::<Handover, crate::wire::Json>::new_with_encoding(first_handover)
+            SharedValue::<Handover, crate::wire::ByPlace>::new_with_encoding(first_handover)
                 .into_inner();
         let (snapshot, draft, recordings, loras, trouble) = handover;
         let store = Self {

@@ -277,7 +277,7 @@ macro_rules! t {
         $crate::wording::say($i18n, $crate::words$(::$key)+)
     };
     ($i18n:expr, $($rest:tt)*) => {
-        move || $crate::t_string!($i18n, $($rest)*)
+        $crate::live::shared(move || $crate::t_string!($i18n, $($rest)*))
     };
 }
 

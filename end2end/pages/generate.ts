@@ -59,6 +59,7 @@ export class GeneratePage {
   /** Chooses how much is written. */
   async mode(name: 'Simple' | 'Custom'): Promise<void> {
     await this.page.getByRole('radio', { name, exact: true }).check({ force: true });
+    if (name === 'Simple') await expect(this.page.locator('.composer__simple[data-asleep]')).toHaveCount(0);
   }
 
   /** Chooses a task of the row. */
@@ -144,10 +145,12 @@ export class GeneratePage {
   }
 }
 
-async function openFold(fold: Locator): Promise<void> {
+/** Opens a fold and waits until scripts have taken its fields over. */
+export async function openFold(fold: Locator): Promise<void> {
   if (!(await fold.evaluate((own) => (own as HTMLDetailsElement).open))) {
-    await fold.locator('summary').click();
+    await fold.locator('> summary').click();
   }
+  await expect(fold.locator('> [data-asleep]')).toHaveCount(0);
 }
 
 /** Waits until scripts have taken the page over; before that a click is a plain form's. */

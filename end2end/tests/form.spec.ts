@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { adapters } from '../adapters';
 import { expect, test } from '../fixtures';
-import { GeneratePage } from '../pages/generate';
+import { GeneratePage, openFold } from '../pages/generate';
 
 const ready = { flags: ['--init_service', 'true'] };
 const quiet = (page: { waitForTimeout(ms: number): Promise<void> }) => page.waitForTimeout(700);
@@ -12,7 +12,7 @@ test('switching every adapter off survives a reload, and a name with brackets do
   const generate = await new GeneratePage(page).open(studio.url);
   await generate.describe({ caption: 'lofi piano', length: '0:02', takes: '1' });
   const fold = page.locator('#f-lora');
-  await fold.locator('summary').click();
+  await openFold(fold);
   const tape = fold.getByRole('switch', { name: /^my \[v2\] tape/ });
   await tape.check({ force: true });
   await tape.uncheck({ force: true });
@@ -74,7 +74,7 @@ test('numbers of a loaded file that will be used otherwise are told field by fie
   await quiet(page);
   await page.reload();
   await generate.open(studio.url);
-  await fold.locator('summary').click();
+  await openFold(fold);
   await expect(fold).toContainText('Shift: asked 9, using 5');
 });
 
@@ -82,7 +82,7 @@ test('what is wrong in a closed fold is named at its head and beside Generate', 
   const studio = await launch(ready);
   const generate = await new GeneratePage(page).open(studio.url);
   const fold = page.locator('#f-music');
-  await fold.locator('> summary').click();
+  await openFold(fold);
   await fold.getByRole('textbox', { name: /^Key/ }).fill('H major');
   await fold.locator('> summary').click();
   await expect(fold.locator('> summary')).toContainText('Key: this value cannot be used');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Page } from '@playwright/test';
 import { adapters } from '../adapters';
 import { expect, test } from '../fixtures';
-import { GeneratePage, noSidewaysScroll } from '../pages/generate';
+import { GeneratePage, noSidewaysScroll, openFold } from '../pages/generate';
 import { type Song, type Studio } from '../studio';
 
 interface Used {
@@ -14,7 +14,7 @@ interface Used {
 /** The fold LoRA, open. */
 async function fold(page: Page) {
   const own = page.locator('#f-lora');
-  if (!(await own.evaluate((details) => (details as HTMLDetailsElement).open))) await own.locator('summary').click();
+  await openFold(own);
   return own;
 }
 

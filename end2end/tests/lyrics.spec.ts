@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import type { Page } from '@playwright/test';
 import { expect, test } from '../fixtures';
-import { GeneratePage, hydrated } from '../pages/generate';
+import { GeneratePage, hydrated, openFold } from '../pages/generate';
 import type { Studio } from '../studio';
 import { sungCheckpoints, sungModel } from '../sungModel';
 
@@ -101,7 +101,7 @@ test('a take asked to be timed and scored shows both without a reload', async ({
   const studio = await launch({ flags: sung() });
   const generate = await new GeneratePage(page).open(studio.url);
   await generate.describe({ caption: 'lofi piano', lyrics, length: '0:08', takes: '1' });
-  await page.locator('#f-output > summary').click();
+  await openFold(page.locator('#f-output'));
   await page.getByRole('switch', { name: /^Time the lyrics/ }).check({ force: true });
   await page.getByRole('switch', { name: /^Score each take/ }).check({ force: true });
   await expect(page.getByRole('slider', { name: 'Score sensitivity' })).toBeVisible();
@@ -129,7 +129,7 @@ test('what the built-in model cannot find out says why', async ({ page, launch }
     await expect(button).toHaveAccessibleDescription(why);
   }
   const generate = await new GeneratePage(page).open(studio.url);
-  await generate.page.locator('#f-output > summary').click();
+  await openFold(generate.page.locator('#f-output'));
   await expect(page.getByRole('switch', { name: /^Time the lyrics/ })).toHaveCount(0);
   await expect(page.locator('#f-output')).toContainText(/looks for the words/);
 });

@@ -1,6 +1,6 @@
 import { type Locator, type Page } from '@playwright/test';
 import { expect, test } from '../fixtures';
-import { GeneratePage, noSidewaysScroll } from '../pages/generate';
+import { GeneratePage, noSidewaysScroll, openFold } from '../pages/generate';
 import { wav } from '../recordings';
 import { type Song, type Studio } from '../studio';
 
@@ -75,7 +75,7 @@ test('a loudness is reached, shown with the raw one, and taken off again by Raw 
   const studio = await launch(ready);
   const generate = await new GeneratePage(page).open(studio.url);
   await generate.describe({ caption: 'house with drums', length: '0:03', takes: '1', seed: '7' });
-  await page.locator('#f-output summary').click();
+  await openFold(page.locator('#f-output'));
   await page.getByLabel('Loudness', { exact: true }).selectOption({ label: '−23 LUFS, broadcast' });
   await expect(page.locator('#f-output .fold__now')).toContainText('−23 LUFS');
   await generate.go.click();

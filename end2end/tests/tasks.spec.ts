@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { type Page } from '@playwright/test';
 import { expect, test } from '../fixtures';
-import { GeneratePage, noSidewaysScroll } from '../pages/generate';
+import { GeneratePage, noSidewaysScroll, openFold } from '../pages/generate';
 import { baseCheckpoints, wav } from '../recordings';
 import { type Song, type Studio } from '../studio';
 
@@ -179,7 +179,7 @@ test('a base model adds, extracts and completes tracks', async ({ page, launch }
   await page.reload();
   await generate.open(studio.url);
   await expect(page.locator('summary', { hasText: 'More tasks' })).toHaveCount(0);
-  await page.locator('#f-sampler summary').click();
+  await openFold(page.locator('#f-sampler'));
   await page.getByRole('slider', { name: /^Steps/ }).fill('4');
   await generate.describe({ caption: 'strings', takes: '1', seed: '4' });
   for (const [task, type] of [

@@ -1,5 +1,5 @@
 import { expect, test } from '../fixtures';
-import { GeneratePage } from '../pages/generate';
+import { GeneratePage, openFold } from '../pages/generate';
 
 /** The built-in models on a simulated card, the language model among them. */
 const withLm = { flags: ['--init_service', 'true', '--init_llm', 'true'], env: { MAX_CUDA_VRAM: '8' } };
@@ -15,10 +15,10 @@ test('what was set in Custom and acts in Simple is named, leads to its control, 
   await expect(unseen).toHaveCount(0);
 
   await generate.mode('Custom');
-  await page.locator('#f-sampler > summary').click();
+  await openFold(page.locator('#f-sampler'));
   await shift.fill('1.5');
   await page.locator('#f-sampler > summary').click();
-  await page.locator('#f-output > summary').click();
+  await openFold(page.locator('#f-output'));
   await page.getByRole('combobox', { name: /^File/ }).selectOption('flac');
   await generate.openLmFold();
   await generate.lmFold.getByRole('slider', { name: 'Temperature' }).fill('0.5');
@@ -68,7 +68,7 @@ test('own timesteps that cannot be read stop no run: their fold is marked and st
   const studio = await launch(withLm);
   const generate = await new GeneratePage(page).open(studio.url);
   const head = page.locator('#f-sampler > summary');
-  await head.click();
+  await openFold(page.locator('#f-sampler'));
   const own = page.getByRole('textbox', { name: /^Own timesteps/ });
   await own.fill('1, two');
   await expect(page.locator('#f-sampler')).toContainText('value 2, two, is not a number from 0 to 1');

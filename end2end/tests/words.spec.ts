@@ -1,5 +1,5 @@
 import { expect, test } from '../fixtures';
-import { GeneratePage } from '../pages/generate';
+import { GeneratePage, openFold } from '../pages/generate';
 
 /** The built-in models on a simulated card, the language model among them. */
 const withLm = { flags: ['--init_service', 'true', '--init_llm', 'true'], env: { MAX_CUDA_VRAM: '8' } };
@@ -72,7 +72,7 @@ test('a key is typed as musicians write it or chosen, and a wrong one is named a
   const generate = await new GeneratePage(page).open(studio.url);
   await generate.describe({ caption: 'waltz', length: '0:02', takes: '1', seed: '3' });
   const fold = page.locator('#f-music');
-  await fold.locator('> summary').click();
+  await openFold(fold);
   const key = fold.getByRole('textbox', { name: /^Key/ });
   await key.fill('F sharp minor');
   await expect(fold.locator('.field__aside').first()).toHaveText('F# minor');
@@ -123,7 +123,7 @@ test('what was set in Custom and does nothing in Simple is named there', async (
   const generate = await new GeneratePage(page).open(studio.url);
   const idle = page.getByRole('region', { name: 'Set in Custom, and not used here' });
   await generate.describe({ caption: 'slow piano' });
-  await page.locator('#f-music > summary').click();
+  await openFold(page.locator('#f-music'));
   await page.getByRole('textbox', { name: /^Key/ }).fill('Am');
   await generate.openAudioFold();
   await page.getByRole('textbox', { name: /^Audio codes/ }).fill('1, 2, 3');

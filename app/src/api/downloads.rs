@@ -8,7 +8,7 @@ use super::ApiError;
 /// of a form can carry it.
 ///
 /// [`Verb`]: acestep_domain::release::Verb
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn change_download(ask: String) -> Result<(), ApiError> {
     use acestep_domain::{UserError, release::Verb};
 

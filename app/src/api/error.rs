@@ -1,10 +1,7 @@
 //! The error of every server function: a [`UserError`] that survives the way to the browser.
 
 use acestep_domain::UserError;
-use leptos::server_fn::{
-    codec::JsonEncoding,
-    error::{FromServerFnError, ServerFnErrorErr},
-};
+use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use serde::{Deserialize, Serialize};
 
 /// Code of a failure to reach the studio at all.
@@ -17,7 +14,7 @@ pub const UNREACHABLE: &str = "unreachable";
 pub struct ApiError(pub UserError);
 
 impl FromServerFnError for ApiError {
-    type Encoder = JsonEncoding;
+    type Encoder = crate::wire::ByName;
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         Self(match error {

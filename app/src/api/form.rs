@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use super::ApiError;
 
 /// Keeps the form; `form` is a JSON object by parameter key, values as typed.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn save_draft(form: String) -> Result<(), ApiError> {
     let form = crate::wire::read(&form).map_err(|error| {
         acestep_domain::UserError::new(
@@ -21,19 +21,19 @@ pub async fn save_draft(form: String) -> Result<(), ApiError> {
 }
 
 /// What a fresh form holds for the loaded family and tier.
-#[server(name = GetDefaults, prefix = "/api/page")]
+#[server(name = GetDefaults, prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn defaults() -> Result<GenerationParams, ApiError> {
     Ok(super::context::studio()?.defaults())
 }
 
 /// A whole song to start from, picked at random; the eight fields it describes.
-#[server(name = RandomExample, prefix = "/api/page")]
+#[server(name = RandomExample, prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn random_example() -> Result<acestep_domain::examples::CustomExample, ApiError> {
     Ok(acestep_domain::examples::pick_custom(rolled()).clone())
 }
 
 /// A description to start from, picked at random among those of `language`, that of the page.
-#[server(name = RandomDescription, prefix = "/api/page")]
+#[server(name = RandomDescription, prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn random_description(
     language: String,
 ) -> Result<acestep_domain::examples::SimpleExample, ApiError> {
@@ -50,7 +50,7 @@ fn rolled() -> u64 {
 }
 
 /// Puts a song's settings into the form.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn restore(song_id: String) -> Result<GenerationParams, ApiError> {
     let studio = super::context::studio()?;
     let params = studio.song(&song_id).map_err(super::context::user)?.params;
@@ -60,7 +60,7 @@ pub async fn restore(song_id: String) -> Result<GenerationParams, ApiError> {
 }
 
 /// Puts a song's audio codes into the form; gives them.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn use_codes(song_id: String) -> Result<String, ApiError> {
     let studio = super::context::studio()?;
     let codes = studio

@@ -9,7 +9,7 @@ use super::ApiError;
 
 /// Queues what the pressed button asks for, from the fields of the form. Also remembers the form as the
 /// draft, so a browser without scripts gets it back with the page.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn submit(#[server(flatten)] form: HashMap<String, String>) -> Result<Job, ApiError> {
     let studio = super::context::studio()?;
     let (form, request) = crate::state::request::draft_and_request(form);
@@ -18,7 +18,7 @@ pub async fn submit(#[server(flatten)] form: HashMap<String, String>) -> Result<
 }
 
 /// Queues a job that listens to a song of the library: `understand` or `encode`.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn listen(kind: String, song_id: String) -> Result<Job, ApiError> {
     let request = serde_json::json!({ "kind": kind, "song_id": song_id });
     super::context::studio()?
@@ -27,7 +27,7 @@ pub async fn listen(kind: String, song_id: String) -> Result<Job, ApiError> {
 }
 
 /// How long finding out about a song takes, in seconds for each kind of which a past run told.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn how_long(song_id: String) -> Result<Vec<(JobKind, f64)>, ApiError> {
     let studio = super::context::studio()?;
     Ok(JobKind::ALL
@@ -43,7 +43,7 @@ pub async fn how_long(song_id: String) -> Result<Vec<(JobKind, f64)>, ApiError> 
 }
 
 /// Queues a run that makes a song's sound once more.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn recreate(song_id: String) -> Result<Job, ApiError> {
     super::context::studio()?
         .recreate(&song_id)
@@ -51,7 +51,7 @@ pub async fn recreate(song_id: String) -> Result<Job, ApiError> {
 }
 
 /// Puts what a job of the language model wrote into the form.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn use_written(job_id: String) -> Result<Job, ApiError> {
     let studio = super::context::studio()?;
     let job = studio.job(&job_id).map_err(super::context::user)?;
@@ -62,7 +62,7 @@ pub async fn use_written(job_id: String) -> Result<Job, ApiError> {
 }
 
 /// One job.
-#[server(name = GetJob, prefix = "/api/page")]
+#[server(name = GetJob, prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn job(id: String) -> Result<Job, ApiError> {
     super::context::studio()?
         .job(&id)
@@ -70,7 +70,7 @@ pub async fn job(id: String) -> Result<Job, ApiError> {
 }
 
 /// Jobs, newest first.
-#[server(name = GetJobs, prefix = "/api/page")]
+#[server(name = GetJobs, prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn jobs(limit: usize) -> Result<Vec<Job>, ApiError> {
     super::context::studio()?
         .jobs(limit)
@@ -78,7 +78,7 @@ pub async fn jobs(limit: usize) -> Result<Vec<Job>, ApiError> {
 }
 
 /// Stops a job: a waiting one at once, a running one within a step or a tile.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn cancel(id: String) -> Result<Job, ApiError> {
     super::context::studio()?
         .cancel(&id)
@@ -86,7 +86,7 @@ pub async fn cancel(id: String) -> Result<Job, ApiError> {
 }
 
 /// Changes how many runs follow a job that waits or runs; 0 stops after it.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn set_repeat(id: String, repeat: u32) -> Result<Job, ApiError> {
     super::context::studio()?
         .set_repeat(&id, repeat)
@@ -94,7 +94,7 @@ pub async fn set_repeat(id: String, repeat: u32) -> Result<Job, ApiError> {
 }
 
 /// Gives a waiting job another place in the queue, 1 = next.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn move_job(id: String, position: usize) -> Result<Job, ApiError> {
     super::context::studio()?
         .move_job(&id, position)
@@ -102,7 +102,7 @@ pub async fn move_job(id: String, position: usize) -> Result<Job, ApiError> {
 }
 
 /// Cancels every job that waits.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn clear_queue() -> Result<(), ApiError> {
     let studio = super::context::studio()?;
     // More than can wait.
@@ -117,7 +117,7 @@ pub async fn clear_queue() -> Result<(), ApiError> {
 }
 
 /// Puts away how a job ended.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn dismiss(id: String) -> Result<Job, ApiError> {
     super::context::studio()?
         .dismiss(&id)
@@ -125,7 +125,7 @@ pub async fn dismiss(id: String) -> Result<Job, ApiError> {
 }
 
 /// Queues a failed, cancelled or interrupted job again with its seeds.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn rerun(id: String) -> Result<Job, ApiError> {
     super::context::studio()?
         .rerun(&id)

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use super::ApiError;
 
 /// Looks again at the folder of adapters.
-#[server(name = GetLoras, prefix = "/api/page")]
+#[server(name = GetLoras, prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn loras() -> Result<LoraList, ApiError> {
     take()
 }
@@ -18,7 +18,7 @@ pub fn take() -> Result<LoraList, ApiError> {
 }
 
 /// Takes an adapter into use from the next song on, or gives it another scale.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn load_lora(
     name: String,
     #[server(default)] scale: Option<f64>,
@@ -29,7 +29,7 @@ pub async fn load_lora(
 }
 
 /// Gives an adapter up, from the next song on.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn unload_lora(name: String) -> Result<LoraList, ApiError> {
     super::context::studio()?
         .unload_lora(&name)

@@ -8,7 +8,7 @@ use super::ApiError;
 const REMEMBERED_SECS: u32 = 31_536_000;
 
 /// Remembers theme and language, for browsers that run no script.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn set_preferences(
     #[server(default)] theme: Option<String>,
     #[server(default)] lang: Option<String>,

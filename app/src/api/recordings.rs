@@ -84,57 +84,28 @@ async fn send<T: serde::de::DeserializeOwned>(
     name: &str,
     file: &web_sys::Blob,
 ) -> Result<T, ApiError> {
-    use js_sys::{JSON, encode_uri_component, futures::JsFuture};
-    use leptos::server_fn::error::{FromServerFnError as _, ServerFnErrorErr};
-    use wasm_bindgen::{JsCast as _, JsValue};
-
-    let unreachable =
-        |_: JsValue| ApiError::from_server_fn_error(ServerFnErrorErr::Request(String::new()));
     let asked = web_sys::RequestInit::new();
-    asked.set_method("POST");
     asked.set_body(file);
-    let url = format!("{path}?name={}", encode_uri_component(name));
-    let answer = JsFuture::from(window().fetch_with_str_and_init(&url, &asked))
-        .await
-        .map_err(unreachable)?;
-    let answer: web_sys::Response = answer.unchecked_into();
-    let body = JsFuture::from(answer.json().map_err(unreachable)?)
-        .await
-        .map_err(unreachable)?;
-    let body = JSON::stringify(&body)
-        .ok()
-        .and_then(|text| text.as_string())
-        .unwrap_or_default();
-    if answer.ok() {
-        crate::wire::read(&body).map_err(|error| {
-            ApiError::from_server_fn_error(ServerFnErrorErr::Deserialization(error.to_string()))
-        })
-    } else {
-        Err(ApiError(crate::wire::read(&body).unwrap_or_else(|_| {
-            acestep_domain::UserError::new(
-                "internal",
-                format!("The studio answered {} to the file.", answer.status()),
-                "Try another file.",
-            )
-        })))
-    }
+    let url = format!("{path}?name={}", js_sys::encode_uri_component(name));
+    let answer = super::call::fetch(&url, &asked).await?;
+    super::call::understood(crate::wire::read(&answer))
 }
 
 /// One recording: a song of the library, or an upload.
-#[server(name = GetRecording, prefix = "/api/page")]
+#[server(name = GetRecording, prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn recording(id: String) -> Result<Recording, ApiError> {
     find(&id)
 }
 
 /// What was sent in, newest first.
-#[server(name = GetUploads, prefix = "/api/page")]
+#[server(name = GetUploads, prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn uploads() -> Result<Vec<Upload>, ApiError> {
     let list = super::context::studio()?.uploads();
     Ok(list.map_err(super::context::user)?.uploads)
 }
 
 /// Deletes one of them; refused while a job needs it.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn delete_upload(id: String) -> Result<(), ApiError> {
     super::context::studio()?
         .delete_upload(&id)

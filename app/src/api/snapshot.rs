@@ -27,7 +27,7 @@ pub struct Snapshot {
 }
 
 /// The page's data as it is now.
-#[server(name = GetSnapshot, prefix = "/api/page")]
+#[server(name = GetSnapshot, prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn snapshot() -> Result<Snapshot, ApiError> {
     take()
 }

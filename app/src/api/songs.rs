@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use super::ApiError;
 
 /// Songs, newest first.
-#[server(name = GetSongs, prefix = "/api/page")]
+#[server(name = GetSongs, prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn songs(
     #[server(default)] limit: usize,
     #[server(default)] offset: usize,
@@ -26,7 +26,7 @@ pub async fn songs(
 }
 
 /// One song.
-#[server(name = GetSong, prefix = "/api/page")]
+#[server(name = GetSong, prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn song(id: String) -> Result<Song, ApiError> {
     super::context::studio()?
         .song(&id)
@@ -34,7 +34,7 @@ pub async fn song(id: String) -> Result<Song, ApiError> {
 }
 
 /// Renames or marks a song; an absent value keeps what it is.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn update_song(
     id: String,
     #[server(default)] title: Option<String>,
@@ -46,7 +46,7 @@ pub async fn update_song(
 }
 
 /// Deletes a song and its file.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn delete_song(id: String) -> Result<(), ApiError> {
     super::context::studio()?
         .delete_song(&id)
@@ -54,7 +54,7 @@ pub async fn delete_song(id: String) -> Result<(), ApiError> {
 }
 
 /// Puts what `action` needs of a song into the form, and leads there; for browsers that run no script.
-#[server(prefix = "/api/page")]
+#[server(prefix = "/api/page", output = crate::wire::Answer)]
 pub async fn begin(song_id: String, action: String) -> Result<(), ApiError> {
     let studio = super::context::studio()?;
     let song = studio.song(&song_id).map_err(super::context::user)?;
@@ -64,6 +64,6 @@ pub async fn begin(song_id: String, action: String) -> Result<(), ApiError> {
         let fields = action.fields(&song, &draft.unwrap_or_default(), max_secs);
         super::context::lay_over_draft(&studio, fields)?;
     }
-    leptos_axum::redirect(crate::routes::GENERATE);
+    leptos_axum::redirect(crate::address::GENERATE);
     Ok(())
 }

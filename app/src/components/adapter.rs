@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use super::{figures::size, icon::Icon};
 use crate::{
     i18n::{t, t_string, use_i18n},
+    live::live,
     state::loras::Adapters,
 };
 
@@ -52,7 +53,7 @@ pub fn AdapterFacts(
     };
     view! {
         <span class="adapter__facts">
-            <bdi>{facts}</bdi>
+            <bdi>{live(facts)}</bdi>
         </span>
     }
     .into_any()

@@ -1,15 +1,14 @@
 //! The bar at the top: brand, pages, language, theme, keys.
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_location;
 
 use crate::{
+    address::{Address, GENERATE, LIBRARY},
     components::{
         icon::Icon, key_map::KeyMap, language::LanguagePicker, menu::Menu, theme::ThemeButton,
     },
     i18n::{t, t_string, use_i18n},
     keys::SingleKeys,
-    routes::{GENERATE, LIBRARY},
 };
 
 /// Id of the dialog with the keys.
@@ -68,7 +67,7 @@ fn Mark() -> impl IntoView {
 #[component]
 fn PageLinks() -> impl IntoView {
     let i18n = use_i18n();
-    let path = use_location().pathname;
+    let path = Address::expect().path;
     // Other pages (the service, a comparison) are behind neither link.
     let on = Memo::new(move |_| match path.get().as_str() {
         GENERATE => Some(GENERATE),

@@ -16,6 +16,9 @@ pub fn Dialog(
     /// What it is about.
     #[prop(into)]
     title: Signal<String>,
+    /// Follows whether it is open.
+    #[prop(optional)]
+    open: RwSignal<bool>,
     /// Body and actions.
     children: Children,
 ) -> impl IntoView {
@@ -23,7 +26,16 @@ pub fn Dialog(
     let title_id = format!("{id}-title");
     let (label, close) = (title_id.clone(), id.clone());
     view! {
-        <section class="dialog" id=id popover="auto" role="dialog" aria-labelledby=label>
+        <section
+            class="dialog"
+            id=id
+            popover="auto"
+            role="dialog"
+            aria-labelledby=label
+            on:toggle:target=move |event| {
+                open.set(event.target().matches(":popover-open").unwrap_or(false));
+            }
+        >
             <header class="dialog__head">
                 <h2 class="dialog__title" id=title_id>
                     {title}

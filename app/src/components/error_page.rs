@@ -1,11 +1,10 @@
 //! What an unknown address shows.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use crate::{
-    i18n::{t, t_string, use_i18n},
-    routes,
+    address,
+    i18n::{t, use_i18n},
 };
 
 /// No such page; the way back.
@@ -17,13 +16,12 @@ pub fn NotFound() -> impl IntoView {
         response.set_status(axum::http::StatusCode::NOT_FOUND);
     }
     view! {
-        <Title text=move || t_string!(i18n, common.not_found_title) />
         <main class="generate" id="main">
             <div class="empty">
                 <h1 class="empty__title">{t!(i18n, common.not_found_title)}</h1>
                 <p class="empty__text">{t!(i18n, common.not_found_text)}</p>
                 <div class="empty__actions">
-                    <a class="button" href=routes::GENERATE>
+                    <a class="button" href=address::GENERATE>
                         {t!(i18n, common.generate)}
                     </a>
                 </div>

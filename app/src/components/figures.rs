@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use super::icon::Icon;
 use crate::i18n::{t, t_string, use_i18n};
+use crate::live::live;
 
 /// A gap from here on is worth a look.
 const LONG_SILENCE_SECS: f32 = 4.0;
@@ -64,7 +65,7 @@ pub fn Peak(
                 <bdi dir="ltr">{decibels(report.true_peak.max(report.peak))}</bdi>
                 " "
                 <Icon name=icon />
-                {words}
+                {live(words)}
             </dd>
         </div>
     }

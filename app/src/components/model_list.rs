@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use crate::components::icon::Icon;
+use crate::live::Show;
 
 /// The frame round the lines.
 #[component]

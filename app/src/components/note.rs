@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use super::{error_words, icon::Icon, note_words};
 use crate::i18n::use_i18n;
+use crate::live::For;
 
 /// Codes that inform and need no look.
 const INFORMS: [&str; 6] = [

@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use crate::live::{For, live};
+
 use super::icon::Icon;
 
 /// How far one stage is.
@@ -77,7 +79,7 @@ fn Stage(stage: Memo<Option<StageView>>) -> impl IntoView {
                         _ => "",
                     })
                 />
-                {name}
+                {live(name)}
             </span>
             <span
                 class="stage__bar"

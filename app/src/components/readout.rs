@@ -3,6 +3,8 @@
 use acestep_domain::UserError;
 use leptos::prelude::*;
 
+use crate::live::live;
+
 /// Letters of a value that has room at full size.
 const LONG: usize = 7;
 
@@ -83,7 +85,7 @@ pub fn Readout(
                 <label class="readout__label" for=id>
                     {move || label.get()}
                 </label>
-                {button}
+                {live(button)}
             </div>
             <input
                 class=value_class

@@ -6,6 +6,7 @@ use super::{icon::Icon, wave::Wave};
 use crate::{
     api::recordings::Recording,
     i18n::{t_string, use_i18n},
+    live::live,
     player::{Player, clock},
 };
 
@@ -158,7 +159,7 @@ pub fn RecordingPlayer(
                 <Icon name=Signal::derive(move || {
                     if listening.playing.get() { "pause" } else { "play" }
                 }) />
-                {word}
+                {live(word)}
             </button>
             <Wave
                 peaks=recording.peaks

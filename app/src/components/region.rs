@@ -5,6 +5,7 @@ use acestep_domain::generation::clamp::minutes;
 use leptos::{ev, html, prelude::*};
 
 use super::wave::bars;
+use crate::live::Show;
 use crate::player::clock;
 
 /// Share of the width that each extension zone takes.

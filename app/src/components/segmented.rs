@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use crate::live::For;
+
 use super::select::Choice;
 
 /// The row, bound to a signal.

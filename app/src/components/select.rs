@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use crate::live::{For, Show};
+
 /// A choice: value on the wire and its words.
 pub type Choice = (String, String);
 

@@ -92,7 +92,7 @@ pub fn Slider(
                         value.get().to_string()
                     }
                     on:input:target=move |event| {
-                        if let Ok(moved) = event.target().value().parse() {
+                        if let Some(moved) = acestep_domain::number::decimal(&event.target().value()) {
                             on_move.run(moved);
                         }
                     }

@@ -6,13 +6,13 @@ use acestep_domain::{
     tier::GpuTier,
 };
 use leptos::prelude::*;
-use leptos_router::hooks::use_location;
 
 use crate::{
+    address::{Address, GENERATE, LIBRARY, SERVICE},
     components::icon::Icon,
     i18n::{Locale, t, t_string, td_string, use_i18n},
+    live::{Show, live},
     player::clock,
-    routes::{GENERATE, LIBRARY, SERVICE},
     state::StudioStore,
 };
 
@@ -51,7 +51,7 @@ pub fn StatusLine() -> impl IntoView {
 fn State() -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let path = use_location().pathname;
+    let path = Address::expect().path;
     let state = Memo::new(move |_| store.status.with(|status| status.state));
     let working = Memo::new(move |_| store.running().is_some());
     let ready = Memo::new(move |_| store.is_ready());
@@ -85,7 +85,7 @@ fn State() -> impl IntoView {
     view! {
         <span class="status-line__state" aria-live="polite">
             <Icon name=icon class=turning />
-            <span>{word}</span>
+            <span>{live(word)}</span>
         </span>
         <Show when=move || { waiting() > 0 }>
             <span class="status-line__item">
@@ -222,7 +222,7 @@ fn Memory() -> impl IntoView {
                 .map(|free| ((total - free).clamp(0.0, total), total))
         })
     });
-    move || {
+    live(move || {
         card.get().map(|(used, total)| {
             let (used_text, total_text) = (format!("{used:.1}"), format!("{total:.1}"));
             view! {
@@ -246,7 +246,7 @@ fn Memory() -> impl IntoView {
                 </div>
             }
         })
-    }
+    })
 }
 
 /// Reconfigure… while a model is loaded; Start… where the panel is not on the page.
@@ -254,7 +254,7 @@ fn Memory() -> impl IntoView {
 fn Action() -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let path = use_location().pathname;
+    let path = Address::expect().path;
     let ready = Memo::new(move |_| store.is_ready());
     let off_page = Memo::new(move |_| store.status.with(|status| !status.shows_panel()));
     let fixed = Memo::new(move |_| store.status.with(|status| status.service_mode));
@@ -265,7 +265,7 @@ fn Action() -> impl IntoView {
         here if here.starts_with(LIBRARY) => Some((GENERATE, t_string!(i18n, frame.start))),
         _ => None,
     };
-    move || {
+    live(move || {
         link().map(|(to, word)| {
             view! {
                 <a class="button button--small status-line__action" href=to>
@@ -273,5 +273,5 @@ fn Action() -> impl IntoView {
                 </a>
             }
         })
-    }
+    })
 }

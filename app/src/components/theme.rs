@@ -6,6 +6,7 @@ use crate::{
     api::preferences::SetPreferences,
     components::icon::Icon,
     i18n::{t, t_string, use_i18n},
+    live::live,
     preferences::Theme,
 };
 
@@ -30,7 +31,7 @@ pub fn ThemeButton(
     let inside = if in_menu {
         view! {
             <span>{t!(i18n, frame.theme)}</span>
-            <span class="menu__hint">{name}</span>
+            <span class="menu__hint">{live(name)}</span>
         }
         .into_any()
     } else {

@@ -8,6 +8,7 @@ use acestep_domain::{
 use leptos::prelude::*;
 
 use crate::i18n::{Locale, t, t_string, td_string, use_i18n};
+use crate::live::live;
 
 /// The card; `children` stand at its head (the choice of device).
 #[component]
@@ -46,7 +47,7 @@ pub fn TierCard(
         <section class="tier-card service__tier" aria-label=move || t_string!(i18n, service.computer)>
             {children()}
             <div class="tier-card__head">
-                <p class="tier-card__tier">{name}</p>
+                <p class="tier-card__tier">{live(name)}</p>
                 <p class="tier-card__device">
                     <strong>
                         <bdi>{move || status.with(|status| status.capabilities.device_name.clone())}</bdi>
@@ -105,9 +106,9 @@ fn Scale(tier: Memo<GpuTier>) -> impl IntoView {
                 class="tier-scale__step"
                 aria-current=move || (tier.get() == this).then_some("true")
             >
-                {number}
+                {live(number)}
                 <br />
-                {range}
+                {live(range)}
             </li>
         }
     });
@@ -143,7 +144,7 @@ fn LimitsTable(tier: Memo<GpuTier>, with_lm: Signal<bool>) -> impl IntoView {
         };
         view! {
             <tr aria-current=move || (with_lm.get() == lm).then_some("true")>
-                <th scope="row">{name}</th>
+                <th scope="row">{live(name)}</th>
                 <td>{move || minutes(limits())}</td>
                 <td>{move || limits().max_batch_size}</td>
             </tr>

@@ -1,11 +1,14 @@
 //! The player of the page. It holds the one `<audio>` element and keeps [`Player`] true from its events;
 //! keys and title appear with the first play.
 
+use acestep_domain::number::decimal;
 use leptos::prelude::*;
 
 use crate::{
     components::{icon::Icon, wave::Wave},
     i18n::{t, t_string, use_i18n},
+    live::{Show, live},
+    parts::PlayerBar,
     player::{Player, audio_url, clock},
 };
 
@@ -34,14 +37,15 @@ pub fn Transport() -> impl IntoView {
             }
         ></audio>
         <Show when=move || player.song.with(Option::is_some)>
-            <Bar />
+            <PlayerBar />
         </Show>
     }
     .into_any()
 }
 
+/// The keys.
 #[component]
-fn Bar() -> impl IntoView {
+pub fn Bar() -> impl IntoView {
     let i18n = use_i18n();
     let player = Player::expect();
     let length = Memo::new(move |_| {
@@ -73,7 +77,7 @@ fn Bar() -> impl IntoView {
         <section class="transport" aria-label=move || t_string!(i18n, frame.player)>
             <Keys />
             <Now />
-            {wave}
+            {live(wave)}
             <span class="transport__time" dir="ltr">
                 {move || format!("{} / {}", clock(player.position.get()), clock(length.get()))}
             </span>
@@ -209,7 +213,7 @@ fn Tools() -> impl IntoView {
                         prop:value=move || percent().to_string()
                         value="100"
                         on:input=move |event| {
-                            if let Ok(percent) = event_target_value(&event).parse::<f64>() {
+                            if let Some(percent) = decimal(&event_target_value(&event)) {
                                 player.set_volume(percent / 100.0);
                             }
                         }

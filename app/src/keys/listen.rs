@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use leptos::{ev, prelude::*, task::spawn_local};
-use leptos_router::hooks::use_navigate;
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, HtmlFormElement, HtmlInputElement, KeyboardEvent};
 
 use super::{Press, SingleKeys, Taken, Wish, wish};
 use crate::{
-    api::{jobs::cancel, songs::update_song},
+    address::{Address, COMPARE, LIBRARY},
+    api::{call::ask, jobs::Cancel, songs::UpdateSong},
     components::app_bar::KEYS_DIALOG,
     pages::{
         compare::{OTHER, PLAY},
         generate::part::{END_HERE, START_HERE},
     },
     player::Player,
-    routes::{COMPARE, LIBRARY},
     state::StudioStore,
 };
 
@@ -31,7 +30,7 @@ const SEARCH: &str = "library-search";
 pub(super) fn listen(keys: SingleKeys) {
     let player = Player::expect();
     let store = StudioStore::expect();
-    let navigate = use_navigate();
+    let address = Address::expect();
     let prefix = StoredValue::new(false);
     let handle = window_event_listener(ev::keydown, move |event| {
         if event.default_prevented() || event.is_composing() {
@@ -51,7 +50,7 @@ pub(super) fn listen(keys: SingleKeys) {
         let Some(found) = found else {
             return;
         };
-        if act(found, player, store, &navigate) {
+        if act(found, player, store, address) {
             event.prevent_default();
         }
         if found == Wish::Prefix {
@@ -67,18 +66,13 @@ pub(super) fn listen(keys: SingleKeys) {
 }
 
 /// Carries out a wish; false when there was nothing to do.
-fn act(
-    wish: Wish,
-    player: Player,
-    store: StudioStore,
-    navigate: &(impl Fn(&str, leptos_router::NavigateOptions) + Clone),
-) -> bool {
+fn act(wish: Wish, player: Player, store: StudioStore, address: Address) -> bool {
     match wish {
         Wish::Generate => submit_composer(),
         Wish::Cancel => untrack(|| store.running()).is_some_and(|job| {
             spawn_local(async move {
                 // A job that ended meanwhile needs no cancelling; the page shows its end.
-                let _ = cancel(job.id).await;
+                let _ = ask(Cancel { id: job.id }).await;
                 store.refresh();
             });
             true
@@ -86,7 +80,7 @@ fn act(
         Wish::Toggle if element(PLAY).is_some() => press(PLAY),
         Wish::Compare => {
             if !press(OTHER) {
-                navigate(COMPARE, leptos_router::NavigateOptions::default());
+                address.go(COMPARE);
             }
             true
         }
@@ -108,7 +102,12 @@ fn act(
         Wish::PartEnd => press(END_HERE),
         Wish::Favourite => player.song.get_untracked().is_some_and(|song| {
             spawn_local(async move {
-                if let Ok(song) = update_song(song.id, None, Some(!song.favourite)).await {
+                let mark = UpdateSong {
+                    id: song.id,
+                    title: None,
+                    favourite: Some(!song.favourite),
+                };
+                if let Ok(song) = ask(mark).await {
                     player.song.set(Some(song));
                 }
                 store.refresh();
@@ -118,7 +117,7 @@ fn act(
         Wish::Focus(id) => focus(id),
         Wish::Search => {
             if !focus(SEARCH) {
-                navigate(LIBRARY, leptos_router::NavigateOptions::default());
+                address.go(LIBRARY);
                 // The page is drawn by then; if not, the key is pressed again.
                 set_timeout(
                     || {

@@ -6,17 +6,14 @@ pub mod keys;
 
 use acestep_domain::library::Song;
 use leptos::prelude::*;
-use leptos_meta::Title;
-use leptos_router::{
-    NavigateOptions,
-    hooks::{use_navigate, use_query_map},
-};
 
 use self::{differences::differences, keys::Keys};
 use crate::{
+    address::{Address, COMPARE, GENERATE, LIBRARY},
     api::{
         ApiError,
-        songs::{song, songs},
+        call::ask,
+        songs::{GetSong, GetSongs},
     },
     components::{
         figures::{Loudness, Peak},
@@ -27,7 +24,6 @@ use crate::{
     i18n::{t, t_string, use_i18n},
     pages::generate::words,
     player::{Player, audio_url, clock},
-    routes::{COMPARE, GENERATE, LIBRARY},
 };
 
 /// Songs to choose from: the latest.
@@ -49,9 +45,9 @@ pub fn address(a: &str, b: &str) -> String {
 #[component]
 pub fn ComparePage() -> impl IntoView {
     let i18n = use_i18n();
-    let query = use_query_map();
+    let query = Address::expect().query;
     let chosen = Memo::new(move |_| query.with(|query| (query.get("a"), query.get("b"))));
-    let found = Resource::<_, crate::wire::Json>::new_with_options(
+    let found = Resource::<_, crate::wire::ByPlace>::new_with_options(
         move || chosen.get(),
         |(a, b)| find(a, b),
         false,
@@ -59,7 +55,6 @@ pub fn ComparePage() -> impl IntoView {
     #[cfg(feature = "ssr")]
     let response = use_context::<leptos_axum::ResponseOptions>();
     view! {
-        <Title text=move || t_string!(i18n, compare.title) />
         <main class="compare" id="main">
             <h1 class="compare__title">{t!(i18n, compare.title)}</h1>
             <Transition fallback=|| ()>
@@ -92,13 +87,20 @@ pub fn ComparePage() -> impl IntoView {
 
 /// The songs of the address; what it leaves open is the latest that is not taken.
 async fn find(a: Option<String>, b: Option<String>) -> Found {
-    let mut choices = songs(CHOICES, 0, String::new(), false).await?.songs;
+    let mut choices = ask(GetSongs {
+        limit: CHOICES,
+        offset: 0,
+        query: String::new(),
+        favourite: false,
+    })
+    .await?
+    .songs;
     let mut pair = Vec::new();
     for id in [a, b].into_iter().flatten().filter(|id| !id.is_empty()) {
         let own = match choices.iter().find(|own| own.id == id) {
             Some(own) => own.clone(),
             None => {
-                let own = song(id).await?;
+                let own = ask(GetSong { id }).await?;
                 choices.push(own.clone());
                 own
             }
@@ -160,7 +162,7 @@ fn Comparison(choices: Vec<Song>, pair: Option<(Song, Song)>) -> impl IntoView {
 #[component]
 fn Choices(choices: Vec<Song>, a: String, b: String) -> impl IntoView {
     let i18n = use_i18n();
-    let navigate = use_navigate();
+    let here = Address::expect();
     let go = {
         let (a, b) = (a.clone(), b.clone());
         move |side: Side, id: String| {
@@ -168,14 +170,7 @@ fn Choices(choices: Vec<Song>, a: String, b: String) -> impl IntoView {
                 Side::A => address(&id, &b),
                 Side::B => address(&a, &id),
             };
-            navigate(
-                &to,
-                NavigateOptions {
-                    replace: true,
-                    scroll: false,
-                    ..NavigateOptions::default()
-                },
-            );
+            here.refine(&to);
         }
     };
     let select = |side: Side, name: &'static str, chosen: String| {

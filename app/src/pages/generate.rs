@@ -11,6 +11,7 @@ pub mod dropped;
 pub mod files;
 pub mod filled;
 pub mod find_out;
+pub mod fold;
 pub mod folds;
 pub mod job;
 pub mod keep_going;
@@ -44,12 +45,15 @@ pub mod written;
 
 use acestep_domain::{job::JobKind, service::ServiceStatus};
 use leptos::prelude::*;
-use leptos_meta::Title;
-use leptos_router::hooks::use_query_map;
 
 use crate::{
-    api::jobs::{Cancel, Submit},
-    i18n::{t, t_string, use_i18n},
+    address::Address,
+    api::{
+        call::Call,
+        jobs::{Cancel, Submit},
+    },
+    i18n::{t, use_i18n},
+    live::Show,
     parts::ServicePanel,
     state::{StudioStore, fill::Awaited, form::Form},
 };
@@ -63,14 +67,13 @@ pub fn GeneratePage() -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     refusal_of_a_plain_form();
-    let submit = ServerAction::<Submit>::new();
-    let cancel = ServerAction::<Cancel>::new();
+    let submit = Call::<Submit>::new();
+    let cancel = Call::<Cancel>::new();
     answer(submit, store);
     let has_panel = Memo::new(move |_| store.status.with(ServiceStatus::shows_panel));
     // Once a model is loaded the panel is a line.
     let is_open = Memo::new(move |_| store.status.with(|status| status.model.is_none()));
     view! {
-        <Title text=move || t_string!(i18n, common.generate) />
         <main class="generate" id="main">
             <Show when=move || has_panel.get()>
                 <div class=move || if is_open.get() { "generate__panel" } else { "generate__done" }>
@@ -89,14 +92,14 @@ pub fn GeneratePage() -> impl IntoView {
 
 /// A form sent without scripts comes back with its refusal in the address; the actions read it from context.
 fn refusal_of_a_plain_form() {
-    let query = use_query_map().get_untracked();
-    if let (Some(path), Some(error)) = (query.get_str("__path"), query.get_str("__err")) {
-        provide_context(ServerActionError::new(path, error));
+    let query = Address::expect().query.get_untracked();
+    if let (Some(path), Some(error)) = (query.get("__path"), query.get("__err")) {
+        provide_context(ServerActionError::new(&path, &error));
     }
 }
 
 /// What a submission leads to: a fresh list of jobs, or the reason at its field.
-fn answer(submit: ServerAction<Submit>, store: StudioStore) {
+fn answer(submit: Call<Submit>, store: StudioStore) {
     let form = Form::expect();
     if let Some(Err(error)) = submit.value().get_untracked() {
         form.refusal.set(Some(error.0));

@@ -11,20 +11,20 @@ pub mod song;
 
 use acestep_domain::library::Song;
 use leptos::prelude::*;
-use leptos_meta::Title;
-use leptos_router::hooks::{use_params_map, use_query_map};
 
 use self::{list::SongColumn, place::Place, song::SongView};
 use crate::{
+    address::{Address, song_at},
     api::{
         ApiError,
-        songs::{song, songs},
+        call::ask,
+        songs::{GetSong, GetSongs},
     },
     components::icon::Icon,
-    i18n::{t, t_string, use_i18n},
+    i18n::{t, use_i18n},
     player::Player,
     state::StudioStore,
-    wire::Json,
+    wire::ByPlace,
 };
 
 /// Songs of one page of the list.
@@ -38,9 +38,9 @@ pub type Found = Result<(Vec<Song>, bool), ApiError>;
 pub fn LibraryPage() -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let (params, query) = (use_params_map(), use_query_map());
+    let Address { path, query } = Address::expect();
     let place = Memo::new(move |_| {
-        let song = params.with(|params| params.get("id"));
+        let song = path.with(|path| song_at(path));
         query.with(|query| Place::from_address(song, query))
     });
     // New songs, and what is found out about one, reach the page as another list of latest songs.
@@ -51,17 +51,17 @@ pub fn LibraryPage() -> impl IntoView {
     let edits = RwSignal::new(0_u32);
     let version = Memo::new(move |_| (changed.get(), edits.get()));
     let list = Memo::new(move |_| place.with(Place::list));
-    let found = Resource::<_, Json>::new_with_options(
+    let found = Resource::<_, ByPlace>::new_with_options(
         move || (list.get(), version.get()),
         |(list, _)| async move { find(list).await },
         false,
     );
     let open = Memo::new(move |_| place.with(|place| place.song.clone()));
-    let opened = Resource::<_, Json>::new_with_options(
+    let opened = Resource::<_, ByPlace>::new_with_options(
         move || (open.get(), version.get()),
         |(id, _)| async move {
             match id {
-                Some(id) => Some(song(id).await),
+                Some(id) => Some(ask(GetSong { id }).await),
                 None => None,
             }
         },
@@ -69,7 +69,6 @@ pub fn LibraryPage() -> impl IntoView {
     );
     provide_context(Edits(edits));
     view! {
-        <Title text=move || t_string!(i18n, library.title) />
         <main
             class="library"
             id="main"
@@ -110,7 +109,14 @@ impl Edits {
 async fn find(list: place::List) -> Found {
     let limit = list.pages * PAGE;
     // One more tells whether there are older ones.
-    let mut songs = songs(limit + 1, 0, list.query, list.favourite).await?.songs;
+    let mut songs = ask(GetSongs {
+        limit: limit + 1,
+        offset: 0,
+        query: list.query,
+        favourite: list.favourite,
+    })
+    .await?
+    .songs;
     let more = songs.len() > limit;
     songs.truncate(limit);
     Ok((songs, more))

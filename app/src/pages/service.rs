@@ -15,13 +15,16 @@ pub mod start;
 
 use acestep_domain::Note;
 use leptos::{prelude::*, server_fn::ServerFn};
-use leptos_meta::Title;
 
 use self::{form::Draft, language_model::LanguageModel, models::Models, options::Options};
 use crate::{
-    api::service::{Initialize, InitializeForm},
+    api::{
+        call::Call,
+        service::{Initialize, InitializeForm},
+    },
     components::{icon::Icon, notice::Notice, tier_card::TierCard},
     i18n::{t, t_string, use_i18n},
+    live::Show,
     state::StudioStore,
 };
 
@@ -35,7 +38,6 @@ pub fn ServicePage() -> impl IntoView {
     let store = StudioStore::expect();
     let fixed = Memo::new(move |_| store.status.with(|status| status.service_mode));
     view! {
-        <Title text=move || t_string!(i18n, service.title) />
         <main class="service-page" id="main">
             <Show
                 when=move || !fixed.get()
@@ -79,7 +81,7 @@ fn Panel(reconfigure: bool) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let draft = Draft::new(store.status);
-    let initialize = ServerAction::<Initialize>::new();
+    let initialize = Call::<Initialize>::new();
     let explain = RwSignal::new(false);
     Effect::new(move |_| {
         if initialize.version().get() > 0 {

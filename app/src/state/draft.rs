@@ -6,7 +6,7 @@ use acestep_domain::generation::GenerationParams;
 use leptos::{leptos_dom::helpers::TimeoutHandle, prelude::*, task::spawn_local};
 
 use super::{StudioStore, early, form::Form};
-use crate::api::form::save_draft;
+use crate::api::{call::ask, form::SaveDraft};
 
 /// Quiet time before a draft is sent.
 const QUIET: Duration = Duration::from_millis(500);
@@ -48,7 +48,7 @@ pub(super) fn keep(form: Form) {
         let timer = set_timeout_with_handle(
             move || {
                 spawn_local(async move {
-                    if save_draft(draft).await.is_ok() {
+                    if ask(SaveDraft { form: draft }).await.is_ok() {
                         forget();
                     }
                 });

@@ -71,8 +71,8 @@ pub fn collect() {
 
 /// A fader that nobody has moved and that cannot show its value: it stands at the end of its range, and
 /// what is in the form stays for the form's own note.
-fn is_bent_fader(input: &web_sys::HtmlInputElement) -> bool {
-    let number = |text: String| text.parse::<f64>().ok();
+pub fn is_bent_fader(input: &web_sys::HtmlInputElement) -> bool {
+    let number = |text: String| acestep_domain::number::decimal(&text);
     let (Some(drawn), Some(shown)) = (number(input.default_value()), number(input.value())) else {
         return false;
     };

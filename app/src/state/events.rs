@@ -2,19 +2,23 @@
 
 use std::time::Duration;
 
-use acestep_domain::{
-    UserError,
-    event::{EventKind, JobEvent},
-};
+use acestep_domain::{UserError, event::Progress, job::JobState};
 use leptos::{prelude::*, task::spawn_local};
+use serde::Deserialize;
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Event, EventSource, MessageEvent};
 
 use super::{StudioStore, form::Form};
-use crate::api::{error::UNREACHABLE, snapshot::snapshot};
+use crate::api::{call::ask, error::UNREACHABLE, snapshot::GetSnapshot};
 
 /// Time until a stream that was refused is asked for again.
 const AGAIN: Duration = Duration::from_secs(3);
+
+/// The event `state`.
+#[derive(Deserialize)]
+struct Changed {
+    state: JobState,
+}
 
 /// Opens both streams and keeps them.
 pub fn follow(store: StudioStore) {
@@ -40,17 +44,18 @@ pub fn follow(store: StudioStore) {
                     return;
                 };
                 let event = message.data().as_string().unwrap_or_default();
-                match crate::wire::read::<JobEvent>(&event).map(|event| event.kind) {
-                    Ok(EventKind::Progress(progress)) => {
+                if kind == "progress" {
+                    if let Ok(progress) = crate::wire::read::<Progress>(&event) {
                         store.progress.set(Some((id.clone(), progress)));
                     }
-                    Ok(EventKind::State { state }) if state.is_final() => {
-                        source.close();
-                        refresh(store);
-                    }
-                    Ok(_) => refresh(store),
-                    Err(_) => {}
+                    return;
                 }
+                if kind == "state"
+                    && crate::wire::read::<Changed>(&event).is_ok_and(|now| now.state.is_final())
+                {
+                    source.close();
+                }
+                refresh(store);
             });
         }
         Some(stream)
@@ -106,7 +111,7 @@ pub fn refresh(store: StudioStore) {
     let number = sent + 1;
     FETCHES.set((number, taken));
     spawn_local(async move {
-        let answer = snapshot().await;
+        let answer = ask(GetSnapshot {}).await;
         let (sent, taken) = FETCHES.get();
         if taken > number {
             return;

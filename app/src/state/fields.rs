@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use acestep_domain::{
     generation::{GenerationParams, clamp::minutes},
     metadata::Language,
+    number::decimal,
     task::{TRACKS, TaskType},
 };
 use serde_json::{Map, Value};
@@ -197,10 +198,10 @@ pub fn seconds(text: &str) -> Option<f64> {
     let secs = match text.split_once(':') {
         Some((minutes, rest)) => {
             let minutes: u32 = minutes.trim().parse().ok()?;
-            let rest: f64 = rest.trim().parse().ok()?;
+            let rest = decimal(rest.trim())?;
             f64::from(minutes) * 60.0 + (0.0..60.0).contains(&rest).then_some(rest)?
         }
-        None => text.parse().ok()?,
+        None => decimal(text)?,
     };
     (secs.is_finite() && secs > 0.0).then_some(secs)
 }

@@ -115,7 +115,8 @@ pub fn open_part(plan: &SongPlan, asked: &GenerationParams) -> SongPlan {
 /// Fields of a plan, as far as `asked` had left them open: a value of the user's stands, also where the
 /// plan had to bend it. `whole`: it is a song of its own, so no words means that nothing is sung.
 fn fields_from_plan(plan: &SongPlan, asked: &GenerationParams, whole: bool) -> Value {
-    let mut fields = Map::from_iter([("mode".to_owned(), Value::from(CUSTOM))]);
+    let mut fields = Map::new();
+    fields.insert("mode".to_owned(), Value::from(CUSTOM));
     let mut set = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
             fields.insert(key.to_owned(), value);

@@ -3,7 +3,10 @@
 //! A form that names none follows those that are loaded in the service; naming any, or none at all, is
 //! the song's own choice. In the form it is one text: empty, or the list as it goes over the wire.
 
-use acestep_domain::lora::{DEFAULT_SCALE, LoraEntry, LoraList, LoraUse, loras_from_json};
+use acestep_domain::{
+    lora::{DEFAULT_SCALE, LoraEntry, LoraList, LoraUse, loras_from_json},
+    number::decimal,
+};
 use leptos::prelude::*;
 use serde_json::Value;
 
@@ -101,7 +104,7 @@ pub(super) fn by_hand(posted: &mut std::collections::HashMap<String, String>) ->
         .map(|name| {
             let scale = posted
                 .get(&scale_of(&name))
-                .and_then(|scale| scale.trim().parse().ok());
+                .and_then(|scale| decimal(scale.trim()));
             LoraUse::new(name, scale.unwrap_or(DEFAULT_SCALE))
         })
         .collect();
@@ -148,7 +151,7 @@ impl Adapters {
         #[cfg(feature = "hydrate")]
         leptos::task::spawn_local(async move {
             // Without an answer the list stays as it was; the page says that the studio is away.
-            if let Ok(list) = crate::api::loras::loras().await {
+            if let Ok(list) = crate::api::call::ask(crate::api::loras::GetLoras {}).await {
                 self.list.set(list);
             }
         });

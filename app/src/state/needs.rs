@@ -2,22 +2,22 @@
 //! for again when the form, what is loaded or a finished run may have changed it. The last answer stands
 //! until the next one is there, so that nothing jumps while one types.
 
-use acestep_domain::memory::RunPlan;
 use leptos::prelude::*;
 
 use super::form::Form;
+use crate::api::needs::RunNeeds;
 
 /// The plan. Cheap to copy.
 #[derive(Debug, Clone, Copy)]
 pub struct Needs {
     /// What the studio said last; none where nothing is loaded or the form cannot be read.
-    pub plan: RwSignal<Option<RunPlan>>,
+    pub plan: RwSignal<Option<RunNeeds>>,
 }
 
 impl Needs {
     /// Provides the plan that came with the page.
     pub fn provide() {
-        let first = SharedValue::<Option<RunPlan>, crate::wire::Json>::new_with_encoding(first)
+        let first = SharedValue::<Option<RunNeeds>, crate::wire::ByPlace>::new_with_encoding(first)
             .into_inner();
         provide_context(Self {
             plan: RwSignal::new(first),
@@ -39,12 +39,12 @@ impl Needs {
 }
 
 #[cfg(feature = "ssr")]
-fn first() -> Option<RunPlan> {
+fn first() -> Option<RunNeeds> {
     crate::api::needs::first()
 }
 
 #[cfg(not(feature = "ssr"))]
-fn first() -> Option<RunPlan> {
+fn first() -> Option<RunNeeds> {
     None
 }
 
@@ -54,7 +54,10 @@ mod follow {
     use std::time::Duration;
 
     use super::{Form, Needs};
-    use crate::{api::needs::needs, state::StudioStore};
+    use crate::{
+        api::{call::ask, needs::GetNeeds},
+        state::StudioStore,
+    };
 
     /// Quiet time before the studio is asked.
     const QUIET: Duration = Duration::from_millis(300);
@@ -91,7 +94,7 @@ mod follow {
                     let own = newest.get_value();
                     spawn_local(async move {
                         // Nobody's answer says nothing against the last one.
-                        let Ok(answer) = needs(fields).await else {
+                        let Ok(answer) = ask(GetNeeds { form: fields }).await else {
                             return;
                         };
                         // An answer that was overtaken is of a form that is no more.

@@ -86,7 +86,11 @@ impl Recordings {
                 let is_new = untrack(|| self.find(&id).is_none() && self.trouble(&id).is_none());
                 if is_new || (changed && !songs.contains(&id)) {
                     leptos::task::spawn_local(async move {
-                        match crate::api::recordings::recording(id.clone()).await {
+                        match crate::api::call::ask(crate::api::recordings::GetRecording {
+                            id: id.clone(),
+                        })
+                        .await
+                        {
                             Ok(found) => self.add(found),
                             Err(error) => {
                                 if error.0.code == "not_found" {

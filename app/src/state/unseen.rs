@@ -126,22 +126,20 @@ impl Form {
     /// Brings `keys` back to what a fresh form holds; Undo takes it back.
     pub fn reset(self, store: StudioStore, keys: &[&'static str]) {
         let usual = store.defaults.with_untracked(fields_from_params);
-        let fields: Map<String, Value> = keys
-            .iter()
-            .map(|key| field_of(key))
-            .map(|field| (field.to_owned(), usual[field].clone()))
-            .collect();
+        let mut fields = Map::new();
+        for key in keys {
+            let field = field_of(key);
+            fields.insert(field.to_owned(), usual[field].clone());
+        }
         self.fill(FilledBy::Reset, &Value::Object(fields));
     }
 }
 
 /// The value as its control would show it.
 pub fn value_text(unseen: &Unseen) -> String {
-    let fields = Value::Object(Map::from_iter([(
-        unseen.key.to_owned(),
-        unseen.value.clone(),
-    )]));
-    shown(&fields, unseen.key)
+    let mut fields = Map::new();
+    fields.insert(unseen.key.to_owned(), unseen.value.clone());
+    shown(&Value::Object(fields), unseen.key)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The page: routes of the app drawn on the server, its server functions, and the files of its bundle.
 
-use acestep_app::{App, shell};
+use acestep_app::{address::Page, shell};
 use acestep_studio::Studio;
 use axum::{
     Router,
     body::Body,
     extract::{Request, State},
     http::{
-        HeaderMap, HeaderValue, StatusCode,
+        HeaderMap, HeaderValue, Method, StatusCode,
         header::{
             ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE,
             COOKIE, ETAG, IF_NONE_MATCH, VARY,
@@ -17,8 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use leptos::prelude::{LeptosOptions, provide_context};
-use leptos_axum::{LeptosRoutes, generate_route_list_with_exclusions_and_ssg_and_context};
-
+use leptos_axum::LeptosRoutes as _;
 use tower_http::{CompressionLevel, compression::CompressionLayer};
 
 use crate::{
@@ -37,12 +36,15 @@ pub fn options() -> LeptosOptions {
 
 /// The app's routes, and every other path outside the API.
 pub fn routes(state: &AppState) -> Router<AppState> {
-    let context = context(state.studio.clone());
-    let (routes, _) =
-        generate_route_list_with_exclusions_and_ssg_and_context(App, None, context.clone());
     let options = state.leptos_options.clone();
     Router::new()
-        .leptos_routes_with_context(state, routes, context, move || shell(options.clone()))
+        // Its server functions; the addresses of its pages are its own matter.
+        .leptos_routes_with_context(
+            state,
+            Vec::new(),
+            context(state.studio.clone()),
+            move || shell(options.clone()),
+        )
         .fallback(file_or_page)
         .layer(middleware::from_fn(honest_status))
         .layer(middleware::from_fn_with_state(
@@ -53,25 +55,35 @@ pub fn routes(state: &AppState) -> Router<AppState> {
         .layer(CompressionLayer::new().quality(QUICK))
 }
 
-/// Levels from 4 on take longer to pack than a local network takes to send what they save.
-const QUICK: CompressionLevel = CompressionLevel::Precise(4);
+/// Levels from 6 on take longer to pack than a local network takes to send what they save.
+const QUICK: CompressionLevel = CompressionLevel::Precise(5);
 
 /// What server functions and the drawing of the page find in their context.
 fn context(studio: Studio) -> impl Fn() + Clone + Send + Sync + 'static {
     move || provide_context(studio.clone())
 }
 
-/// A file of the bundle, else the app, which says that there is no such page.
+/// A file of the bundle, else a page of the app, which also says that there is no such page. Pages are sent whole, so
+/// that they read without scripts.
 async fn file_or_page(State(state): State<AppState>, request: Request) -> Response {
     if let Some(file) = site::file(request.uri().path()) {
         return answer_file(file, request.headers());
     }
+    let is_none = Page::at(request.uri().path()) == Page::None;
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let status = if is_none {
+            StatusCode::NOT_FOUND
+        } else {
+            StatusCode::METHOD_NOT_ALLOWED
+        };
+        return status.into_response();
+    }
     let options = state.leptos_options.clone();
-    let draw = leptos_axum::render_app_to_stream_with_context(context(state.studio), move || {
+    let draw = leptos_axum::render_app_async_with_context(context(state.studio), move || {
         shell(options.clone())
     });
     let mut response = draw(request).await.into_response();
-    if response.status() == StatusCode::OK {
+    if is_none && response.status() == StatusCode::OK {
         *response.status_mut() = StatusCode::NOT_FOUND;
     }
     response

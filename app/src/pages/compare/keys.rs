@@ -8,6 +8,7 @@ use crate::{
     components::{icon::Icon, note::Refused, switch::Toggle},
     deck::{Deck, Side, matched_gains},
     i18n::{t, t_string, use_i18n},
+    live::live,
     player::clock,
 };
 
@@ -57,7 +58,7 @@ pub fn Keys(a: Song, b: Song, deck: Deck) -> impl IntoView {
                             "play"
                         }
                     }) />
-                    {word}
+                    {live(word)}
                 </button>
                 <div class="compare__ab" role="group" aria-label=move || t_string!(i18n, compare.which)>
                     {side(Side::A)}

@@ -10,19 +10,21 @@ use leptos::prelude::*;
 use super::{
     choose::Choose,
     codes_tools::CodesTools,
+    fold::Fold,
+    folds::Fields,
     numbers::{error_for, notes_for},
     sampler::Number,
     uploading::{UploadLine, Uploading},
 };
 use crate::{
     components::{
-        fold::Fold,
         icon::Icon,
         note::{Invalid, Notes, Reason, Refused},
         recording_player::RecordingPlayer,
         text_area::TextArea,
     },
     i18n::{t, t_string, use_i18n},
+    live::{For, Show, live},
     state::{StudioStore, fields::CODES_STRENGTH, form::Form, recordings::Recordings},
     word,
 };
@@ -33,7 +35,6 @@ pub fn AudioInFold() -> impl IntoView {
     let i18n = use_i18n();
     let form = Form::expect();
     let codes = given_codes(form);
-    let task = Memo::new(move |_| form.task());
     let follows = Memo::new(move |_| form.follows_codes());
     let now = Signal::derive(move || {
         let references = match form.references().len() {
@@ -56,20 +57,38 @@ pub fn AudioInFold() -> impl IntoView {
         )
     });
     view! {
-        <Fold id="f-audio" keys=&["reference_audio", "audio_codes"] name=word!(i18n, tasks.audio_in) now>
-            <References />
-            <Show when=move || follows.get() fallback=move || view! { <CodesWait codes /> }>
-                <Codes codes task />
-            </Show>
-            <Show when=move || task.get() == TaskType::Text2music>
-                <Number
-                    key="audio_cover_strength"
-                    field=CODES_STRENGTH
-                    label=word!(i18n, lm.codes_strength)
-                    help=word!(i18n, lm.codes_strength_help)
-                />
-            </Show>
-        </Fold>
+        <Fold
+            id="f-audio"
+            keys=&["reference_audio", "audio_codes"]
+            name=word!(i18n, tasks.audio_in)
+            now
+            fields=Fields::AudioIn
+        />
+    }
+    .into_any()
+}
+
+/// The fold's fields.
+#[component]
+pub fn AudioInFields() -> impl IntoView {
+    let i18n = use_i18n();
+    let form = Form::expect();
+    let codes = given_codes(form);
+    let task = Memo::new(move |_| form.task());
+    let follows = Memo::new(move |_| form.follows_codes());
+    view! {
+        <References />
+        <Show when=move || follows.get() fallback=move || view! { <CodesWait codes /> }>
+            <Codes codes task />
+        </Show>
+        <Show when=move || task.get() == TaskType::Text2music>
+            <Number
+                key="audio_cover_strength"
+                field=CODES_STRENGTH
+                label=word!(i18n, lm.codes_strength)
+                help=word!(i18n, lm.codes_strength_help)
+            />
+        </Show>
     }
     .into_any()
 }
@@ -244,7 +263,7 @@ fn Codes(codes: Memo<Option<usize>>, task: Memo<TaskType>) -> impl IntoView {
             <div class="section__head">
                 <label class="field__label" for="audio_codes">
                     {t!(i18n, params.audio_codes.label)}
-                    <span class="field__aside">{count}</span>
+                    <span class="field__aside">{live(count)}</span>
                 </label>
                 <div class="section__tools needs-script">
                     <button

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use super::{FORM, plan::when::blocked, words};
 use crate::{
     i18n::{t, t_string, use_i18n},
+    live::{Show, live},
     pages::service,
     state::{
         StudioStore,
@@ -128,7 +129,7 @@ pub fn BottomBar() -> impl IntoView {
     view! {
         <section class="bottom-bar" aria-label=move || t_string!(i18n, generate.now)>
             <div class="bottom-bar__job">
-                <strong>{words::job_line(i18n, store)}</strong>
+                <strong>{live(words::job_line(i18n, store))}</strong>
                 <span class="bottom-bar__why" id="bar-why">
                     {move || blocked.get().filter(|_| !starts.get()).map(|blocked| blocked.why)}
                 </span>

@@ -12,9 +12,10 @@ use self::{
 };
 use super::uploading::Uploading;
 use crate::{
-    api::{recordings::uploads, songs::songs},
+    api::{call::ask, recordings, songs::GetSongs},
     components::{dialog::Dialog, icon::Icon},
     i18n::{t, t_string, use_i18n},
+    live::{Show, live},
     parts,
     player::clock,
     word,
@@ -45,9 +46,17 @@ pub fn Choose(
     let picker = NodeRef::<html::Input>::new();
     let find = Action::new(|query: &String| {
         let query = query.clone();
-        async move { songs(SHOWN, 0, query, false).await.map(|list| list.songs) }
+        async move {
+            let call = GetSongs {
+                limit: SHOWN,
+                offset: 0,
+                query,
+                favourite: false,
+            };
+            ask(call).await.map(|list| list.songs)
+        }
     });
-    let own = Action::new(|(): &()| async move { uploads().await });
+    let own = Action::new(|(): &()| async move { ask(recordings::GetUploads {}).await });
     let shows_uploads = RwSignal::new(false);
     let picked = move |_| {
         #[cfg(feature = "hydrate")]
@@ -119,10 +128,10 @@ pub fn Choose(
 /// What a search in the library found.
 #[component]
 pub fn SongsToChoose(find: FindSongs, dialog: &'static str, uploading: Uploading) -> impl IntoView {
-    move || {
+    live(move || {
         let found = find.value().get();
         found.map(|found| view! { <FoundSongs found dialog uploading /> })
-    }
+    })
 }
 
 /// What was sent in.
@@ -203,7 +212,7 @@ fn Record(uploading: Uploading, class: &'static str) -> impl IntoView {
             }
         >
             <Icon name="mic" />
-            {words}
+            {live(words)}
         </button>
     }
     .into_any()

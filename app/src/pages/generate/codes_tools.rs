@@ -11,9 +11,10 @@ use super::{
     wish_button::WishButton,
 };
 use crate::{
-    api::jobs::Listen,
+    api::{call::Call, jobs::Listen},
     components::note::{Reason, Refused},
     i18n::{t, t_string, use_i18n},
+    live::Show,
     state::{StudioStore, fill::Awaited, form::Form, request::Wish},
 };
 
@@ -67,7 +68,7 @@ fn FromRecording() -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let form = Form::expect();
-    let listen = ServerAction::<Listen>::new();
+    let listen = Call::<Listen>::new();
     let uploading = Uploading::new(|form, recording| {
         form.heard.set(Some(recording.id.clone()));
         true

@@ -1,6 +1,6 @@
 //! The form: what to make, the numbers, the folds, and what will happen.
 
-use leptos::{form::ActionForm, prelude::*};
+use leptos::prelude::*;
 
 use super::{
     FORM,
@@ -11,16 +11,18 @@ use super::{
     lyrics::Lyrics,
     numbers::Numbers,
     plan::PlanBox,
-    simple::Simple,
     source::SourceParts,
     tasks::{Instruction, TaskRow},
     text,
-    unseen::UnseenSettings,
 };
 use crate::{
-    api::jobs::Submit,
+    api::{
+        call::{Call, CallForm},
+        jobs::Submit,
+    },
     components::{icon::Icon, segmented::Segmented},
     i18n::{t, t_string, use_i18n},
+    parts::{Sleepers, simple_when, unseen_when},
     state::{
         StudioStore,
         fields::{CUSTOM, LM_SWITCHES, SHOWN_SWITCHES, SIMPLE, SWITCHES},
@@ -34,11 +36,12 @@ use crate::{
 #[component]
 pub fn Composer(
     /// Queues a run.
-    submit: ServerAction<Submit>,
+    submit: Call<Submit>,
 ) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let explain = Explain::provide();
+    Sleepers::provide();
     // A control that is off is not sent, and must not be read as switched off.
     let form = Form::expect();
     let shown = move || {
@@ -51,9 +54,11 @@ pub fn Composer(
             .collect::<Vec<_>>()
             .join(",")
     };
+    let mode = form.text("mode");
+    let simple = Signal::derive(move || mode.with(|mode| mode == SIMPLE));
     view! {
-        <ActionForm
-            action=submit
+        <CallForm
+            call=submit
             attr:class="composer"
             attr:id=FORM
             attr:aria-label=move || t_string!(i18n, generate.song)
@@ -75,23 +80,19 @@ pub fn Composer(
                 <FilledNote />
                 <Instruction />
                 <SourceParts />
-                <div class="composer__simple">
-                    <Simple />
-                </div>
+                {simple_when(simple)}
                 <div class="composer__custom">
                     <text::Caption />
                     <Lyrics />
                 </div>
                 <Numbers />
-                <div class="composer__simple">
-                    <UnseenSettings />
-                </div>
+                {unseen_when(simple)}
                 <div class="composer__custom">
                     <Folds />
                 </div>
             </div>
             <PlanBox pending=submit.pending() />
-        </ActionForm>
+        </CallForm>
     }
     .into_any()
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::{
     components::icon::Icon,
     i18n::{t, use_i18n},
+    live::Show,
     state::form::Form,
 };
 

@@ -14,6 +14,7 @@ use crate::{
         notice::{Notice, Tone},
     },
     i18n::{t, t_string, use_i18n},
+    live::{For, Show, live},
     parts,
     player::clock,
     state::{form::Form, recordings::Recordings},
@@ -87,6 +88,17 @@ impl Dropped {
     /// Looks at files one after the other and takes up what is in them.
     #[cfg(feature = "hydrate")]
     pub fn take_in(self, files: Vec<super::files::Brought>) {
+        leptos::task::spawn_local(async move {
+            if crate::parts::take_in(self, files).await.is_err() {
+                // The loader has told why, and the part that tells of files says that it is missing.
+                self.reading.set(None);
+            }
+        });
+    }
+
+    /// The same where its program is there.
+    #[cfg(feature = "hydrate")]
+    pub fn take_in_now(self, files: Vec<super::files::Brought>) {
         browser::take_in(self, files);
     }
 
@@ -304,7 +316,7 @@ fn CouldNotUse() -> impl IntoView {
     };
     view! {
         <Notice title=Signal::derive(title) text=Signal::derive(alone) tone=Tone::Error>
-            <div class="composer__notes">{lines}</div>
+            <div class="composer__notes">{live(lines)}</div>
             <Close words=word!(i18n, lm.close) on_press=move || refused.update(Vec::clear) />
         </Notice>
     }
@@ -345,16 +357,15 @@ mod browser {
     use std::cell::RefCell;
 
     use leptos::{ev, prelude::*, task::spawn_local};
-    use leptos_router::{NavigateOptions, hooks::use_navigate};
 
     use super::{Dropped, Why};
     use crate::{
+        address::{Address, GENERATE},
         api::recordings::{Recording, settings_in, upload},
         pages::generate::{
             files::{self, Brought},
             take::begin::show_composer,
         },
-        routes::GENERATE,
         state::fill::FilledBy,
     };
 
@@ -374,7 +385,7 @@ mod browser {
     }
 
     pub(super) fn listen(dropped: Dropped) {
-        let navigate = use_navigate();
+        let address = Address::expect();
         let over = window_event_listener(ev::dragover, move |event| {
             if !holds_files(&event) {
                 return;
@@ -397,8 +408,8 @@ mod browser {
             event.prevent_default();
             let brought = files::of(event.data_transfer().and_then(|data| data.files()));
             if !brought.is_empty() {
-                take_in(dropped, brought);
-                navigate(GENERATE, NavigateOptions::default());
+                dropped.take_in(brought);
+                address.go(GENERATE);
             }
         });
         on_cleanup(move || {

@@ -28,7 +28,7 @@ impl Brought {
     }
 
     fn ends_with(&self, endings: &[&str]) -> bool {
-        let name = self.name.to_lowercase();
+        let name = self.name.to_ascii_lowercase();
         endings.iter().any(|ending| name.ends_with(ending))
     }
 }

@@ -6,6 +6,7 @@ use super::{dropped::Dropped, words::isolated};
 use crate::{
     components::icon::Icon,
     i18n::{t, t_string, use_i18n},
+    live::Show,
     state::{fill::FilledBy, form::Form, song_action::SongAction},
 };
 

@@ -1,6 +1,6 @@
 //! The fold Output: what is to be found out about every take once it is safe.
 
-use acestep_domain::{job::JobKind, param::spec_of};
+use acestep_domain::{job::JobKind, number::decimal, param::spec_of};
 use leptos::prelude::*;
 
 use super::{
@@ -16,6 +16,7 @@ use crate::{
         switch::Switch,
     },
     i18n::use_i18n,
+    live::Show,
     state::{StudioStore, form::Form},
     word,
 };
@@ -91,7 +92,7 @@ fn Sensitivity() -> impl IntoView {
     let (min, max) = spec_of(KEY)
         .and_then(|spec| spec.range)
         .unwrap_or((0.01, 1.0));
-    let value = Signal::derive(move || text.get().trim().parse().unwrap_or(0.5));
+    let value = Signal::derive(move || decimal(text.get().trim()).unwrap_or(0.5));
     view! {
         <Field
             id=KEY

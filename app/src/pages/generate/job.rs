@@ -5,7 +5,7 @@ use acestep_domain::{
     job::{Job, JobKind},
     library::Song,
 };
-use leptos::{form::ActionForm, prelude::*};
+use leptos::prelude::*;
 
 use super::{
     keep_going::KeepsGoing,
@@ -14,13 +14,17 @@ use super::{
     writing::{self, WritingNow},
 };
 use crate::{
-    api::jobs::Cancel,
+    api::{
+        call::{Call, CallForm},
+        jobs::Cancel,
+    },
     components::{
         icon::Icon,
         note::Notes,
         progress::{StageState, StageView, Stages},
     },
     i18n::{t_string, use_i18n},
+    live::{For, Show, live},
     state::StudioStore,
 };
 
@@ -69,7 +73,7 @@ pub fn RunningJob(
     /// The job.
     id: String,
     /// Stops it.
-    cancel: ServerAction<Cancel>,
+    cancel: Call<Cancel>,
 ) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
@@ -148,7 +152,7 @@ fn JobHead(
     id: String,
     job: Memo<Option<Job>>,
     progress: Memo<Option<Progress>>,
-    cancel: ServerAction<Cancel>,
+    cancel: Call<Cancel>,
 ) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
@@ -156,9 +160,7 @@ fn JobHead(
     let asked = id.clone();
     // Answered at once; the studio's own word for it comes with the next look at the job.
     let cancelling = Memo::new(move |_| {
-        let sent = cancel
-            .input()
-            .with(|sent| sent.as_ref().is_some_and(|sent| sent.id == asked));
+        let sent = cancel.sent().with(|sent| sent.contains(&asked));
         let told = job.with(|job| job.as_ref().is_some_and(|job| job.cancelling));
         told || (sent && cancel.pending().get())
     });
@@ -189,16 +191,16 @@ fn JobHead(
     view! {
         <header class="job__head">
             <h2 class="job__title" id="job-title">
-                <bdi>{title}</bdi>
+                <bdi>{live(title)}</bdi>
             </h2>
             {move || kind_name().map(|name| view! { <span class="badge">{name}</span> })}
             {move || {
                 take().map(|text| view! { <span class="badge">{text}</span> })
             }}
             <p class="job__eta">
-                <strong>{eta}</strong>
+                <strong>{live(eta)}</strong>
             </p>
-            <ActionForm action=cancel attr:class="job__tools">
+            <CallForm call=cancel attr:class="job__tools">
                 <input type="hidden" name="id" value=id />
                 <button class="button" type="submit" disabled=move || cancelling.get()>
                     <Icon name="x" />
@@ -210,7 +212,7 @@ fn JobHead(
                         }
                     }}
                 </button>
-            </ActionForm>
+            </CallForm>
         </header>
     }
     .into_any()

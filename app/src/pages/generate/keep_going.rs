@@ -2,13 +2,17 @@
 //! before is done, so it goes on without the page; the number of runs is its end, or one Stop.
 
 use acestep_domain::job::{Job, JobKind, MAX_REPEATS};
-use leptos::{form::ActionForm, prelude::*};
+use leptos::prelude::*;
 
 use super::{numbers::error_for, runs::after};
 use crate::{
-    api::jobs::SetRepeat,
+    api::{
+        call::{Call, CallForm},
+        jobs::SetRepeat,
+    },
     components::{icon::Icon, note::Invalid, switch::Switch},
     i18n::{t, t_string, use_i18n},
+    live::Show,
     state::{
         StudioStore,
         form::Form,
@@ -63,7 +67,7 @@ pub fn KeepsGoing(job: Memo<Option<Job>>) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let form = Form::expect();
-    let change = ServerAction::<SetRepeat>::new();
+    let change = Call::<SetRepeat>::new();
     after(change, store);
     // Songs of a sample follow a job of their own.
     let makes_songs = Memo::new(move |_| {
@@ -92,7 +96,7 @@ pub fn KeepsGoing(job: Memo<Option<Job>>) -> impl IntoView {
                         n => t_string!(i18n, takes.keeps, n = n),
                     }}
                 </p>
-                <ActionForm action=change>
+                <CallForm call=change>
                     <input type="hidden" name="id" value=id />
                     <input type="hidden" name="repeat" value=move || wanted().to_string() />
                     <button
@@ -109,7 +113,7 @@ pub fn KeepsGoing(job: Memo<Option<Job>>) -> impl IntoView {
                             }
                         }}
                     </button>
-                </ActionForm>
+                </CallForm>
             </div>
         </Show>
     }

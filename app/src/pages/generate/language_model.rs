@@ -3,17 +3,20 @@
 use acestep_domain::task::TaskType;
 use leptos::prelude::*;
 
-use super::{audio_in::given_codes, lm_needed::LmNeeded, numbers::notes_for, sampler::Number};
+use super::{
+    audio_in::given_codes, fold::Fold, folds::Fields, lm_needed::LmNeeded, numbers::notes_for,
+    sampler::Number,
+};
 use crate::{
     components::{
         field::Field,
-        fold::Fold,
         icon::Icon,
         note::{Notes, Reason},
         switch::Switch,
         text_area::TextArea,
     },
     i18n::{t, t_string, use_i18n},
+    live::{Show, live},
     state::{StudioStore, form::Form},
     word,
 };
@@ -61,13 +64,20 @@ pub fn LanguageModelFold() -> impl IntoView {
         parts.join(", ")
     });
     view! {
-        <Fold id="f-lm" keys=LM_KEYS name=word!(i18n, lm.fold) now>
-            <div class="fold__wide">
-                <LmNeeded id="lm-why" />
-                <Loaded />
-            </div>
-            <Asked />
-        </Fold>
+        <Fold id="f-lm" keys=LM_KEYS name=word!(i18n, lm.fold) now fields=Fields::LanguageModel />
+    }
+    .into_any()
+}
+
+/// The fold's fields.
+#[component]
+pub fn LanguageModelFields() -> impl IntoView {
+    view! {
+        <div class="fold__wide">
+            <LmNeeded id="lm-why" />
+            <Loaded />
+        </div>
+        <Asked />
     }
     .into_any()
 }
@@ -78,7 +88,7 @@ fn Loaded() -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let loaded = Memo::new(move |_| store.loaded_lm());
-    move || {
+    live(move || {
         loaded.get().map(|lm| {
             let text = if lm.has_codes {
                 t_string!(i18n, lm.loaded, name = lm.name)
@@ -92,7 +102,7 @@ fn Loaded() -> impl IntoView {
                 </p>
             }
         })
-    }
+    })
 }
 
 /// What only a loaded model can do; off together while there is none.

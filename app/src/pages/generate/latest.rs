@@ -8,8 +8,9 @@ use leptos::prelude::*;
 
 use super::take::{Take, TakeRow};
 use crate::{
+    address,
     i18n::{t, use_i18n},
-    routes,
+    live::{For, Show},
     state::StudioStore,
 };
 
@@ -43,7 +44,7 @@ pub fn Songs() -> impl IntoView {
             <div class="runs__head">
                 <h2 class="runs__title">{t!(i18n, generate.earlier)}</h2>
                 <div class="runs__tools">
-                    <a class="button button--quiet button--small" href=routes::LIBRARY>
+                    <a class="button button--quiet button--small" href=address::LIBRARY>
                         {t!(i18n, generate.open_library)}
                     </a>
                 </div>

@@ -3,13 +3,14 @@
 use leptos::{prelude::*, server_fn::ServerFn};
 
 use crate::{
-    api::service::StartSmallLm,
+    address,
+    api::{call::Call, service::StartSmallLm},
     components::{
         icon::Icon,
         note::{Reason, Refused},
     },
     i18n::{t, t_string, use_i18n},
-    routes,
+    live::Show,
     state::{StudioStore, lm::Lm},
 };
 
@@ -49,7 +50,7 @@ pub fn LmNeeded(
 fn WayOut(state: Memo<Lm>) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let start = ServerAction::<StartSmallLm>::new();
+    let start = Call::<StartSmallLm>::new();
     Effect::new(move |_| {
         if start.version().get() > 0 {
             store.refresh();
@@ -80,7 +81,7 @@ fn WayOut(state: Memo<Lm>) -> impl IntoView {
             </button>
         </Show>
         <Show when=move || matches!(state.get(), Lm::Off | Lm::NotStarted)>
-            <a class="button button--quiet button--small" href=routes::SERVICE>
+            <a class="button button--quiet button--small" href=address::SERVICE>
                 {t!(i18n, lm.open_panel)}
             </a>
         </Show>

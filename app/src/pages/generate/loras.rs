@@ -3,17 +3,21 @@
 use acestep_domain::lora::{DEFAULT_SCALE, LoraUse, SCALE_RANGE};
 use leptos::prelude::*;
 
-use super::numbers::{error_for, notes_for};
+use super::{
+    fold::Fold,
+    folds::Fields,
+    numbers::{error_for, notes_for},
+};
 use crate::{
     components::{
         adapter::{AdapterFacts, AdapterProblem, RescanFolder, id_of},
-        fold::Fold,
         icon::Icon,
         note::{Invalid, Notes},
         slider::{Range, Slider},
         switch::Toggle,
     },
     i18n::{t, t_string, use_i18n},
+    live::{For, Show, live},
     state::{
         StudioStore,
         form::Form,
@@ -31,13 +35,26 @@ pub fn LoraFold() -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let form = Form::expect();
-    let adapters = Adapters::expect();
-    let text = form.text(KEY);
     let uses = Memo::new(move |_| form.loras_used(store));
     let now = Signal::derive(move || {
         uses.with(|uses| in_words(uses))
             .unwrap_or_else(|| t_string!(i18n, loras.none).to_owned())
     });
+    view! {
+        <Fold id="f-lora" keys=&["loras"] name=word!(i18n, loras.title) now fields=Fields::Lora />
+    }
+    .into_any()
+}
+
+/// The fold's fields.
+#[component]
+pub fn LoraFields() -> impl IntoView {
+    let i18n = use_i18n();
+    let store = StudioStore::expect();
+    let form = Form::expect();
+    let adapters = Adapters::expect();
+    let text = form.text(KEY);
+    let uses = Memo::new(move |_| form.loras_used(store));
     // Those of the folder, and those that the form names and nobody has.
     let names = Memo::new(move |_| {
         let mut names: Vec<String> = adapters.all().into_iter().map(|own| own.name).collect();
@@ -50,51 +67,49 @@ pub fn LoraFold() -> impl IntoView {
     let own = Memo::new(move |_| form.loras().is_some());
     let fixed = Memo::new(move |_| store.status.with(|status| status.service_mode));
     view! {
-        <Fold id="f-lora" keys=&["loras"] name=word!(i18n, loras.title) now>
-            <input type="hidden" id=KEY name=KEY value=text.get_untracked() prop:value=text />
-            <noscript inner_html=format!(
-                "<input type=\"hidden\" name=\"{BY_HAND}\" value=\"1\">",
-            )></noscript>
-            <div class="adapters fold__wide" role="group" aria-label=move || t_string!(i18n, loras.title)>
-                <For each=move || names.get() key=Clone::clone let:name>
-                    <Adapter name uses fixed />
-                </For>
-                <Show when=move || empty.get()>
-                    <p class="empty__text">{t!(i18n, loras.empty)}</p>
+        <input type="hidden" id=KEY name=KEY value=text.get_untracked() prop:value=text />
+        <noscript inner_html=format!(
+            "<input type=\"hidden\" name=\"{BY_HAND}\" value=\"1\">",
+        )></noscript>
+        <div class="adapters fold__wide" role="group" aria-label=move || t_string!(i18n, loras.title)>
+            <For each=move || names.get() key=Clone::clone let:name>
+                <Adapter name uses fixed />
+            </For>
+            <Show when=move || empty.get()>
+                <p class="empty__text">{t!(i18n, loras.empty)}</p>
+            </Show>
+        </div>
+        <div class="adapters__foot fold__wide">
+            <p class="adapters__whose">
+                {move || {
+                    if fixed.get() {
+                        t_string!(i18n, loras.fixed)
+                    } else if own.get() {
+                        t_string!(i18n, loras.own)
+                    } else {
+                        t_string!(i18n, loras.as_loaded)
+                    }
+                }}
+            </p>
+            <div class="adapters__tools needs-script">
+                <Show when=move || own.get()>
+                    <button
+                        type="button"
+                        class="button button--quiet button--small"
+                        on:click=move |_| form.follow_loras()
+                    >
+                        <Icon name="loop" />
+                        {t!(i18n, loras.follow)}
+                    </button>
                 </Show>
+                <RescanFolder />
             </div>
-            <div class="adapters__foot fold__wide">
-                <p class="adapters__whose">
-                    {move || {
-                        if fixed.get() {
-                            t_string!(i18n, loras.fixed)
-                        } else if own.get() {
-                            t_string!(i18n, loras.own)
-                        } else {
-                            t_string!(i18n, loras.as_loaded)
-                        }
-                    }}
-                </p>
-                <div class="adapters__tools needs-script">
-                    <Show when=move || own.get()>
-                        <button
-                            type="button"
-                            class="button button--quiet button--small"
-                            on:click=move |_| form.follow_loras()
-                        >
-                            <Icon name="loop" />
-                            {t!(i18n, loras.follow)}
-                        </button>
-                    </Show>
-                    <RescanFolder />
-                </div>
-            </div>
-            <div class="fold__wide">
-                <Invalid id=KEY error=error_for(KEY) />
-                <Notes notes=notes_for(KEY) />
-                <p class="field__help">{t!(i18n, loras.help)}</p>
-            </div>
-        </Fold>
+        </div>
+        <div class="fold__wide">
+            <Invalid id=KEY error=error_for(KEY) />
+            <Notes notes=notes_for(KEY) />
+            <p class="field__help">{t!(i18n, loras.help)}</p>
+        </div>
     }
     .into_any()
 }
@@ -176,7 +191,7 @@ fn Adapter(name: String, uses: Memo<Vec<LoraUse>>, fixed: Memo<bool>) -> impl In
                     on_move=moved
                 />
                 <span class="adapter__figure" dir="ltr">
-                    {figure}
+                    {live(figure)}
                 </span>
             </div>
             <AdapterProblem id=why reason=problem />

@@ -21,6 +21,7 @@ use crate::{
         text_area::TextArea,
     },
     i18n::{t, t_string, use_i18n},
+    live::Show,
     state::{form::Form, request::Wish},
     word,
 };

@@ -6,6 +6,7 @@ use acestep_domain::{
     Note, UserError,
     defaults::AUTO_DURATION_SECS,
     generation::clamp::{Bounds, minutes},
+    number::decimal,
     param::range_of,
     tier::GpuTier,
 };
@@ -20,6 +21,7 @@ use crate::{
         slider::{Beyond, Range, Slider},
     },
     i18n::{t, t_string, use_i18n},
+    live::{Show, live},
     state::{StudioStore, fields::seconds, form::Form, recordings::Recordings},
     word,
 };
@@ -213,7 +215,7 @@ fn SourceLength() -> impl IntoView {
             <output class="readout__value" id="source-length" dir="ltr">
                 {move || secs().map_or_else(|| "–:––".to_owned(), minutes)}
             </output>
-            <p class="readout__foot">{foot}</p>
+            <p class="readout__foot">{live(foot)}</p>
         </div>
     }
     .into_any()
@@ -275,7 +277,7 @@ fn Takes() -> impl IntoView {
     });
     let used = Memo::new(move |_| form.checked.with(|checked| checked.params.batch_size));
     let count =
-        Memo::new(move |_| value.with(|text| text.trim().parse().unwrap_or(used.get() as f64)));
+        Memo::new(move |_| value.with(|text| decimal(text.trim()).unwrap_or(used.get() as f64)));
     let beyond = move || {
         let ((_, now), (_, without)) = limits(bounds.get());
         let whole = range_of("batch_size").1 as usize;

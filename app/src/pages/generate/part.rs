@@ -19,6 +19,7 @@ use crate::{
         select::Choice,
     },
     i18n::{t, t_string, use_i18n},
+    live::{Show, live},
     state::{StudioStore, fields::place_text, form::Form, song_action::extension_secs},
     word,
 };
@@ -169,7 +170,7 @@ fn Play(
             <Icon name=Signal::derive(move || {
                 if listening.playing.get() { "pause" } else { "play" }
             }) />
-            {words}
+            {live(words)}
         </button>
     }
     .into_any()

@@ -22,6 +22,7 @@ use super::{keep_going::KeepGoingRow, numbers::notes_for, words};
 use crate::{
     components::{icon::Icon, note_words},
     i18n::{t, t_string, use_i18n},
+    live::live,
     state::{
         StudioStore,
         fields::{RADIOS, SWITCHES, TEXTS},
@@ -152,7 +153,7 @@ fn PlanRows(params: Memo<GenerationParams>) -> impl IntoView {
         <div class="plan__row">
             <dt>{t!(i18n, generate.makes_label)}</dt>
             <dd>
-                <strong>{makes}</strong>
+                <strong>{live(makes)}</strong>
             </dd>
         </div>
         <div class="plan__row">

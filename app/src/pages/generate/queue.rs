@@ -1,13 +1,17 @@
 //! What waits, next first: when it starts, its place, and the way out.
 
 use acestep_domain::{generation::clamp::minutes, job::Job};
-use leptos::{form::ActionForm, prelude::*};
+use leptos::prelude::*;
 
 use super::{runs::after, words};
 use crate::{
-    api::jobs::{Cancel, ClearQueue, MoveJob},
+    api::{
+        call::{Call, CallForm},
+        jobs::{Cancel, ClearQueue, MoveJob},
+    },
     components::icon::Icon,
     i18n::{t, t_string, use_i18n},
+    live::{For, Show, live},
     state::StudioStore,
 };
 
@@ -25,11 +29,11 @@ fn starts(running: Option<f64>, waiting: &[Job]) -> Vec<Option<f64>> {
 
 /// The list; nothing is drawn while nothing waits.
 #[component]
-pub fn Queue(cancel: ServerAction<Cancel>) -> impl IntoView {
+pub fn Queue(cancel: Call<Cancel>) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let earlier = ServerAction::<MoveJob>::new();
-    let clear = ServerAction::<ClearQueue>::new();
+    let earlier = Call::<MoveJob>::new();
+    let clear = Call::<ClearQueue>::new();
     after(earlier, store);
     after(clear, store);
     let queue = Memo::new(move |_| store.queue());
@@ -47,11 +51,11 @@ pub fn Queue(cancel: ServerAction<Cancel>) -> impl IntoView {
                     {move || t_string!(i18n, generate.waiting, n = count.get())}
                 </span>
                 <div class="runs__tools">
-                    <ActionForm action=clear>
+                    <CallForm call=clear>
                         <button class="button button--quiet button--small" type="submit">
                             {t!(i18n, generate.clear_queue)}
                         </button>
-                    </ActionForm>
+                    </CallForm>
                 </div>
             </div>
             <ol class="queue">
@@ -71,8 +75,8 @@ pub fn Queue(cancel: ServerAction<Cancel>) -> impl IntoView {
 #[component]
 fn Waiting(
     job: Job,
-    cancel: ServerAction<Cancel>,
-    earlier: ServerAction<MoveJob>,
+    cancel: Call<Cancel>,
+    earlier: Call<MoveJob>,
     starts: Memo<Vec<Option<f64>>>,
 ) -> impl IntoView {
     let i18n = use_i18n();
@@ -107,12 +111,12 @@ fn Waiting(
             <span class="queue__what">
                 <bdi>{title}</bdi>
             </span>
-            <span class="queue__when">{what}</span>
+            <span class="queue__when">{live(what)}</span>
             <span class="queue__tools">
                 {(place > 1)
                     .then(|| {
                         view! {
-                            <ActionForm action=earlier>
+                            <CallForm call=earlier>
                                 <input type="hidden" name="id" value=moved />
                                 <input type="hidden" name="position" value=place - 1 />
                                 <button
@@ -125,10 +129,10 @@ fn Waiting(
                                     <Icon name="up" />
                                     {t!(i18n, generate.sooner)}
                                 </button>
-                            </ActionForm>
+                            </CallForm>
                         }
                     })}
-                <ActionForm action=cancel>
+                <CallForm call=cancel>
                     <input type="hidden" name="id" value=id />
                     <button
                         class="button button--quiet button--small"
@@ -138,7 +142,7 @@ fn Waiting(
                         <Icon name="x" />
                         {t!(i18n, generate.remove)}
                     </button>
-                </ActionForm>
+                </CallForm>
             </span>
         </li>
     }

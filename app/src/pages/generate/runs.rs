@@ -12,9 +12,14 @@ use super::{
     written::WrittenJobs,
 };
 use crate::{
-    api::{error::UNREACHABLE, jobs::Cancel},
+    api::{
+        call::{Call, ServerCall},
+        error::UNREACHABLE,
+        jobs::Cancel,
+    },
     components::notice::{Notice, Tone},
     i18n::{t, t_string, use_i18n},
+    live::{Show, live},
     parts,
     state::StudioStore,
     word,
@@ -24,7 +29,7 @@ use crate::{
 #[component]
 pub fn Runs(
     /// Stops a job.
-    cancel: ServerAction<Cancel>,
+    cancel: Call<Cancel>,
 ) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
@@ -53,7 +58,7 @@ pub fn Runs(
 #[component]
 pub fn RunList(
     /// Stops a job.
-    cancel: ServerAction<Cancel>,
+    cancel: Call<Cancel>,
 ) -> impl IntoView {
     let store = StudioStore::expect();
     let running = Memo::new(move |_| store.running().map(|job| job.id));
@@ -68,13 +73,8 @@ pub fn RunList(
 }
 
 /// Fetches a fresh list once an action was answered.
-pub(super) fn after<S>(action: ServerAction<S>, store: StudioStore)
-where
-    S: leptos::server_fn::ServerFn + Clone + Send + Sync + 'static,
-    S::Output: Send + Sync + 'static,
-    S::Error: Send + Sync + 'static,
-{
-    let version = action.version();
+pub(super) fn after<S: ServerCall>(call: Call<S>, store: StudioStore) {
+    let version = call.version();
     Effect::new(move |before: Option<usize>| {
         let now = version.get();
         if before.is_some_and(|before| before != now) {
@@ -134,7 +134,7 @@ fn Trouble() -> impl IntoView {
         let trouble = store.trouble.get();
         (store.lost.get() || trouble.is_some()).then_some(trouble)
     });
-    move || {
+    live(move || {
         told.get().map(|trouble| {
             let trouble = trouble.filter(|error| error.code != UNREACHABLE);
             let text = Signal::derive(move || match &trouble {
@@ -154,7 +154,7 @@ fn Trouble() -> impl IntoView {
                 </Notice>
             }
         })
-    }
+    })
 }
 
 /// What the built-in model is, and what it is not.

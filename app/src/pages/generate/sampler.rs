@@ -1,6 +1,7 @@
 //! The fold Sampler: steps, shift, method, own timesteps, guidance where the model has it.
 
 use acestep_domain::{
+    number::decimal,
     param::{TURBO_MAX_STEPS, range_of, spec_of},
     task::Family,
 };
@@ -16,6 +17,7 @@ use crate::{
         switch::Switch,
     },
     i18n::{t, t_string, use_i18n},
+    live::Show,
     state::{StudioStore, form::Form},
     word,
 };
@@ -139,7 +141,7 @@ pub fn Number(
     } else {
         usize::from(step < 1.0)
     };
-    let value = Memo::new(move |_| text.with(|text| text.trim().parse().unwrap_or(min)));
+    let value = Memo::new(move |_| text.with(|text| decimal(text.trim()).unwrap_or(min)));
     let shown = move || match off_at {
         Some(off) if value.get() == off => t_string!(i18n, lm.off_at).to_owned(),
         _ => format!("{:.digits$}", value.get()),
@@ -180,7 +182,7 @@ fn Steps(turbo: Memo<bool>) -> impl IntoView {
         },
         step: 1.0,
     });
-    let value = Memo::new(move |_| text.with(|text| text.trim().parse().unwrap_or(8.0)));
+    let value = Memo::new(move |_| text.with(|text| decimal(text.trim()).unwrap_or(8.0)));
     let beyond = move || {
         turbo.get().then(|| Beyond {
             // Drawn out of scale: enough to show that base models go on.

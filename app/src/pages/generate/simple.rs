@@ -7,7 +7,7 @@ use super::{
     wish_button::WishButton,
 };
 use crate::{
-    api::form::RandomDescription,
+    api::{call::Call, form::RandomDescription},
     components::{
         field::Field,
         icon::Icon,
@@ -17,6 +17,7 @@ use crate::{
         text_area::TextArea,
     },
     i18n::{t, use_i18n},
+    live::Show,
     state::{form::Form, request::Wish},
     word,
 };
@@ -85,7 +86,7 @@ pub fn Simple() -> impl IntoView {
 #[component]
 fn Example() -> impl IntoView {
     let i18n = use_i18n();
-    let roll = ServerAction::<RandomDescription>::new();
+    let roll = Call::<RandomDescription>::new();
     let example = Signal::derive(move || {
         let rolled = roll.value().get()?.ok()?;
         Some(serde_json::json!({
@@ -112,9 +113,9 @@ fn Example() -> impl IntoView {
 
 /// The section's part of the form; the rest is not the dice's to take back.
 fn own_fields(form: &serde_json::Value) -> serde_json::Value {
-    ["description", "simple_instrumental", "simple_language"]
-        .into_iter()
-        .map(|key| (key.to_owned(), form[key].clone()))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
+    let mut own = serde_json::Map::new();
+    for key in ["description", "simple_instrumental", "simple_language"] {
+        own.insert(key.to_owned(), form[key].clone());
+    }
+    own.into()
 }

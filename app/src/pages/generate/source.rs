@@ -19,6 +19,7 @@ use crate::{
         recording_player::RecordingPlayer,
     },
     i18n::{t, t_string, use_i18n},
+    live::{Show, live},
     parts,
     state::{form::Form, recordings::Recordings},
     word,
@@ -211,7 +212,7 @@ fn NoSource(task: Memo<TaskType>, uploading: Uploading) -> impl IntoView {
     view! {
         <div class="empty source__none">
             <p class="empty__title">{t!(i18n, tasks.no_source.title)}</p>
-            <p class="empty__text">{text}</p>
+            <p class="empty__text">{live(text)}</p>
             <div class="empty__actions needs-script">
                 <Choose id="source-choose" uploading />
             </div>
@@ -224,12 +225,12 @@ fn NoSource(task: Memo<TaskType>, uploading: Uploading) -> impl IntoView {
 #[component]
 fn Chosen(source: Recording, task: Memo<TaskType>) -> impl IntoView {
     let has_part = Memo::new(move |_| task.get().needs().region);
-    move || {
+    live(move || {
         let source = source.clone();
         if has_part.get() {
             view! { <Part source task /> }.into_any()
         } else {
             view! { <RecordingPlayer recording=source /> }.into_any()
         }
-    }
+    })
 }

@@ -2,16 +2,20 @@
 //! until it is queued again or dismissed.
 
 use acestep_domain::job::{Job, JobKind, JobState};
-use leptos::{form::ActionForm, prelude::*};
+use leptos::prelude::*;
 
 use super::{runs::after, words};
 use crate::{
-    api::jobs::{Dismiss, Rerun},
+    api::{
+        call::{Call, CallForm},
+        jobs::{Dismiss, Rerun},
+    },
     components::{
         icon::Icon,
         notice::{Notice, Tone},
     },
     i18n::{t, t_string, use_i18n},
+    live::{For, live},
     state::StudioStore,
 };
 
@@ -43,8 +47,8 @@ fn end(job: &Job) -> Option<End> {
 #[component]
 pub fn Stopped() -> impl IntoView {
     let store = StudioStore::expect();
-    let rerun = ServerAction::<Rerun>::new();
-    let dismiss = ServerAction::<Dismiss>::new();
+    let rerun = Call::<Rerun>::new();
+    let dismiss = Call::<Dismiss>::new();
     after(rerun, store);
     after(dismiss, store);
     let stopped = Memo::new(move |_| {
@@ -63,12 +67,7 @@ pub fn Stopped() -> impl IntoView {
 }
 
 #[component]
-fn StoppedJob(
-    job: Job,
-    end: End,
-    rerun: ServerAction<Rerun>,
-    dismiss: ServerAction<Dismiss>,
-) -> impl IntoView {
+fn StoppedJob(job: Job, end: End, rerun: Call<Rerun>, dismiss: Call<Dismiss>) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let makes_songs = job.kind == JobKind::Generate;
@@ -117,13 +116,13 @@ fn StoppedJob(
     };
     view! {
         <Notice title text tone>
-            <ActionForm action=rerun>
+            <CallForm call=rerun>
                 <input type="hidden" name="id" value=id />
                 <button class="button" type="submit">
-                    {again}
+                    {live(again)}
                 </button>
-            </ActionForm>
-            <ActionForm action=dismiss>
+            </CallForm>
+            <CallForm call=dismiss>
                 <input type="hidden" name="id" value=seen />
                 <button
                     class="button button--quiet"
@@ -133,7 +132,7 @@ fn StoppedJob(
                     <Icon name="x" />
                     {t!(i18n, generate.dismiss)}
                 </button>
-            </ActionForm>
+            </CallForm>
         </Notice>
     }
     .into_any()

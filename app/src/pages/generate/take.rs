@@ -27,6 +27,7 @@ use crate::{
         wave::Wave,
     },
     i18n::{t, t_string, use_i18n},
+    live::live,
     player::{Player, audio_url},
     state::{StudioStore, loras::in_words, song_action::SongAction},
 };
@@ -62,7 +63,7 @@ pub fn PlayKey(
             }
         >
             <Icon name=Signal::derive(move || if playing.get() { "pause" } else { "play" }) />
-            {word}
+            {live(word)}
         </button>
     }
     .into_any()
@@ -122,7 +123,7 @@ pub fn Take(
                 <h3 class="take__title" id=heading>
                     <bdi>{song.title.clone()}</bdi>
                 </h3>
-                <span class="take__meta">{meta}</span>
+                <span class="take__meta">{live(meta)}</span>
                 <div class="take__head-tools">
                     <Favourite song=song.clone() />
                 </div>
@@ -131,7 +132,7 @@ pub fn Take(
                 <PlayKey song=song.clone() />
                 <SongWave song=song.clone() />
                 <span class="take__time" dir="ltr">
-                    {time}
+                    {live(time)}
                 </span>
             </div>
             <noscript inner_html=format!(
@@ -176,7 +177,7 @@ pub fn TakeRow(
                 <h3 class="take__title" id=heading>
                     <bdi>{song.title.clone()}</bdi>
                 </h3>
-                <span class="take__meta">{meta}</span>
+                <span class="take__meta">{live(meta)}</span>
             </div>
             <SongWave song=song.clone() slim=true />
             <dl class="report">
@@ -240,7 +241,7 @@ fn Report(song: Song) -> impl IntoView {
             <Peak report=song.report />
             <div class="report__item">
                 <dt>{t!(i18n, generate.used)}</dt>
-                <dd>{used}</dd>
+                <dd>{live(used)}</dd>
             </div>
             {wrote
                 .map(|what| {

@@ -5,10 +5,11 @@ use acestep_domain::task::TaskType;
 use leptos::prelude::*;
 
 use crate::{
+    address,
     components::{icon::Icon, segmented::Segmented, select::Choice},
     i18n::{t, t_string, use_i18n},
+    live::{For, Show},
     pages::generate::words::Words,
-    routes,
     state::{
         StudioStore,
         form::Form,
@@ -108,7 +109,7 @@ fn MoreTasks(others: Memo<Vec<TaskType>>) -> impl IntoView {
                 <p class="menu__text" id="more-tasks-why">
                     {move || t_string!(i18n, tasks.need_base, name = loaded())}
                 </p>
-                <a class="button button--small" href=routes::SERVICE>
+                <a class="button button--small" href=address::SERVICE>
                     {t!(i18n, tasks.load_base)}
                 </a>
             </div>

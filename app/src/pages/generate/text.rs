@@ -10,7 +10,7 @@ use super::{
     numbers::{error_for, notes_for},
 };
 use crate::{
-    api::form::RandomExample,
+    api::{call::Call, form::RandomExample},
     components::{
         icon::Icon,
         note::{Invalid, Notes},
@@ -76,7 +76,7 @@ pub fn SectionToggle(closed: RwSignal<bool>, name: Signal<String>) -> impl IntoV
 #[component]
 fn Example() -> impl IntoView {
     let i18n = use_i18n();
-    let roll = ServerAction::<RandomExample>::new();
+    let roll = Call::<RandomExample>::new();
     let example = Signal::derive(move || {
         let rolled = roll.value().get()?.ok()?;
         serde_json::to_value(rolled).ok()

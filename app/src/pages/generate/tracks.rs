@@ -10,6 +10,7 @@ use super::{
 use crate::{
     components::note::{Invalid, Notes},
     i18n::{t, t_string, use_i18n},
+    live::live,
     state::{
         fields::{TRACKS_KEY, list, tick},
         form::Form,
@@ -39,7 +40,7 @@ pub fn name(i18n: Words, track: &str) -> &'static str {
 pub fn Tracks(task: Memo<TaskType>) -> impl IntoView {
     let i18n = use_i18n();
     let several = Memo::new(move |_| task.get().needs().tracks);
-    move || {
+    live(move || {
         let (key, label) = if several.get() {
             (
                 TRACKS_KEY,
@@ -80,7 +81,7 @@ pub fn Tracks(task: Memo<TaskType>) -> impl IntoView {
                 <Notes notes=notes_for(key) />
             </section>
         }
-    }
+    })
 }
 
 #[component]

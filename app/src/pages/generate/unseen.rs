@@ -8,6 +8,7 @@ use super::{find_out, param_words, words::Words};
 use crate::{
     components::icon::Icon,
     i18n::{t, t_string, use_i18n},
+    live::{For, Show, live},
     state::{
         StudioStore,
         fields::{CUSTOM, SWITCHES},
@@ -102,7 +103,7 @@ fn Settings(
                 <h2 class="unseen__title" id=id>
                     {move || title.get()}
                 </h2>
-                <p class="needs-no-script">{in_one_line}</p>
+                <p class="needs-no-script">{live(in_one_line)}</p>
                 <ul class="unseen__list needs-script">
                     <For each=move || settings.get() key=|own| (own.key, own.value.to_string(), own.wrong) let:own>
                         <li class="unseen__one">

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use super::words;
 use crate::i18n::{t_string, use_i18n};
+use crate::live::{Show, live};
 
 /// What it writes, how fast, and the text so far. Not spoken letter by letter; its end is kept in view by
 /// the style sheet.
@@ -31,8 +32,8 @@ pub fn WritingNow(
         <Show when=move || on.get()>
             <div class="writing">
                 <p class="writing__head">
-                    <span class="writing__what">{what}</span>
-                    <span class="writing__speed">{speed}</span>
+                    <span class="writing__what">{live(what)}</span>
+                    <span class="writing__speed">{live(speed)}</span>
                 </p>
                 <Show when=move || !text.with(String::is_empty)>
                     <div

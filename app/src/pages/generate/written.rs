@@ -6,13 +6,17 @@ use acestep_domain::{
     job::{Job, JobKind, JobState},
     song_plan::SongPlan,
 };
-use leptos::{form::ActionForm, prelude::*};
+use leptos::prelude::*;
 
 use super::words;
 use crate::{
-    api::jobs::UseWritten,
+    api::{
+        call::{Call, CallForm},
+        jobs::UseWritten,
+    },
     components::{copy_button::CopyButton, icon::Icon},
     i18n::{t, t_string, use_i18n},
+    live::For,
     state::{StudioStore, fill::fields_from_job, form::Form},
 };
 
@@ -146,7 +150,7 @@ pub fn CodesText(
 fn UseButton(id: String) -> impl IntoView {
     let i18n = use_i18n();
     let form = Form::expect();
-    let take = ServerAction::<UseWritten>::new();
+    let take = Call::<UseWritten>::new();
     Effect::new(move |_| {
         if let Some(Ok(job)) = take.value().get()
             && let Some((by, fields)) = fields_from_job(&job)
@@ -155,13 +159,13 @@ fn UseButton(id: String) -> impl IntoView {
         }
     });
     view! {
-        <ActionForm action=take>
+        <CallForm call=take>
             <input type="hidden" name="job_id" value=id />
             <button class="button button--small" type="submit">
                 <Icon name="pen" />
                 {t!(i18n, lm.use_in_form)}
             </button>
-        </ActionForm>
+        </CallForm>
     }
     .into_any()
 }

@@ -3,12 +3,13 @@
 
 use acestep_domain::{generation::AudioFormat, library::Song};
 use leptos::prelude::*;
-use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use super::{Edits, Problem, language_model::ListenMenu, place::Place};
 use crate::{
+    address::Address,
     api::{
         ApiError,
+        call::{Call, CallForm},
         songs::{DeleteSong, UpdateSong},
     },
     components::{dialog::Dialog, icon::Icon, menu::Menu},
@@ -28,7 +29,7 @@ const DELETE_DIALOG: &str = "delete-song";
 #[component]
 pub fn SongTools(place: Memo<Place>, song: Song) -> impl IntoView {
     let i18n = use_i18n();
-    let update = ServerAction::<UpdateSong>::new();
+    let update = Call::<UpdateSong>::new();
     let edits = Edits::expect();
     Effect::new(move |_| {
         if update.version().get() > 0 {
@@ -64,7 +65,7 @@ pub fn SongTools(place: Memo<Place>, song: Song) -> impl IntoView {
 }
 
 #[component]
-fn Rename(update: ServerAction<UpdateSong>, song: Song) -> impl IntoView {
+fn Rename(update: Call<UpdateSong>, song: Song) -> impl IntoView {
     let i18n = use_i18n();
     view! {
         <Menu
@@ -72,7 +73,7 @@ fn Rename(update: ServerAction<UpdateSong>, song: Song) -> impl IntoView {
             icon="pen"
             button_class="button button--quiet button--small"
         >
-            <ActionForm action=update attr:class="menu__form">
+            <CallForm call=update attr:class="menu__form">
                 <input type="hidden" name="id" value=song.id />
                 <label class="field__label" for="song-rename">
                     {t!(i18n, library.rename_label)}
@@ -90,25 +91,25 @@ fn Rename(update: ServerAction<UpdateSong>, song: Song) -> impl IntoView {
                 <button class="button button--primary button--small">
                     {t!(i18n, library.rename_save)}
                 </button>
-            </ActionForm>
+            </CallForm>
         </Menu>
     }
     .into_any()
 }
 
 #[component]
-fn Favourite(update: ServerAction<UpdateSong>, song: Song) -> impl IntoView {
+fn Favourite(update: Call<UpdateSong>, song: Song) -> impl IntoView {
     let i18n = use_i18n();
     let on = song.favourite;
     view! {
-        <ActionForm action=update>
+        <CallForm call=update>
             <input type="hidden" name="id" value=song.id />
             <input type="hidden" name="favourite" value=(!on).to_string() />
             <button class="button button--quiet button--small" aria-pressed=on.to_string()>
                 <Icon name=if on { "star-on" } else { "star" } />
                 {t!(i18n, library.favourite)}
             </button>
-        </ActionForm>
+        </CallForm>
     }
 }
 
@@ -198,18 +199,14 @@ fn file_name(title: &str, extension: &str) -> String {
 #[component]
 fn Delete(place: Memo<Place>, song: Song) -> impl IntoView {
     let i18n = use_i18n();
-    let delete = ServerAction::<DeleteSong>::new();
+    let delete = Call::<DeleteSong>::new();
     let edits = Edits::expect();
-    let navigate = use_navigate();
+    let address = Address::expect();
     Effect::new(move |_| {
         let gone = delete.value().with(|value| matches!(value, Some(Ok(()))));
         if gone {
             edits.note();
-            let there = NavigateOptions {
-                replace: true,
-                ..NavigateOptions::default()
-            };
-            navigate(&place.with_untracked(Place::back), there);
+            address.replace(&place.with_untracked(Place::back));
         }
     });
     let failed = move || {
@@ -230,7 +227,7 @@ fn Delete(place: Memo<Place>, song: Song) -> impl IntoView {
             </p>
             <p>{t!(i18n, library.delete_text)}</p>
             {move || failed().map(|error: ApiError| view! { <Problem error /> })}
-            <ActionForm action=delete attr:class="notice__actions">
+            <CallForm call=delete attr:class="notice__actions">
                 <input type="hidden" name="id" value=song.id />
                 <button class="button button--danger">
                     <Icon name="trash" />
@@ -244,7 +241,7 @@ fn Delete(place: Memo<Place>, song: Song) -> impl IntoView {
                 >
                     {t!(i18n, library.delete_keep)}
                 </button>
-            </ActionForm>
+            </CallForm>
         </Dialog>
     }
     .into_any()

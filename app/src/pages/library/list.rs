@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use acestep_domain::library::Song;
 use leptos::{leptos_dom::helpers::TimeoutHandle, prelude::*};
-use leptos_router::{NavigateOptions, components::Form, hooks::use_navigate};
 
 use super::{Found, Problem, place::Place};
 use crate::{
+    address::{Address, GENERATE, LIBRARY},
     components::{figures, icon::Icon},
     i18n::{t, t_string, use_i18n},
+    live::{Show, live},
     pages::generate::words,
     player::{Player, clock},
-    routes::{GENERATE, LIBRARY},
 };
 
 /// Id of the search field; the key `/` leads there.
@@ -22,7 +22,10 @@ const QUIET: Duration = Duration::from_millis(250);
 
 /// First column.
 #[component]
-pub fn SongColumn(place: Memo<Place>, found: Resource<Found, crate::wire::Json>) -> impl IntoView {
+pub fn SongColumn(
+    place: Memo<Place>,
+    found: Resource<Found, crate::wire::ByPlace>,
+) -> impl IntoView {
     let i18n = use_i18n();
     view! {
         <section class="library__list" aria-label=move || t_string!(i18n, library.songs)>
@@ -50,26 +53,20 @@ pub fn SongColumn(place: Memo<Place>, found: Resource<Found, crate::wire::Json>)
 #[component]
 fn FilterBar(place: Memo<Place>) -> impl IntoView {
     let i18n = use_i18n();
-    let navigate = use_navigate();
+    let address = Address::expect();
     let timer = StoredValue::new(None::<TimeoutHandle>);
     let typed = move |event: leptos::ev::Event| {
         let query = event_target_value(&event);
         if let Some(timer) = timer.get_value() {
             timer.clear();
         }
-        let navigate = navigate.clone();
         let search = move || {
             let to = Place {
                 query,
                 pages: 1,
                 ..place.get_untracked()
             };
-            let quietly = NavigateOptions {
-                replace: true,
-                scroll: false,
-                ..NavigateOptions::default()
-            };
-            navigate(&to.address(), quietly);
+            address.refine(&to.address());
         };
         timer.set_value(set_timeout_with_handle(search, QUIET).ok());
     };
@@ -77,7 +74,13 @@ fn FilterBar(place: Memo<Place>) -> impl IntoView {
     let filtered =
         Memo::new(move |_| place.with(|place| place.favourite || !place.query.is_empty()));
     view! {
-        <Form method="get" action=LIBRARY attr:class="filter-bar" attr:role="search" noscroll=true>
+        <form
+            method="get"
+            action=LIBRARY
+            class="filter-bar"
+            role="search"
+            on:submit=move |event| address.search(&event)
+        >
             <div class="filter-bar__row">
                 <div class="field filter-bar__search">
                     <label class="field__label" for=SEARCH>
@@ -113,7 +116,7 @@ fn FilterBar(place: Memo<Place>) -> impl IntoView {
                     </a>
                 </Show>
             </div>
-        </Form>
+        </form>
     }
     .into_any()
 }
@@ -228,7 +231,7 @@ fn Row(
                     <bdi>{song.params.caption}</bdi>
                 </p>
                 <p class="song-row__caption">
-                    <bdi>{origin}</bdi>
+                    <bdi>{live(origin)}</bdi>
                 </p>
             </div>
             <p class="song-row__facts">
@@ -284,8 +287,8 @@ fn Nothing(place: Memo<Place>) -> impl IntoView {
     view! {
         <div class="songs songs--empty">
             <div class="empty">
-                <h2 class="empty__title">{title}</h2>
-                <p class="empty__text">{text}</p>
+                <h2 class="empty__title">{live(title)}</h2>
+                <p class="empty__text">{live(text)}</p>
                 <div class="empty__actions">{action}</div>
             </div>
         </div>

@@ -1,8 +1,6 @@
 //! Where one is in the library, as the address says it.
 
-use leptos_router::params::ParamsMap;
-
-use crate::routes::LIBRARY;
+use crate::address::{LIBRARY, Query};
 
 /// Search, filter, length of the list and open song.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,7 +28,7 @@ pub struct List {
 
 impl Place {
     /// Reads the open song and the query of an address.
-    pub fn from_address(song: Option<String>, query: &ParamsMap) -> Self {
+    pub fn from_address(song: Option<String>, query: &Query) -> Self {
         let text = |key: &str| query.get(key).filter(|value| !value.trim().is_empty());
         Self {
             query: text("q").unwrap_or_default(),
@@ -45,17 +43,17 @@ impl Place {
 
     /// The address of this place.
     pub fn address(&self) -> String {
-        let mut query = ParamsMap::new();
+        let mut query = Query::default();
         if !self.query.is_empty() {
-            query.insert("q", self.query.clone());
+            query.add("q", &self.query);
         }
         if self.favourite {
-            query.insert("favourite", "1".to_owned());
+            query.add("favourite", "1");
         }
         if self.pages > 1 {
-            query.insert("pages", self.pages.to_string());
+            query.add("pages", &self.pages.to_string());
         }
-        let query = query.to_query_string();
+        let query = query.text();
         match &self.song {
             Some(song) => format!("{LIBRARY}/{song}{query}"),
             None => format!("{LIBRARY}{query}"),
@@ -64,14 +62,14 @@ impl Place {
 
     /// The address of all songs of this list, as one file.
     pub fn archive(&self) -> String {
-        let mut query = ParamsMap::new();
+        let mut query = Query::default();
         if !self.query.is_empty() {
-            query.insert("query", self.query.clone());
+            query.add("query", &self.query);
         }
         if self.favourite {
-            query.insert("favourite", "true".to_owned());
+            query.add("favourite", "true");
         }
-        format!("/api/v1/songs.zip{}", query.to_query_string())
+        format!("/api/v1/songs.zip{}", query.text())
     }
 
     /// The same list with `song` open.
@@ -125,23 +123,13 @@ mod tests {
         };
         let address = place.address();
         let query = address.strip_prefix("/library/0190?").unwrap();
-        let map: ParamsMap = query
-            .split('&')
-            .map(|pair| {
-                let (key, value) = pair.split_once('=').unwrap();
-                (
-                    key.to_owned(),
-                    value.replace("%20", " ").replace("%26", "&"),
-                )
-            })
-            .collect();
-        let back = Place::from_address(place.song.clone(), &map);
+        let back = Place::from_address(place.song.clone(), &Query::of(query));
         assert_eq!(back, place, "{address}");
     }
 
     #[test]
     fn the_plain_library_has_a_plain_address() {
-        let place = Place::from_address(None, &ParamsMap::new());
+        let place = Place::from_address(None, &Query::default());
         assert_eq!((place.address().as_str(), place.pages), ("/library", 1));
     }
 }

@@ -7,9 +7,14 @@ use leptos::prelude::*;
 
 use self::lines::{Line, lines};
 use crate::{
-    api::form::Restore,
+    address::{Address, GENERATE},
+    api::{
+        call::{Call, CallForm},
+        form::Restore,
+    },
     components::{copy_button::CopyButton, icon::Icon, note::informs, note_words},
     i18n::{t, use_i18n},
+    live::live,
     state::{StudioStore, form::Form},
 };
 
@@ -62,7 +67,7 @@ pub fn Settings(song: Song) -> impl IntoView {
                         <th scope="col">{t!(i18n, library.used)}</th>
                     </tr>
                 </thead>
-                <tbody>{table}</tbody>
+                <tbody>{live(table)}</tbody>
             </table>
             <details class="fold">
                 <summary class="fold__head">
@@ -87,8 +92,8 @@ pub fn Settings(song: Song) -> impl IntoView {
 #[component]
 fn RestoreAll(id: String, params: GenerationParams) -> impl IntoView {
     let i18n = use_i18n();
-    let restore = ServerAction::<Restore>::new();
-    let navigate = leptos_router::hooks::use_navigate();
+    let restore = Call::<Restore>::new();
+    let address = Address::expect();
     let form = Form::expect();
     let store = StudioStore::expect();
     let params = StoredValue::new(params);
@@ -96,20 +101,17 @@ fn RestoreAll(id: String, params: GenerationParams) -> impl IntoView {
         if restore.value().with(|value| matches!(value, Some(Ok(_)))) {
             params.with_value(|params| form.restore(params));
             store.refresh();
-            navigate(
-                crate::routes::GENERATE,
-                leptos_router::NavigateOptions::default(),
-            );
+            address.go(GENERATE);
         }
     });
     view! {
-        <ActionForm action=restore>
+        <CallForm call=restore>
             <input type="hidden" name="song_id" value=id />
             <button class="button button--quiet button--small">
                 <Icon name="refresh" />
                 {t!(i18n, library.restore)}
             </button>
-        </ActionForm>
+        </CallForm>
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
         wave::Wave,
     },
     i18n::{t, t_string, use_i18n},
+    live::live,
     player::{Player, audio_url, clock},
 };
 
@@ -55,7 +56,7 @@ pub fn SongView(place: Memo<Place>, song: Song) -> impl IntoView {
                         <bdi>{song.title.clone()}</bdi>
                     </h2>
                     <p class="song__sub">
-                        {task_name} " · " {t!(i18n, library.take, number = number)} " · "
+                        {live(task_name)} " · " {t!(i18n, library.take, number = number)} " · "
                         <bdi dir="ltr">{made}</bdi> " · " <bdi dir="ltr">{model}</bdi>
                     </p>
                     <MadeFromLine made_from=song.made_from.clone() />
@@ -161,7 +162,7 @@ fn Listen(song: Song) -> impl IntoView {
                     on:click=move |_| stored.with_value(|song| player.toggle(song))
                 >
                     <Icon name=Signal::derive(move || if playing.get() { "pause" } else { "play" }) />
-                    {word}
+                    {live(word)}
                 </button>
                 <noscript inner_html=without_script></noscript>
                 <span class="take__time" dir="ltr">

@@ -9,9 +9,10 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::models::size_text;
 use crate::{
-    api::downloads::ChangeDownload,
+    api::{call::Call, downloads::ChangeDownload},
     components::icon::Icon,
     i18n::{Locale, t, t_string, td_string, use_i18n},
+    live::{Show, live},
     state::StudioStore,
 };
 
@@ -158,7 +159,7 @@ pub fn DownloadControl(
 ) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let change = ServerAction::<ChangeDownload>::new();
+    let change = Call::<ChangeDownload>::new();
     Effect::new(move |_| {
         if change.version().get() > 0 {
             store.refresh();
@@ -201,7 +202,7 @@ pub fn DownloadControl(
                 }
             >
                 {(!icon.is_empty()).then(|| view! { <Icon name=icon /> })}
-                {words}
+                {live(words)}
             </button>
         }
         .into_any()
@@ -222,7 +223,7 @@ pub fn DownloadControl(
                 style=move || format!("--_done: {}%", percent(fraction.get()))
             ></span>
         </Show>
-        <bdi>{size}</bdi>
+        <bdi>{live(size)}</bdi>
         {move || match state.get() {
             None => button(Verb::Start, "download"),
             Some(DownloadState::Waiting | DownloadState::Running) => button(Verb::Pause, ""),

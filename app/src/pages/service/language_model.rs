@@ -21,6 +21,7 @@ use crate::{
         note::Notes as NoteLines,
     },
     i18n::{Locale, t, t_string, td_string, use_i18n},
+    live::{Show, live},
     pages::service::options::{Switch, SwitchSpec},
     state::StudioStore,
 };
@@ -155,7 +156,7 @@ fn Row(draft: Draft, index: usize, lm: LmEntry) -> impl IntoView {
                     let name = entry.with_value(|lm| lm.name.clone());
                     view! { <DownloadControl name bytes /> }.into_any()
                 }
-                None => view! { <span class="badge">{badge}</span> }.into_any(),
+                None => view! { <span class="badge">{live(badge)}</span> }.into_any(),
             }}
             <Show when=move || installed && !within && !confirmed.get()>
                 <button
@@ -259,12 +260,12 @@ pub fn Dialogs(draft: Draft) -> impl IntoView {
                 .collect::<Vec<_>>()
         })
     });
-    move || {
+    live(move || {
         over.get()
             .into_iter()
             .map(|(index, lm)| view! { <Anyway draft index lm /> })
             .collect_view()
-    }
+    })
 }
 
 #[component]
@@ -303,7 +304,7 @@ fn Anyway(draft: Draft, index: usize, lm: LmEntry) -> impl IntoView {
     };
     view! {
         <Dialog id=id.clone() title>
-            <p>{consequence}</p>
+            <p>{live(consequence)}</p>
             <div class="notice__actions">
                 <button
                     class="button button--primary"

@@ -2,11 +2,12 @@
 //! once, from the next song on; nothing of it waits for Apply.
 
 use acestep_domain::lora::{DEFAULT_SCALE, LoraList, SCALE_RANGE};
-use leptos::{form::ActionForm, prelude::*};
+use leptos::prelude::*;
 
 use crate::{
     api::{
         ApiError,
+        call::{Call, CallForm},
         loras::{LoadLora, UnloadLora},
     },
     components::{
@@ -15,6 +16,7 @@ use crate::{
         note::{Notes, Refused},
     },
     i18n::{t, t_string, use_i18n},
+    live::{For, Show},
     state::{StudioStore, loras::Adapters},
 };
 
@@ -24,8 +26,8 @@ pub fn Loras() -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let adapters = Adapters::expect();
-    let load = ServerAction::<LoadLora>::new();
-    let unload = ServerAction::<UnloadLora>::new();
+    let load = Call::<LoadLora>::new();
+    let unload = Call::<UnloadLora>::new();
     let answer = RwSignal::new(None::<Result<LoraList, ApiError>>);
     let take = move |value: Option<Result<LoraList, ApiError>>| {
         let Some(value) = value else { return };
@@ -85,11 +87,7 @@ pub fn Loras() -> impl IntoView {
 
 /// One adapter: what it is, its scale, Load or Unload.
 #[component]
-fn Adapter(
-    name: String,
-    load: ServerAction<LoadLora>,
-    unload: ServerAction<UnloadLora>,
-) -> impl IntoView {
+fn Adapter(name: String, load: Call<LoadLora>, unload: Call<UnloadLora>) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let adapters = Adapters::expect();
@@ -123,7 +121,7 @@ fn Adapter(
             </span>
             <AdapterFacts entry />
             <div class="adapter__buttons">
-                <ActionForm action=load attr:class="adapter__form">
+                <CallForm call=load attr:class="adapter__form">
                     <input type="hidden" name="name" value=name.get_value() />
                     <label class="field__label" for=labels>
                         {t!(i18n, loras.scale)}
@@ -157,15 +155,15 @@ fn Adapter(
                             }
                         }}
                     </button>
-                </ActionForm>
+                </CallForm>
                 <Show when=move || loaded.get()>
-                    <ActionForm action=unload>
+                    <CallForm call=unload>
                         <input type="hidden" name="name" value=name.get_value() />
                         <button class="button button--quiet button--small" type="submit">
                             <Icon name="x" />
                             {t!(i18n, loras.unload)}
                         </button>
-                    </ActionForm>
+                    </CallForm>
                 </Show>
             </div>
             <AdapterProblem id=why reason />

@@ -8,13 +8,14 @@ use super::{
     form::{Draft, OTHER_PATH},
 };
 use crate::{
-    api::service::Rescan,
+    api::{call::Call, service::Rescan},
     components::{
         icon::Icon,
         model_list::{ModelList, ModelRow},
         note::Notes,
     },
     i18n::{Locale, t, t_string, td_string, use_i18n},
+    live::{Show, live},
     state::StudioStore,
 };
 
@@ -23,7 +24,7 @@ use crate::{
 pub fn Models(draft: Draft) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let rescan = ServerAction::<Rescan>::new();
+    let rescan = Call::<Rescan>::new();
     Effect::new(move |_| {
         if rescan.version().get() > 0 {
             store.refresh();
@@ -121,7 +122,7 @@ fn Row(draft: Draft, index: usize, model: ModelEntry) -> impl IntoView {
             <bdi dir="ltr">{move || size_text(bytes, i18n.get_locale())}</bdi>
             <span class="badge">
                 <Icon name=icon />
-                {badge}
+                {live(badge)}
             </span>
         </ModelRow>
     }

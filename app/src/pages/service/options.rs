@@ -10,6 +10,7 @@ use super::form::Draft;
 use crate::{
     components::{icon::Icon, switch::Toggle},
     i18n::{t, t_string, use_i18n},
+    live::{Show, live},
     state::StudioStore,
 };
 
@@ -302,7 +303,7 @@ pub fn Device(draft: Draft) -> impl IntoView {
                 disabled=move || !here()
                 selected=move || draft.config.with(|config| config.device == choice)
             >
-                {text}
+                {live(text)}
             </option>
         }
     });

@@ -11,9 +11,10 @@ use super::{
     form::{Draft, USE_DEMO},
 };
 use crate::{
-    api::service::Initialize,
+    api::{call::Call, service::Initialize},
     components::{icon::Icon, note::Notes as NoteLines},
     i18n::{t, t_string, use_i18n},
+    live::{Show, live},
     pages::service::models::size_text,
     state::StudioStore,
 };
@@ -45,7 +46,7 @@ pub fn Done() -> impl IntoView {
 pub fn Loaded() -> impl IntoView {
     let store = StudioStore::expect();
     let model = Memo::new(move |_| store.status.with(|status| status.model.clone()));
-    move || model.get().map(|model| view! { <Lines model /> })
+    live(move || model.get().map(|model| view! { <Lines model /> }))
 }
 
 /// Model, device, numbers, attention, weights, sound, language model.
@@ -125,7 +126,7 @@ pub fn Notes(notes: Memo<Vec<Note>>) -> impl IntoView {
 
 /// Why the last attempt failed: stays until the next one.
 #[component]
-pub fn Failure(draft: Draft, initialize: ServerAction<Initialize>) -> impl IntoView {
+pub fn Failure(draft: Draft, initialize: Call<Initialize>) -> impl IntoView {
     let store = StudioStore::expect();
     let refusal = initialize.value();
     let failure = Memo::new(move |_| {
@@ -140,19 +141,15 @@ pub fn Failure(draft: Draft, initialize: ServerAction<Initialize>) -> impl IntoV
             })
         })
     });
-    move || {
+    live(move || {
         failure
             .get()
             .map(|error| view! { <FailureNotice draft initialize error /> })
-    }
+    })
 }
 
 #[component]
-fn FailureNotice(
-    draft: Draft,
-    initialize: ServerAction<Initialize>,
-    error: UserError,
-) -> impl IntoView {
+fn FailureNotice(draft: Draft, initialize: Call<Initialize>, error: UserError) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let kept = Memo::new(move |_| store.status.with(|status| status.model.is_some()));

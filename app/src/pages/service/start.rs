@@ -5,23 +5,23 @@ use leptos::{prelude::*, server_fn::ServerFn};
 
 use super::form::{Draft, OVER_TIER};
 use crate::{
-    api::service::{CancelInitialize, Initialize},
+    address::GENERATE,
+    api::{
+        call::Call,
+        service::{CancelInitialize, Initialize},
+    },
     components::{
         icon::Icon,
         launch_line::{LaunchLine, launch_line},
     },
     i18n::{t, t_string, use_i18n},
-    routes::GENERATE,
+    live::{Show, live},
     state::StudioStore,
 };
 
 /// Third column, below the card of the computer.
 #[component]
-pub fn Start(
-    draft: Draft,
-    initialize: ServerAction<Initialize>,
-    reconfigure: bool,
-) -> impl IntoView {
+pub fn Start(draft: Draft, initialize: Call<Initialize>, reconfigure: bool) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let pending = initialize.pending();
@@ -94,7 +94,7 @@ fn Go(reconfigure: bool) -> impl IntoView {
 fn Loading(draft: Draft) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let cancel = ServerAction::<CancelInitialize>::new();
+    let cancel = Call::<CancelInitialize>::new();
     let progress = Memo::new(move |_| store.status.with(|status| status.progress.clone()));
     // Where the main model stays, the language model is what loads.
     let name = Memo::new(move |_| {
@@ -165,7 +165,7 @@ fn Loading(draft: Draft) -> impl IntoView {
                 aria-valuemax="100"
                 aria-valuenow=move || format!("{:.0}", percent())
             ></span>
-            <span class="stage__detail">{detail}</span>
+            <span class="stage__detail">{live(detail)}</span>
         </div>
         <noscript inner_html=without_script></noscript>
         <button class="button" formaction=CancelInitialize::url() on:click=stop>

@@ -10,6 +10,7 @@ use crate::{
     api::{ApiError, recordings::Recording},
     components::{figures, note::Refused},
     i18n::{t, t_string, use_i18n},
+    live::live,
     pages::generate::{take::PlayKey, uploading::Uploading, words},
     player::clock,
 };
@@ -110,7 +111,7 @@ pub(super) fn FoundSongs(
                     >
                         <span class="choose__words">
                             <bdi class="choose__name">{name}</bdi>
-                            <span class="menu__hint">{about}</span>
+                            <span class="menu__hint">{live(about)}</span>
                         </span>
                         <span class="menu__hint" dir="ltr">
                             {length}

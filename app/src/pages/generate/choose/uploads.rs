@@ -7,10 +7,12 @@ use super::{close, focus_place};
 use crate::{
     api::{
         ApiError,
-        recordings::{Recording, delete_upload},
+        call::ask,
+        recordings::{DeleteUpload, Recording},
     },
     components::{figures, icon::Icon, note::Refused},
     i18n::{t, t_string, use_i18n},
+    live::{Show, live},
     pages::generate::uploading::Uploading,
     player::clock,
     state::{form::Form, recordings::Recordings},
@@ -27,7 +29,7 @@ pub(super) fn Uploads(
     uploading: Uploading,
 ) -> impl IntoView {
     let i18n = use_i18n();
-    move || match own.value().get() {
+    live(move || match own.value().get() {
         None => ().into_any(),
         Some(Err(error)) => view! {
             <Refused text=error.0.to_string() alert=true />
@@ -41,7 +43,7 @@ pub(super) fn Uploads(
             .map(|upload| view! { <Row upload own dialog uploading /> })
             .collect_view()
             .into_any(),
-    }
+    })
 }
 
 /// One of them. Deleting asks once more, in its place: a recording of the microphone is nowhere else.
@@ -59,7 +61,7 @@ fn Row(
     let id = StoredValue::new(upload.id.clone());
     let delete = Action::new(move |(): &()| async move {
         let id = id.get_value();
-        delete_upload(id.clone()).await?;
+        ask(DeleteUpload { id: id.clone() }).await?;
         recordings.forget(&id);
         own.dispatch(());
         // Without its source the place is drawn anew, and this list goes with it.
@@ -96,7 +98,7 @@ fn Row(
             >
                 <span class="choose__words">
                     <bdi class="choose__name">{name.get_value()}</bdi>
-                    <span class="menu__hint">{about}</span>
+                    <span class="menu__hint">{live(about)}</span>
                 </span>
                 <span class="menu__hint" dir="ltr">
                     {clock(upload.duration_secs)}

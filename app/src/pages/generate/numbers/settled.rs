@@ -3,17 +3,14 @@
 use acestep_domain::{
     generation::{clamp::minutes, read::places},
     metadata::{Bpm, is_auto},
+    number::decimal,
 };
 
 use crate::state::fields::seconds;
 
 /// Auto in every spelling, in a field where 0 is none.
 fn is_open(text: &str) -> bool {
-    is_auto(text)
-        || text
-            .trim()
-            .parse()
-            .is_ok_and(|n: f64| n == 0.0 || n == -1.0)
+    is_auto(text) || decimal(text.trim()).is_some_and(|n| n == 0.0 || n == -1.0)
 }
 
 /// A length once it is typed: `240` is `4:00`, and what means auto is auto.

@@ -1,17 +1,14 @@
 //! Memory and time of the run, before it happens: what is needed, what can be had, and what to change
 //! where that is too little.
 
-use acestep_domain::{
-    event::Stage,
-    generation::clamp::minutes,
-    memory::{Change, MemoryPlan, TimePlan},
-    tier::size_text,
-};
+use acestep_domain::{event::Stage, generation::clamp::minutes, memory::Change, tier::size_text};
 use leptos::prelude::*;
 
 use crate::{
+    api::needs::{RunNeeds, TimeNeeds},
     components::icon::Icon,
     i18n::{t, t_string, use_i18n},
+    live::live,
     pages::generate::words::{self, Words},
     state::{StudioStore, needs::Needs},
 };
@@ -31,7 +28,7 @@ pub(super) fn NeedsRows() -> impl IntoView {
     };
     let memory = move || {
         plan.with(|plan| match plan {
-            Some(plan) => memory_text(i18n, &plan.memory).into_any(),
+            Some(plan) => memory_text(i18n, plan).into_any(),
             None => unknown().to_string().into_any(),
         })
     };
@@ -52,21 +49,21 @@ pub(super) fn NeedsRows() -> impl IntoView {
     view! {
         <div class="plan__row plan__row--needs">
             <dt>{t!(i18n, needs.memory)}</dt>
-            <dd id="plan-memory">{memory}</dd>
+            <dd id="plan-memory">{live(memory)}</dd>
         </div>
         <div class="plan__row plan__row--needs">
             <dt>{t!(i18n, generate.time_label)}</dt>
-            <dd id="plan-time">{time}</dd>
+            <dd id="plan-time">{live(time)}</dd>
         </div>
     }
     .into_any()
 }
 
 /// Needed and free, and what would make it fit.
-fn memory_text(i18n: Words, memory: &MemoryPlan) -> impl IntoView {
-    let needed = size_text(memory.expected_peak_bytes.at_work());
-    let free = size_text(memory.free_bytes);
-    if memory.fits {
+fn memory_text(i18n: Words, plan: &RunNeeds) -> impl IntoView {
+    let needed = size_text(plan.needed_bytes);
+    let free = size_text(plan.free_bytes);
+    if plan.fits {
         let text = t_string!(i18n, needs.of_free, needed = needed, free = free);
         return view! {
             <span class="plan__fit">
@@ -76,10 +73,9 @@ fn memory_text(i18n: Words, memory: &MemoryPlan) -> impl IntoView {
         }
         .into_any();
     }
-    let help = match &memory.next_smaller {
-        Some(smaller) => {
-            let what: Vec<String> = smaller
-                .changes
+    let help = match &plan.changes {
+        Some(changes) => {
+            let what: Vec<String> = changes
                 .iter()
                 .map(|change| in_words(i18n, change))
                 .collect();
@@ -119,11 +115,12 @@ fn in_words(i18n: Words, change: &Change) -> String {
 }
 
 /// The parts that count, in words, and whether they were ever measured.
-fn time_parts(i18n: Words, time: &TimePlan) -> String {
+fn time_parts(i18n: Words, time: &TimeNeeds) -> String {
     let of = |stage| {
         time.stages
-            .get(&stage)
-            .map(|secs| words::short(i18n, *secs as f32))
+            .iter()
+            .find(|(of, _)| *of == stage)
+            .map(|(_, secs)| words::short(i18n, *secs as f32))
     };
     let parts = [
         of(Stage::LanguageModel)

@@ -8,6 +8,7 @@ use leptos::prelude::*;
 
 use crate::{
     i18n::{t, t_string, use_i18n},
+    live::live,
     pages::generate::{tracks, words::Words},
     state::{fields::place_text, form::Form, recordings::Recordings},
 };
@@ -33,7 +34,7 @@ pub(super) fn TaskLine(params: Memo<GenerationParams>) -> impl IntoView {
         let parts: Vec<String> = [text(), references()].into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join("; "))
     };
-    move || {
+    live(move || {
         line().map(|line| {
             view! {
                 <div class="plan__row">
@@ -44,7 +45,7 @@ pub(super) fn TaskLine(params: Memo<GenerationParams>) -> impl IntoView {
                 </div>
             }
         })
-    }
+    })
 }
 
 /// The task in words. A request that is not complete yet names what it has.

@@ -6,8 +6,9 @@ use leptos::prelude::*;
 
 use super::super::{numbers::KEYS as NUMBERS, param_words, words::Words};
 use crate::{
+    address,
     i18n::{t_string, use_i18n},
-    routes,
+    live::live,
     state::{
         StudioStore,
         fields::TRACKS_KEY,
@@ -127,15 +128,15 @@ pub fn When(blocked: Memo<Option<Blocked>>) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let ahead = Memo::new(move |_| store.queue().len() + usize::from(store.running().is_some()));
-    move || match blocked.get() {
+    live(move || match blocked.get() {
         Some(Blocked {
             why,
             at_service: true,
-        }) => view! { <a href=routes::SERVICE>{why}</a> }.into_any(),
+        }) => view! { <a href=address::SERVICE>{why}</a> }.into_any(),
         Some(Blocked { why, .. }) => why.into_any(),
         None => match ahead.get() {
             0 => t_string!(i18n, generate.starts_now).to_owned().into_any(),
             n => t_string!(i18n, generate.joins_queue, n = n).into_any(),
         },
-    }
+    })
 }

@@ -1,7 +1,7 @@
 //! What can be done with a song: mark, take its settings up, download, delete.
 
 use acestep_domain::{generation::AudioFormat, library::Song};
-use leptos::{form::ActionForm, prelude::*};
+use leptos::prelude::*;
 
 use super::{
     begin::{BeginItems, show_composer},
@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     api::{
+        call::{Call, CallForm},
         form::Restore,
         songs::{DeleteSong, UpdateSong},
     },
@@ -47,7 +48,7 @@ pub fn Favourite(
 ) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let update = ServerAction::<UpdateSong>::new();
+    let update = Call::<UpdateSong>::new();
     after(update, store);
     let id = song.id.clone();
     let on = Memo::new(move |_| {
@@ -59,7 +60,7 @@ pub fn Favourite(
         })
     });
     view! {
-        <ActionForm action=update>
+        <CallForm call=update>
             <input type="hidden" name="id" value=song.id />
             <input type="hidden" name="favourite" value=move || (!on.get()).to_string() />
             <button
@@ -70,7 +71,7 @@ pub fn Favourite(
                 <Icon name="star" />
                 {t!(i18n, common.favourite)}
             </button>
-        </ActionForm>
+        </CallForm>
     }
     .into_any()
 }
@@ -85,7 +86,7 @@ pub fn RestoreButton(
 ) -> impl IntoView {
     let i18n = use_i18n();
     let form = Form::expect();
-    let restore = ServerAction::<Restore>::new();
+    let restore = Call::<Restore>::new();
     Effect::new(move |_| {
         if let Some(Ok(params)) = restore.value().get() {
             form.restore(&params);
@@ -93,12 +94,12 @@ pub fn RestoreButton(
         }
     });
     view! {
-        <ActionForm action=restore>
+        <CallForm call=restore>
             <input type="hidden" name="song_id" value=song.id />
             <button class=class type="submit">
                 {t!(i18n, generate.restore)}
             </button>
-        </ActionForm>
+        </CallForm>
     }
     .into_any()
 }
@@ -207,7 +208,7 @@ pub fn FileItems(song: Song) -> impl IntoView {
             view! {
                 <a class="menu__item" href=url download="" rel="external">
                     {t!(i18n, takes.download_as)}
-                    <span class="menu__hint">{format.as_str().to_uppercase()}</span>
+                    <span class="menu__hint">{format.as_str().to_ascii_uppercase()}</span>
                 </a>
             }
         })
@@ -229,7 +230,7 @@ fn Delete(song: Song, id: String) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let player = Player::expect();
-    let delete = ServerAction::<DeleteSong>::new();
+    let delete = Call::<DeleteSong>::new();
     after(delete, store);
     let own = song.id.clone();
     Effect::new(move |_| {
@@ -245,7 +246,7 @@ fn Delete(song: Song, id: String) -> impl IntoView {
                 <bdi>{song.title}</bdi>
             </p>
             <p>{t!(i18n, generate.delete_text)}</p>
-            <ActionForm action=delete attr:class="notice__actions">
+            <CallForm call=delete attr:class="notice__actions">
                 <input type="hidden" name="id" value=song.id />
                 <button class="button button--danger" type="submit">
                     <Icon name="trash" />
@@ -259,7 +260,7 @@ fn Delete(song: Song, id: String) -> impl IntoView {
                 >
                     {t!(i18n, generate.keep)}
                 </button>
-            </ActionForm>
+            </CallForm>
         </Dialog>
     }
     .into_any()

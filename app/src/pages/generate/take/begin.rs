@@ -3,17 +3,13 @@
 
 use acestep_domain::library::Song;
 use leptos::{prelude::*, server_fn::ServerFn};
-use leptos_router::{
-    NavigateOptions,
-    hooks::{use_location, use_navigate},
-};
 
 use crate::{
+    address::{self, Address},
     api::songs::Begin,
     components::icon::Icon,
     i18n::{t_string, use_i18n},
     pages::generate::words::Words,
-    routes,
     state::{
         StudioStore,
         fill::FilledBy,
@@ -59,8 +55,7 @@ fn BeginItem(song: Song, action: SongAction, in_menu: bool) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let form = Form::expect();
-    let navigate = use_navigate();
-    let here = use_location().pathname;
+    let here = Address::expect();
     let (id, secs) = (song.id.clone(), song.duration_secs);
     let off = Memo::new(move |_| {
         if action == SongAction::Extend && !can_extend(secs, store.bounds().limits().0) {
@@ -82,8 +77,8 @@ fn BeginItem(song: Song, action: SongAction, in_menu: bool) -> impl IntoView {
         let max_secs = untrack(|| store.bounds()).limits().0;
         let fields = action.fields(&song, &untrack(|| form.json()), max_secs);
         form.fill(FilledBy::Action(action), &fields);
-        if here.get_untracked() != routes::GENERATE {
-            navigate(routes::GENERATE, NavigateOptions::default());
+        if here.path.get_untracked() != address::GENERATE {
+            here.go(address::GENERATE);
         }
         show_composer(form);
     };

@@ -8,7 +8,10 @@ use leptos::prelude::*;
 
 use super::listen::AskItem;
 use crate::{
-    api::jobs::{HowLong, Listen},
+    api::{
+        call::Call,
+        jobs::{HowLong, Listen},
+    },
     components::{
         icon::Icon,
         menu::Opened,
@@ -17,6 +20,7 @@ use crate::{
         timed_lyrics::TimedLyrics,
     },
     i18n::{t, t_string, use_i18n},
+    live::live,
     pages::generate::{
         runs::after,
         words::{self, Words},
@@ -31,9 +35,9 @@ pub fn FindOutItems(
     song: Song,
 ) -> impl IntoView {
     let store = StudioStore::expect();
-    let listen = ServerAction::<Listen>::new();
+    let listen = Call::<Listen>::new();
     after(listen, store);
-    let ask = ServerAction::<HowLong>::new();
+    let ask = Call::<HowLong>::new();
     let (id, opened) = (song.id.clone(), Opened::is_open());
     // Asked each time it is seen: the last run may have taught another pace.
     Effect::new(move |_| {
@@ -52,8 +56,8 @@ pub fn FindOutItems(
 
 #[component]
 fn FindOutItem(
-    listen: ServerAction<Listen>,
-    ask: ServerAction<HowLong>,
+    listen: Call<Listen>,
+    ask: Call<HowLong>,
     kind: JobKind,
     song: Song,
 ) -> impl IntoView {
@@ -110,9 +114,9 @@ pub fn off_because(i18n: Words, store: StudioStore, kind: JobKind, sung: bool) -
 
 /// That it waits, or why it does not.
 #[component]
-fn Answer(listen: ServerAction<Listen>) -> impl IntoView {
+fn Answer(listen: Call<Listen>) -> impl IntoView {
     let i18n = use_i18n();
-    move || {
+    live(move || {
         listen.value().get().map(|answer| match answer {
             Ok(_) => view! {
                 <p class="menu__text" role="status">
@@ -122,7 +126,7 @@ fn Answer(listen: ServerAction<Listen>) -> impl IntoView {
             .into_any(),
             Err(error) => view! { <Refused text=error.0.to_string() alert=true /> }.into_any(),
         })
-    }
+    })
 }
 
 /// What was found out about `song`, as soon as it is: how it scored, and the lines behind a fold.
@@ -142,7 +146,7 @@ pub fn FoundOut(
             .with(|songs| songs.iter().find(|own| own.id == id).map(of))
             .unwrap_or_else(|| stored.with_value(of))
     });
-    move || {
+    live(move || {
         let (lyric_lines, scores) = found.get();
         let lines = (!lyric_lines.is_empty()).then(|| {
             let song = Song {
@@ -155,7 +159,7 @@ pub fn FoundOut(
             {scores.map(|scores| view! { <Scored scores /> })}
             {lines}
         }
-    }
+    })
 }
 
 #[component]

@@ -1,15 +1,20 @@
 //! What the models can hear in a song, and the codes it was made from.
 
 use acestep_domain::{job::JobKind, library::Song};
-use leptos::{form::ActionForm, prelude::*};
+use leptos::prelude::*;
 
 use super::find_out::FindOutItems;
 use crate::{
-    api::{form::UseCodes, jobs::Listen},
+    address::{self, Address},
+    api::{
+        call::{Call, CallForm},
+        form::UseCodes,
+        jobs::Listen,
+    },
     components::{menu::open_round, note::Refused},
     i18n::{t, t_string, use_i18n},
+    live::live,
     pages::generate::{runs::after, words::Words},
-    routes,
     state::{StudioStore, fill::fields_from_codes, form::Form},
 };
 
@@ -20,7 +25,7 @@ pub fn ListenItems(
     song: Song,
 ) -> impl IntoView {
     let store = StudioStore::expect();
-    let listen = ServerAction::<Listen>::new();
+    let listen = Call::<Listen>::new();
     after(listen, store);
     view! {
         <ListenItem listen kind=JobKind::Understand song=song.clone() />
@@ -34,7 +39,7 @@ pub fn ListenItems(
 }
 
 #[component]
-fn ListenItem(listen: ServerAction<Listen>, kind: JobKind, song: Song) -> impl IntoView {
+fn ListenItem(listen: Call<Listen>, kind: JobKind, song: Song) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
     let heard = !song.audio_codes.is_empty();
@@ -54,7 +59,7 @@ fn ListenItem(listen: ServerAction<Listen>, kind: JobKind, song: Song) -> impl I
 #[component]
 pub fn AskItem(
     /// Asks.
-    listen: ServerAction<Listen>,
+    listen: Call<Listen>,
     /// What is asked.
     kind: JobKind,
     /// Of the song of this id.
@@ -78,7 +83,7 @@ pub fn AskItem(
         }
     });
     view! {
-        <ActionForm action=listen>
+        <CallForm call=listen>
             <input type="hidden" name="kind" value=kind.as_str() />
             <input type="hidden" name="song_id" value=id />
             <button
@@ -95,7 +100,7 @@ pub fn AskItem(
                         .map(|takes| view! { <span class="menu__hint">{takes}</span> })
                 }}
             </button>
-        </ActionForm>
+        </CallForm>
         <p class="menu__why" id=why>
             {move || off.get().unwrap_or_else(|| hint.get().to_owned())}
         </p>
@@ -122,15 +127,15 @@ pub fn off_because(i18n: Words, store: StudioStore, kind: JobKind, heard: bool) 
 
 /// Where the answer will be, or why there is none.
 #[component]
-fn Answer(listen: ServerAction<Listen>) -> impl IntoView {
+fn Answer(listen: Call<Listen>) -> impl IntoView {
     let i18n = use_i18n();
-    move || {
+    live(move || {
         listen.value().get().map(|answer| match answer {
             Ok(_) => view! {
                 <p class="menu__text" role="status">
                     {t!(i18n, lm.listen_queued)}
                     " "
-                    <a href=routes::GENERATE>{t!(i18n, lm.listen_go)}</a>
+                    <a href=address::GENERATE>{t!(i18n, lm.listen_go)}</a>
                 </p>
             }
             .into_any(),
@@ -139,7 +144,7 @@ fn Answer(listen: ServerAction<Listen>) -> impl IntoView {
             }
             .into_any(),
         })
-    }
+    })
 }
 
 /// Puts the codes the song was made from into the form; only where there are some.
@@ -147,24 +152,24 @@ fn Answer(listen: ServerAction<Listen>) -> impl IntoView {
 fn UseCodesItem(song: Song) -> impl IntoView {
     let i18n = use_i18n();
     let form = Form::expect();
-    let take = ServerAction::<UseCodes>::new();
-    let navigate = leptos_router::hooks::use_navigate();
+    let take = Call::<UseCodes>::new();
+    let here = Address::expect();
     Effect::new(move |_| {
         if let Some(Ok(codes)) = take.value().get()
             && let Some((by, fields)) = fields_from_codes(&codes)
         {
             form.fill(by, &fields);
-            navigate(routes::GENERATE, leptos_router::NavigateOptions::default());
+            here.go(address::GENERATE);
         }
     });
     (!song.audio_codes.is_empty()).then(|| {
         view! {
-            <ActionForm action=take>
+            <CallForm call=take>
                 <input type="hidden" name="song_id" value=song.id />
                 <button class="menu__item" type="submit">
                     {t!(i18n, lm.use_codes)}
                 </button>
-            </ActionForm>
+            </CallForm>
         }
     })
 }

@@ -1,10 +1,13 @@
 //! Makes a song once more, to the same sound.
 
 use acestep_domain::library::Song;
-use leptos::{form::ActionForm, prelude::*};
+use leptos::prelude::*;
 
 use crate::{
-    api::jobs::Recreate,
+    api::{
+        call::{Call, CallForm},
+        jobs::Recreate,
+    },
     components::{menu::open_round, note::Refused},
     i18n::{t, t_string, use_i18n},
     pages::generate::runs::after,
@@ -23,7 +26,7 @@ pub fn RecreateItem(
 ) -> impl IntoView {
     let i18n = use_i18n();
     let store = StudioStore::expect();
-    let recreate = ServerAction::<Recreate>::new();
+    let recreate = Call::<Recreate>::new();
     after(recreate, store);
     let adapters = Adapters::expect();
     let (made_by, loras) = (song.provenance.model, song.provenance.loras);
@@ -58,7 +61,7 @@ pub fn RecreateItem(
         }
     });
     view! {
-        <ActionForm action=recreate>
+        <CallForm call=recreate>
             <input type="hidden" name="song_id" value=song.id />
             <button
                 class="menu__item"
@@ -68,7 +71,7 @@ pub fn RecreateItem(
             >
                 {t!(i18n, tasks.action.recreate)}
             </button>
-        </ActionForm>
+        </CallForm>
         <p class="menu__why" id=why>
             {move || {
                 off.get()

@@ -1,12 +1,14 @@
 //! A group that folds, its present values in the head.
 
 use acestep_domain::{Note, param::spec_of};
-use leptos::prelude::*;
+use leptos::{html, prelude::*};
 
-use super::icon::Icon;
+use super::{folds::Fields, param_words};
 use crate::{
+    components::icon::Icon,
     i18n::{t_string, use_i18n},
-    pages::generate::param_words,
+    live::live,
+    parts::{fold_fields_when, prepare_folds},
     state::form::Form,
 };
 
@@ -23,8 +25,8 @@ pub fn Fold(
     now: Signal<String>,
     /// Parameters that are set inside: what is wrong with one of them is seen from outside too.
     keys: &'static [&'static str],
-    /// The fields.
-    children: Children,
+    /// The fields, which come alive when the group is opened.
+    fields: Fields,
 ) -> impl IntoView {
     let i18n = use_i18n();
     let form = Form::expect();
@@ -61,15 +63,24 @@ pub fn Fold(
             .into_any()
         })
     };
+    let details = NodeRef::<html::Details>::new();
+    let open = RwSignal::new(false);
+    let look = move || open.set(details.get().is_some_and(|details| details.open()));
+    // It may have been opened before the page came alive.
+    Effect::new(move |_| look());
     view! {
-        <details class="fold" id=id>
-            <summary class="fold__head">
+        <details class="fold" id=id node_ref=details on:toggle=move |_| untrack(look)>
+            <summary
+                class="fold__head"
+                on:pointerenter=|_| prepare_folds()
+                on:focus=|_| prepare_folds()
+            >
                 <span class="fold__name">{move || name.get()}</span>
-                {mark}
-                <span class="fold__now">{now}</span>
+                {live(mark)}
+                <span class="fold__now">{live(now)}</span>
                 <Icon name="down" />
             </summary>
-            <div class="fold__body">{children()}</div>
+            {fold_fields_when(open.into(), fields)}
         </details>
     }
     .into_any()
