@@ -38,4 +38,4 @@ mod tile;
 mod transpose;
 
 pub(crate) use conv1d::runs_here;
-pub use parallel::{threads, use_threads};
+pub use parallel::{start_threads, threads};

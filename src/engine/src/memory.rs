@@ -2,6 +2,7 @@
 //! time, which follows from the same configs.
 
 mod huge_pages;
+pub mod last_words;
 pub mod pace;
 pub mod plan;
 pub mod probe;

@@ -11,12 +11,38 @@ use candle_core::{Device, Result, bail};
 
 thread_local! {
     static ASKING: Cell<bool> = const { Cell::new(false) };
+    static RESERVING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Whether this thread is asking right now: an allocation that may be refused and is given back
 /// unused. Allocators of tests refuse it and do not count it; one may ask from within an allocation.
 pub fn asking() -> bool {
     ASKING.get()
+}
+
+/// Whether an allocation of this thread may be refused right now, used or not.
+pub(crate) fn may_be_refused() -> bool {
+    ASKING.get() || RESERVING.get()
+}
+
+/// An empty vector with room for `len` values.
+///
+/// # Errors
+/// They cannot be had.
+pub(crate) fn with_room<T>(len: usize) -> Result<Vec<T>> {
+    let mut values = Vec::new();
+    RESERVING.set(true);
+    let had = values.try_reserve_exact(len).is_ok();
+    RESERVING.set(false);
+    if !had {
+        refuse(len.saturating_mul(size_of::<T>()) as u64)?;
+    }
+    Ok(values)
+}
+
+/// The error of memory that cannot be had, as it is recognised.
+fn refuse(bytes: u64) -> Result<()> {
+    bail!("memory allocation of {bytes} bytes failed")
 }
 
 /// Asks for `bytes` of main memory; nothing to ask for where tensors live on a card.
@@ -37,11 +63,7 @@ pub(crate) fn ask(bytes: u64, device: &Device) -> Result<()> {
         ASKING.set(false);
         had
     });
-    if had {
-        Ok(())
-    } else {
-        bail!("memory allocation of {bytes} bytes failed")
-    }
+    if had { Ok(()) } else { refuse(bytes) }
 }
 
 #[cfg(test)]
@@ -59,5 +81,14 @@ mod tests {
             assert!(matches!(error, Error::OutOfMemory { .. }), "{error}");
         }
         assert!(!super::asking());
+    }
+
+    #[test]
+    fn room_that_cannot_be_had_is_out_of_memory() {
+        assert!(super::with_room::<f32>(1 << 10).unwrap().capacity() >= 1 << 10);
+        let refused = super::with_room::<f32>(1 << 60).unwrap_err();
+        let error = Error::in_stage(Stage::Load)(refused);
+        assert!(matches!(error, Error::OutOfMemory { .. }), "{error}");
+        assert!(!super::may_be_refused());
     }
 }

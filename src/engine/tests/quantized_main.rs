@@ -196,3 +196,65 @@ fn a_damaged_cache_is_made_again_and_what_a_killed_program_left_is_removed() {
     let (_, info) = run(root.path(), &asked(Quantization::Int8));
     assert!(info.notes.is_empty(), "{info:?}");
 }
+
+/// A byte of the file that lies between two of the samples that are looked at in passing.
+fn unseen(bytes: &[u8]) -> usize {
+    let piece = bytes.len() / 63;
+    assert!(
+        piece > 4 * (16 << 10),
+        "{piece}: samples would be close together"
+    );
+    31 * piece + piece / 2
+}
+
+#[test]
+fn a_source_that_changed_where_no_sample_looks_is_quantised_again() {
+    let root = tempfile::tempdir().unwrap();
+    demo_folder::write(root.path());
+    let (first, _) = run(root.path(), &asked(Quantization::Int8));
+    let folder = root.path().join(demo::NAME);
+    let cache = folder.join("acestep-cache-q8_0-panels.gguf");
+    let before = fs::read(&cache).unwrap();
+    let source = folder.join("model.safetensors");
+    let mut bytes = fs::read(&source).unwrap();
+    let place = unseen(&bytes);
+    // The sign of a value, whichever of its bytes this is.
+    bytes[place..][..4]
+        .iter_mut()
+        .for_each(|byte| *byte ^= 0x80);
+    fs::write(&source, &bytes).unwrap();
+    let (again, info) = run(root.path(), &asked(Quantization::Int8));
+    assert_ne!(bits(&again), bits(&first));
+    assert!(info.notes.is_empty(), "{info:?}");
+    assert!(fs::read(&cache).unwrap() != before, "made again");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_source_that_was_only_touched_keeps_its_cache() {
+    use std::os::unix::fs::MetadataExt;
+    let root = tempfile::tempdir().unwrap();
+    demo_folder::write(root.path());
+    let (first, _) = run(root.path(), &asked(Quantization::Int8));
+    let folder = root.path().join(demo::NAME);
+    let cache = folder.join("acestep-cache-q8_0-panels.gguf");
+    let file = || fs::metadata(&cache).unwrap();
+    let before = file();
+    let source = folder.join("model.safetensors");
+    let later = std::time::SystemTime::now() + std::time::Duration::from_hours(1);
+    let touched = fs::File::options().write(true).open(&source).unwrap();
+    touched.set_modified(later).unwrap();
+    let (again, info) = run(root.path(), &asked(Quantization::Int8));
+    assert_eq!(bits(&again), bits(&first));
+    assert!(info.notes.is_empty(), "{info:?}");
+    assert_eq!(
+        file().ino(),
+        before.ino(),
+        "one that is made again is another file"
+    );
+    // The new time is known now: nothing is read or written for it any more.
+    let refreshed = file().modified().unwrap();
+    assert_ne!(refreshed, before.modified().unwrap());
+    run(root.path(), &asked(Quantization::Int8));
+    assert_eq!(file().modified().unwrap(), refreshed);
+}

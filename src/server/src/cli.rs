@@ -20,7 +20,7 @@ mod values;
 
 use std::process::ExitCode;
 
-use acestep_engine::kernels::use_threads;
+use acestep_engine::{kernels::start_threads, memory::last_words::end_with};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{env::Environment, telemetry};
@@ -83,8 +83,15 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let environment = Environment::load();
-    if let Some(threads) = cli.threads {
-        use_threads(usize::from(threads));
+    // Known before there is a command that could be asked for its flag.
+    let json = std::env::args_os().any(|word| word == "--json");
+    if !matches!(cli.command, None | Some(Command::Serve(_))) {
+        end_with(output::last_words(json));
+    }
+    if computes(cli.command.as_ref())
+        && let Err(error) = start_threads(cli.threads.map(usize::from))
+    {
+        return output::fail(&output::without_threads(&error), json);
     }
     let level = match &cli.command {
         None => cli.serve.log_level(),
@@ -108,6 +115,14 @@ pub fn main() -> ExitCode {
         Some(Command::Bench(command)) => bench::run(&command, &environment),
         Some(Command::Vae(command)) => vae::run(&command),
     })
+}
+
+/// Whether a command runs kernels.
+fn computes(command: Option<&Command>) -> bool {
+    !matches!(
+        command,
+        Some(Command::Download(_) | Command::Inspect(_) | Command::Raw(_))
+    )
 }
 
 /// The command line as clap knows it, for tests and generated pages.

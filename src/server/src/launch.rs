@@ -7,6 +7,7 @@ use std::{
     future::IntoFuture,
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
+    panic::catch_unwind,
     time::Duration,
 };
 
@@ -17,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::{
     auth::{Access, Credentials},
-    cli::output::{Failure, say, tell},
+    cli::output::{Failure, say, tell, without_threads},
     router::router,
     site,
     state::{AppState, Language},
@@ -62,9 +63,14 @@ pub(crate) fn serve(launch: Launch) -> Result<(), Failure> {
     let listener = bind(&addresses, &launch)?;
     let studio = Studio::open(launch.studio.clone())
         .map_err(|error| Failure::run(UserError::from(error)))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
+    // A thread that cannot be had is a panic there.
+    let runtime = catch_unwind(|| {
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+    });
+    let runtime = runtime
+        .map_err(|_panic| without_threads(&ErrorKind::WouldBlock.into()))?
         .map_err(|error| start_failed(&error))?;
     runtime.block_on(run(launch, access, listener, studio))
 }

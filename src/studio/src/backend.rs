@@ -46,14 +46,8 @@ pub trait Backend: Send {
         observer: &dyn Observer,
     ) -> Result<Option<LoadedLanguageModel>>;
 
-    /// What is needed to plan the memory of runs with what `wanted` loads; `None` where it is not
-    /// known, and then nothing is checked.
-    ///
-    /// # Errors
-    /// What is wrong with the checkpoints.
-    fn memory(&self, _wanted: &Resolved) -> Result<Option<Memory>> {
-        Ok(None)
-    }
+    /// How models are surveyed, also while the worker has this.
+    fn survey(&self) -> Survey;
 
     /// Drops what is loaded.
     fn unload(&mut self);
@@ -100,6 +94,11 @@ pub trait Backend: Send {
         sink: &mut dyn FnMut(Take) -> Result<()>,
     ) -> Result<RunReport>;
 }
+
+/// Finds what is needed to plan the memory of runs with what a request loads, from configs and headers
+/// alone; `None` where it is not known, and then nothing is checked. Fails where a load would for what is
+/// wrong with the checkpoints.
+pub type Survey = Box<dyn Fn(&Resolved) -> Result<Option<Memory>> + Send + Sync>;
 
 /// What memory plans are made of.
 #[derive(Debug, Clone)]

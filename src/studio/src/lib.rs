@@ -3,9 +3,9 @@
 //!
 //! [`studio::Studio`] is the only way in: a cheap handle with one method a use case. Behind it:
 //! `worker` (the device thread, which sees the engine through [`backend::Backend`]) takes work from
-//! `queue`; `service` tells what is loaded; `jobs`, `events` and [`library`] keep what happened, in
-//! one SQLite file (`store`) and in the files that `song_file` writes; [`uploads`] keeps what is sent in,
-//! [`download`] fetches released checkpoints. [`error`] is the one place
+//! `queue`; `service` tells what is loaded, `loadout` what requests are planned by; `jobs`, `events` and
+//! [`library`] keep what happened, in one SQLite file (`store`) and in the files that `song_file` writes;
+//! [`uploads`] keeps what is sent in, [`download`] fetches released checkpoints. [`error`] is the one place
 //! where causes become sentences.
 
 mod adopt;
@@ -15,6 +15,7 @@ pub mod error;
 pub mod events;
 mod jobs;
 pub mod library;
+mod loadout;
 mod pace;
 pub mod paces;
 mod paths;

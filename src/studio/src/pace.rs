@@ -11,7 +11,6 @@ use acestep_domain::{
     event::{Progress, Stage},
     job::JobKind,
     memory::TimePlan,
-    service::LoadedLm,
     task::TaskType,
 };
 use acestep_engine::{diffusion::schedule::Schedule, memory::pace::UnitSecs};
@@ -143,11 +142,6 @@ pub(crate) struct Amount {
 }
 
 impl Amount {
-    /// Of a run of songs, beside `lm`.
-    pub(crate) fn of(params: &GenerationParams, lm: Option<&LoadedLm>) -> Self {
-        Self::beside(params, lm.map(|lm| lm.has_codes))
-    }
-
     /// Of a run of songs, beside a language model that has codes or not.
     pub(crate) fn beside(params: &GenerationParams, lm_has_codes: Option<bool>) -> Self {
         let song_secs = params.duration_secs.unwrap_or(AUTO_DURATION_SECS).max(1.0);

@@ -8,18 +8,21 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use acestep_domain::{GenerationParams, memory::TimePlan};
+use acestep_domain::{GenerationParams, memory::RunPlan};
 use acestep_engine::{
     engine::LoadOptions,
     memory::{
         pace::{Machine, UnitSecs},
-        plan::Models,
+        plan::{Free, Models, Work},
     },
 };
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use crate::pace::{Amount, FoundRates, LmRates, MainRates, Rates};
+use crate::{
+    loadout::run_plan,
+    pace::{Amount, FoundRates, LmRates, MainRates, Rates},
+};
 
 const FILE: &str = "paces.json";
 
@@ -172,18 +175,20 @@ fn lm_key(models: &Models, options: &LoadOptions) -> Option<String> {
     })
 }
 
-/// How long songs by `params`, settled, take with `models`: by what was kept in the folder of songs
-/// `output_dir`, else estimated. Recordings of `heard_secs` are encoded.
-pub fn time_of_songs(
+/// What songs by `params`, settled, need with `models`, which nobody has to load for it; how long they
+/// take by what was kept in the folder of songs `output_dir`, else estimated. Recordings of `heard_secs`
+/// are encoded.
+pub fn needs_of_songs(
     output_dir: &Path,
-    (models, options): (&Models, &LoadOptions),
+    (models, options, free): (&Models, &LoadOptions, Free),
     params: &GenerationParams,
     heard_secs: f64,
-) -> Option<TimePlan> {
+) -> RunPlan {
     let amount = Amount::beside(params, models.lm_name().map(|_| models.lm_has_codes()));
-    Paces::new(output_dir)
+    let time = Paces::new(output_dir)
         .rates(models, options)
-        .time(amount.hearing(heard_secs))
+        .time(amount.hearing(heard_secs));
+    run_plan(models, options, (Work::of(params, models), time), free)
 }
 
 #[cfg(test)]
@@ -202,12 +207,22 @@ mod tests {
         }
     }
 
+    fn needs(place: &Path, models: &Models, options: &LoadOptions, secs: f64) -> RunPlan {
+        let free = Free {
+            host: 64 << 30,
+            device: 0,
+            others: 0,
+            threads: 2,
+        };
+        needs_of_songs(place, (models, options, free), &params(secs), 0.0)
+    }
+
     #[test]
     fn what_a_run_took_is_known_to_the_next_program() {
         let folder = tempfile::tempdir().unwrap();
         let models = Models::released("acestep-v15-turbo");
         let options = LoadOptions::default();
-        let time = |secs| time_of_songs(folder.path(), (&models, &options), &params(secs), 0.0);
+        let time = |secs| needs(folder.path(), &models, &options, secs).time;
         let estimated = time(30.0).unwrap();
         assert!(!estimated.measured && estimated.total > 0.0);
 
@@ -237,7 +252,7 @@ mod tests {
             offload_to_cpu: true,
             ..options
         };
-        let other = time_of_songs(folder.path(), (&models, &moved), &params(60.0), 0.0);
+        let other = needs(folder.path(), &models, &moved, 60.0).time;
         assert!(!other.unwrap().measured);
     }
 
@@ -247,7 +262,7 @@ mod tests {
         fs::write(folder.path().join(FILE), "{").unwrap();
         let models = Models::released("acestep-v15-turbo");
         let options = LoadOptions::default();
-        let of = |place: &Path| time_of_songs(place, (&models, &options), &params(30.0), 0.0);
+        let of = |place: &Path| needs(place, &models, &options, 30.0).time;
         assert!(of(folder.path()).is_some());
         let nowhere = folder.path().join("none");
         assert!(of(&nowhere).is_some() && !nowhere.exists());

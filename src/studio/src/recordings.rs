@@ -18,6 +18,7 @@ use acestep_engine::{
 
 use crate::{
     error::{Error, Result},
+    loadout::Loadout,
     studio::Shared,
     uploads,
 };
@@ -122,22 +123,26 @@ impl Shared {
         })
     }
 
-    /// Brings `params` inside what the loaded models can do for a job of `kind`; the recordings it
-    /// names must be there.
-    pub(crate) fn settle(&self, kind: JobKind, params: GenerationParams) -> Result<Clamped> {
+    /// Brings `params` inside what the models of `loadout` can do for a job of `kind`; the recordings
+    /// it names must be there.
+    pub(crate) fn settle(
+        &self,
+        loadout: &Loadout,
+        kind: JobKind,
+        params: GenerationParams,
+    ) -> Result<Clamped> {
         if kind.is_kept_with_song() {
             // Of a song that is there; nothing about it can be changed.
-            self.service.model()?;
             return Ok(Clamped {
                 params,
                 notes: Vec::new(),
             });
         }
         if kind != JobKind::Generate {
-            return self.service.settle(kind, params, None);
+            return loadout.settle(kind, params, None);
         }
         // What is missing altogether is told before what cannot be found.
-        inputs::check(&params, self.service.bounds().family)?;
+        inputs::check(&params, loadout.family())?;
         for id in &params.reference_audio {
             self.recording(id, REFERENCE)?;
         }
@@ -147,7 +152,7 @@ impl Shared {
             .map(|id| self.recording(id, SOURCE))
             .transpose()?
             .map(|recording| recording.duration_secs);
-        self.service.settle(kind, params, source_secs)
+        loadout.settle(kind, params, source_secs)
     }
 
     /// Reads the recordings that `params` name and the task has use for.

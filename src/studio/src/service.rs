@@ -4,13 +4,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use acestep_domain::{
     GenerationParams, Note, UserError,
-    capabilities::{Capabilities, DeviceKind, LmEntry},
-    defaults::defaults,
+    capabilities::{Capabilities, LmEntry},
     event::{Progress, Stage},
-    generation::clamp::{Bounds, Clamped, clamp_with_source, clamp_words},
-    job::JobKind,
+    generation::clamp::Bounds,
     lora::LoraUse,
-    memory::{RunPlan, TimePlan},
     service::{
         Installed, LoadedLm, LoadedModel, Resolved, ServiceConfig, ServiceState, ServiceStatus,
         resolve,
@@ -19,16 +16,11 @@ use acestep_domain::{
     tier::{Limits, LmSize},
 };
 
-use acestep_engine::{
-    engine::LoadOptions,
-    memory::plan::{self, Models, Work},
-};
-
 use crate::{
     backend::{Found, Loaded, Memory},
     error::{Error, Result},
-    pace::{Amount, LmRates, Rates},
-    studio::Given,
+    loadout::{Loadout, defaults_within},
+    pace::{LmRates, Rates},
 };
 
 /// What one request to initialise comes to.
@@ -60,6 +52,28 @@ struct Inner {
     rates: Rates,
     /// Of what is loaded.
     memory: Option<Memory>,
+}
+
+impl Inner {
+    /// The loaded model, refused when there is none.
+    fn loaded(&self) -> Result<&LoadedModel> {
+        self.model.as_ref().ok_or(Error::NotReady {
+            loading: self.state == ServiceState::Loading,
+        })
+    }
+
+    /// What memory plans are made of, without a language model that was planned for and has not come.
+    fn planned_by(&self) -> Option<Memory> {
+        let memory = self.memory.clone()?;
+        Some(if self.lm.is_some() {
+            memory
+        } else {
+            Memory {
+                models: memory.models.without_lm(),
+                ..memory
+            }
+        })
+    }
 }
 
 /// The service.
@@ -332,10 +346,29 @@ impl Service {
 
     /// The loaded model, refused when there is none.
     pub(crate) fn model(&self) -> Result<LoadedModel> {
+        self.lock().loaded().cloned()
+    }
+
+    /// What requests are read and planned by, refused when no model is loaded.
+    pub(crate) fn loadout(&self) -> Result<Loadout> {
         let inner = self.lock();
-        inner.model.clone().ok_or(Error::NotReady {
-            loading: inner.state == ServiceState::Loading,
+        let model = inner.loaded()?;
+        Ok(Loadout {
+            model: model.name.clone(),
+            audio_codes: model.audio_codes,
+            times_lyrics: model.times_lyrics,
+            lm_has_codes: inner.lm.as_ref().map(|lm| lm.has_codes),
+            bounds: self.bounds_of(&inner),
+            rates: inner.rates,
+            memory: inner.planned_by(),
         })
+    }
+
+    /// What would be loaded if somebody asked now for what was asked last, and what there is to say
+    /// of it.
+    pub(crate) fn next(&self) -> (Resolved, Vec<Note>) {
+        let requested = self.lock().shown.requested.clone();
+        self.resolve(&requested)
     }
 
     /// The settings that are in force, once a model is loaded.
@@ -358,106 +391,13 @@ impl Service {
         change(&mut self.lock().loras)
     }
 
-    /// The loaded language model, refused when there is none.
-    pub(crate) fn require_lm(&self, kind: JobKind) -> Result<LoadedLm> {
-        self.model()?;
-        self.lm().ok_or_else(|| {
-            UserError {
-                field: Some("kind".to_owned()),
-                ..UserError::new(
-                    "not_ready",
-                    format!(
-                        "No language model is loaded, and {} needs one.",
-                        kind.as_str()
-                    ),
-                    "Initialise the service with a language model, or start with --init_llm true.",
-                )
-            }
-            .into()
-        })
-    }
-
-    /// Refused when the loaded model has no networks for audio codes.
-    pub(crate) fn require_audio_codes(&self, field: &'static str) -> Result<()> {
-        let model = self.model()?;
-        if model.audio_codes {
-            Ok(())
-        } else {
-            Err(without_audio_codes(field, &model))
-        }
-    }
-
     pub(crate) fn set_memory(&self, memory: Option<Memory>) {
         self.lock().memory = memory;
     }
 
-    /// The models' sizes, without a language model that was planned for and has not come, and how they
-    /// are loaded.
-    pub(crate) fn sizes(&self) -> Option<(Models, LoadOptions)> {
-        let inner = self.lock();
-        let Memory {
-            models, options, ..
-        } = inner.memory.clone()?;
-        let models = if inner.lm.is_some() {
-            models
-        } else {
-            models.without_lm()
-        };
-        Some((models, options))
-    }
-
-    /// Where the networks run.
-    pub(crate) fn device(&self) -> DeviceKind {
-        let inner = self.lock();
-        let memory = inner.memory.as_ref();
-        memory.map_or(DeviceKind::Cpu, |memory| memory.options.device)
-    }
-
-    /// What a job, which is settled, needs with what is loaded; `None` where nothing is known of its
-    /// sizes.
-    pub(crate) fn plan(
-        &self,
-        kind: JobKind,
-        params: &GenerationParams,
-        given: Given,
-    ) -> Option<RunPlan> {
-        let (models, options) = self.sizes()?;
-        let free = self.lock().memory.as_ref()?.free;
-        let source_secs = given.brought.source_secs;
-        let work = match kind {
-            JobKind::Generate => Work::of(params, &models).with(given.brought),
-            kind if kind.is_kept_with_song() => Work::of(params, &models),
-            JobKind::Encode => Work::of_listening(params, &models, source_secs, false),
-            JobKind::Understand => Work::of_listening(params, &models, source_secs, true),
-            _ => Work::of_words(params, &models),
-        };
-        let mut memory = plan::plan(&models, &options, work, free(options.device));
-        let time = self.time(kind, params, given);
-        for planned in &mut memory.stages {
-            let stages = time.as_ref().map(|time| &time.stages);
-            planned.secs = stages.and_then(|stages| stages.get(&planned.stage).copied());
-        }
-        Some(RunPlan { memory, time })
-    }
-
-    /// How long a job, which is settled, takes with what is loaded, as far as that is known.
-    pub(crate) fn time(
-        &self,
-        kind: JobKind,
-        params: &GenerationParams,
-        given: Given,
-    ) -> Option<TimePlan> {
-        let (lm, rates) = {
-            let inner = self.lock();
-            (inner.lm.clone(), inner.rates)
-        };
-        let amount = match kind {
-            JobKind::Generate => Amount::of(params, lm.as_ref()),
-            kind if kind.is_kept_with_song() => Amount::of_finding_out(kind, given.heard_secs),
-            JobKind::Encode => Amount::of_listening(),
-            _ => Amount::of_text(),
-        };
-        rates.time(amount.hearing(given.heard_secs))
+    /// What memory plans are made of.
+    pub(crate) fn memory(&self) -> Option<Memory> {
+        self.lock().planned_by()
     }
 
     pub(crate) fn rates(&self) -> Rates {
@@ -469,12 +409,7 @@ impl Service {
     }
 
     pub(crate) fn defaults(&self) -> GenerationParams {
-        let bounds = self.bounds();
-        let defaults = defaults(bounds.family, self.capabilities.tier);
-        GenerationParams {
-            batch_size: defaults.batch_size.min(bounds.limits().1),
-            ..defaults
-        }
+        defaults_within(self.bounds())
     }
 
     pub(crate) fn bounds(&self) -> Bounds {
@@ -491,33 +426,6 @@ impl Service {
                 .map_or(Family::default(), |model| model.family),
             unlimited: self.unlimited,
         }
-    }
-
-    /// Brings `params` inside what the loaded models and this version can do for a job of `kind`.
-    /// `source_secs` is the length of the source, where the task works on one.
-    pub(crate) fn settle(
-        &self,
-        kind: JobKind,
-        params: GenerationParams,
-        source_secs: Option<f64>,
-    ) -> Result<Clamped> {
-        self.model()?;
-        if kind == JobKind::Generate {
-            if params.follows_codes() && !params.audio_codes.trim().is_empty() {
-                self.require_audio_codes("audio_codes")?;
-            }
-            return Ok(clamp_with_source(params, self.bounds(), source_secs)?);
-        }
-        Ok(clamp_words(params, self.bounds())?)
-    }
-}
-
-fn without_audio_codes(field: &'static str, model: &LoadedModel) -> Error {
-    Error::Unsupported {
-        field,
-        what: format!("Working with audio codes on {}", model.name),
-        possible: "Load a released model (acestep-v15-…); this one was made without them."
-            .to_owned(),
     }
 }
 

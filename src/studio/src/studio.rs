@@ -34,7 +34,7 @@ use tracing::{Span, info};
 use crate::{
     adopt::adopt,
     backend::{
-        Backend, Scan,
+        Backend, Scan, Survey,
         engine::{EngineBackend, scan},
     },
     download::{DownloadOptions, Downloads},
@@ -108,6 +108,7 @@ pub(crate) struct Shared {
     checkpoints_dir: PathBuf,
     lora_dir: PathBuf,
     scan: Scan,
+    pub(crate) survey: Survey,
     /// Held while the studio lives: two on one folder would call each other's jobs interrupted.
     _lock: File,
 }
@@ -284,6 +285,7 @@ impl Studio {
             checkpoints_dir: options.checkpoints_dir,
             lora_dir: options.lora_dir,
             scan,
+            survey: backend.survey(),
             _lock: lock,
         });
         let worker = std::thread::Builder::new()

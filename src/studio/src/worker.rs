@@ -147,7 +147,8 @@ fn start(shared: &Shared, ticket: &Ticket) -> Result<Job> {
     let id = ticket.job_id.as_str();
     let mut job = shared.store.read(|db| jobs::find(db, id))?;
     let model = shared.service.model()?;
-    let settled = shared.settle(job.kind, job.params.clone());
+    let loadout = shared.service.loadout()?;
+    let settled = shared.settle(&loadout, job.kind, job.params.clone());
     let mut news: Vec<Note> = Vec::new();
     if let Ok(clamped) = &settled {
         news.extend(

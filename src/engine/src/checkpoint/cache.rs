@@ -3,23 +3,25 @@
 //! Quantising takes a while, so it is done once: the result is a GGUF file in the checkpoint's own
 //! folder, mapped the next time. For a card it holds blocks; for a processor it holds panels, which
 //! are multiplied where they are mapped, so that opening it reads nothing. It names the files it was
-//! made from with their sizes, times and a hash of samples of them (to read a released model whole takes
-//! longer than to load it); when one differs, or what it holds is no longer what was written, it is made again. It
-//! is written tensor by tensor under a temporary name, [sealed](super::seal) and renamed, so that it is whole or not there. A folder that cannot
-//! be written to costs nothing but the time of the next load.
+//! made from with their sizes, times and hashes ([`origin`]); when one has changed, or what it holds is no
+//! longer what was written, it is made again. It is written tensor by tensor under a temporary name,
+//! [sealed](super::seal) and renamed, so that it is whole or not there. A folder that cannot be written to
+//! costs nothing but the time of the next load.
+
+mod origin;
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 
 use acestep_domain::note::Note;
-use sha2::{Digest, Sha256};
 
+use self::origin::{Found, Hashes, Origin};
 use super::{
-    seal::{Sealing, intact},
+    seal::{Sealing, amend, intact},
     source::Source,
 };
 use crate::{
@@ -56,11 +58,21 @@ pub(super) fn open(
         .iter()
         .map(|name| source.path(&format!("{folder}/{name}")))
         .collect();
-    let stamp = stamp(&paths, formats);
+    let now = Origin::of(&paths, formats);
+    let found = match kept(&path) {
+        Some(kept) => kept.compare(&now, &paths, check)?,
+        None => Found::Changed,
+    };
     let mut damaged = false;
-    if let Some(made) = valid(&path, &stamp) {
+    if found != Found::Changed {
         if intact(&path).unwrap_or(false) {
-            return Ok((Some(made), None));
+            if let Found::Touched(touched) = found {
+                // Where it cannot be written the files are hashed again at the next load.
+                keep(&path, &touched).ok();
+            }
+            if let Ok(made) = WeightFile::open(&path) {
+                return Ok((Some(made), None));
+            }
         }
         damaged = true;
     }
@@ -70,10 +82,15 @@ pub(super) fn open(
         .map(|name| source.open(&format!("{folder}/{name}")))
         .collect::<Result<Vec<_>>>()?;
     let temporary = path.with_extension(format!("gguf.part-{}", std::process::id()));
-    let written = write(&temporary, &entries(&files, formats, order), &stamp, check);
+    let written = write(
+        &temporary,
+        &entries(&files, formats, order),
+        (now, &files),
+        check,
+    );
     let made = match written {
         Ok(Ok(())) => fs::rename(&temporary, &path)
-            .and_then(|()| valid(&path, &stamp).ok_or_else(|| io::Error::other("it changed"))),
+            .and_then(|()| WeightFile::open(&path).map_err(io::Error::other)),
         Ok(Err(error)) => Err(error),
         Err(stopped) => {
             remove(&temporary);
@@ -158,58 +175,36 @@ fn remove(path: &Path) {
     drop(fs::remove_file(path));
 }
 
-/// The cache, when it was made from these files in this way and is whole.
-fn valid(path: &Path, stamp: &str) -> Option<WeightFile> {
+/// What the cache was made from.
+fn kept(path: &Path) -> Option<Origin> {
     let file = WeightFile::open(path).ok()?;
     let metadata = file.metadata()?;
-    let fits = metadata.text("general.architecture") == Some(ARCHITECTURE)
-        && metadata.text(SOURCES) == Some(stamp);
-    fits.then_some(file)
+    let is_cache = metadata.text("general.architecture") == Some(ARCHITECTURE);
+    is_cache.then_some(Origin::parse(metadata.text(SOURCES)?)?)
 }
 
-/// SHA-256 of the file's first bytes, where its table is, of its last, and of pieces between them.
-fn sampled(path: &Path) -> io::Result<String> {
-    const PIECES: u64 = 64;
-    const PIECE_BYTES: usize = 16 << 10;
-    let mut file = File::open(path)?;
-    let last = file.metadata()?.len().saturating_sub(PIECE_BYTES as u64);
-    let mut hash = Sha256::new();
-    let mut piece = Vec::with_capacity(PIECE_BYTES);
-    for index in 0..PIECES {
-        let place = (u128::from(last) * u128::from(index) / u128::from(PIECES - 1)) as u64;
-        file.seek(SeekFrom::Start(place))?;
-        piece.clear();
-        (&mut file)
-            .take(PIECE_BYTES as u64)
-            .read_to_end(&mut piece)?;
-        hash.update(&piece);
+/// Writes what a whole cache was made from over what it says so far, which has the same length.
+fn keep(path: &Path, origin: &Origin) -> io::Result<()> {
+    let text = origin.to_text();
+    let place = {
+        let file = WeightFile::open(path).map_err(io::Error::other)?;
+        let metadata = file.metadata();
+        metadata.and_then(|metadata| metadata.text_place(SOURCES))
+    };
+    match place {
+        Some(place) if place.len() == text.len() => {
+            amend(path, place.start as u64, text.as_bytes())
+        }
+        _ => Err(io::Error::other("it names other files")),
     }
-    Ok(format!("{:x}", hash.finalize()))
-}
-
-/// Names, sizes, times and sampled hashes of the files, and the formats.
-fn stamp(paths: &[PathBuf], formats: Formats) -> String {
-    let mut stamp = format!("5 {formats:?}");
-    for path in paths {
-        let (size, nanos) = fs::metadata(path).map_or((0, 0), |meta| {
-            let since = meta
-                .modified()
-                .ok()
-                .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-            (meta.len(), since.map_or(0, |since| since.as_nanos()))
-        });
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // A file that cannot be read is told by whoever reads it whole.
-        let hash = sampled(path).unwrap_or_default();
-        stamp.push_str(&format!("\n{name} {size} {nanos} {hash}"));
-    }
-    stamp
 }
 
 /// A tensor of the cache: where it comes from, and what becomes of it.
 struct Entry<'a> {
     name: &'a str,
     file: &'a WeightFile,
+    /// Number of the file.
+    number: usize,
     info: &'a TensorInfo,
     /// Blocks to be made of a matrix `[rows, width]`; otherwise it stays as it is.
     packed: Option<(Format, (usize, usize))>,
@@ -217,6 +212,11 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
+    /// As it is in its file.
+    fn data(&self) -> &[u8] {
+        &self.file.bytes()[self.info.range.clone()]
+    }
+
     fn bytes(&self) -> usize {
         match (self.packed, self.order) {
             (Some((format, dims)), Order::Panels) => Panels::bytes_for(format, dims),
@@ -240,8 +240,12 @@ impl Entry<'_> {
 fn entries(files: &[WeightFile], formats: Formats, order: Order) -> Vec<Entry<'_>> {
     files
         .iter()
-        .flat_map(|file| file.tensors().iter().map(move |tensor| (file, tensor)))
-        .map(|(file, (name, info))| {
+        .enumerate()
+        .flat_map(|(number, file)| {
+            let tensors = file.tensors().iter();
+            tensors.map(move |tensor| (number, file, tensor))
+        })
+        .map(|(number, file, (name, info))| {
             let packed = match (&info.stored, info.shape.as_slice()) {
                 (Stored::Plain(_), &[rows, width]) => formats
                     .of(Role::of(name), width)
@@ -251,6 +255,7 @@ fn entries(files: &[WeightFile], formats: Formats, order: Order) -> Vec<Entry<'_
             Entry {
                 name,
                 file,
+                number,
                 info,
                 packed,
                 order,
@@ -260,36 +265,45 @@ fn entries(files: &[WeightFile], formats: Formats, order: Order) -> Vec<Entry<'_
         .collect()
 }
 
-/// Writes the cache; the outer error is `check`'s.
+/// Writes the cache of `files`, which are hashed as they are read; the outer error is `check`'s.
 fn write(
     path: &Path,
     entries: &[Entry<'_>],
-    stamp: &str,
+    (origin, files): (Origin, &[WeightFile]),
     check: &dyn Fn() -> Result<()>,
 ) -> Result<io::Result<()>> {
     let start = || -> io::Result<Sealing<BufWriter<File>>> {
         let mut out = Sealing::new(BufWriter::new(File::create(path)?));
-        out.write_all(&header(entries, stamp))?;
+        out.write_all(&header(entries, &origin.to_text()))?;
         Ok(out)
     };
     let mut out = match start() {
         Ok(out) => out,
         Err(error) => return Ok(Err(error)),
     };
+    let mut hashed = Hashes::default();
     for entry in entries {
         check()?;
+        hashed.take(entry.number, entry.name, entry.data());
         if let Err(error) = write_tensor(&mut out, entry) {
             return Ok(Err(error));
         }
     }
+    let hashes = files.iter().enumerate();
+    let hashes = hashes
+        .map(|(number, file)| hashed.of_file(number, file, check))
+        .collect::<Result<Vec<_>>>()?;
     Ok(out
         .seal()
         .and_then(|out| out.into_inner().map_err(io::IntoInnerError::into_error))
-        .and_then(|file| file.sync_all()))
+        .and_then(|file| {
+            keep(path, &origin.with_hashes(hashes))?;
+            file.sync_all()
+        }))
 }
 
 fn write_tensor(out: &mut impl Write, entry: &Entry<'_>) -> io::Result<()> {
-    let data = &entry.file.bytes()[entry.info.range.clone()];
+    let data = entry.data();
     match (entry.packed, &entry.info.stored) {
         (Some((format, dims)), Stored::Plain(stored)) => {
             let row = dims.1 * stored.size_in_bytes();

@@ -75,13 +75,12 @@ impl<W: Write> Write for Sealing<W> {
     }
 }
 
-/// Whether a file is sealed and as it was then.
-pub(super) fn intact(path: &Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
+/// Bytes that a sealed file holds; its checksums follow them. `None` where it is not sealed.
+fn held(file: &mut File) -> io::Result<Option<u64>> {
     let len = file.metadata()?.len();
     let mut end = [0; 16];
     if len < end.len() as u64 {
-        return Ok(false);
+        return Ok(None);
     }
     file.seek(SeekFrom::Start(len - end.len() as u64))?;
     file.read_exact(&mut end)?;
@@ -89,11 +88,19 @@ pub(super) fn intact(path: &Path) -> io::Result<bool> {
     let count = count.try_into().map_or(0, u64::from_le_bytes);
     let sums_len = count.saturating_mul(4);
     if mark != MARK || sums_len > len - 16 || (len - 16 - sums_len).div_ceil(PIECE) != count {
-        return Ok(false);
+        return Ok(None);
     }
-    let held = len - 16 - sums_len;
+    Ok(Some(len - 16 - sums_len))
+}
+
+/// Whether a file is sealed and as it was then.
+pub(super) fn intact(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let Some(held) = held(&mut file)? else {
+        return Ok(false);
+    };
     file.seek(SeekFrom::Start(held))?;
-    let mut sums = vec![0; sums_len as usize];
+    let mut sums = vec![0; held.div_ceil(PIECE) as usize * 4];
     file.read_exact(&mut sums)?;
     sums.as_chunks()
         .0
@@ -105,6 +112,26 @@ pub(super) fn intact(path: &Path) -> io::Result<bool> {
             Ok(found == u32::from_le_bytes(*sum))
         })
         .try_reduce(|| true, |a, b| Ok(a && b))
+}
+
+/// Writes `data` over what an [`intact`] file holds from `place` on, and seals it again. Where that is cut
+/// off, the file is not intact.
+pub(super) fn amend(path: &Path, place: u64, data: &[u8]) -> io::Result<()> {
+    let mut file = File::options().read(true).write(true).open(path)?;
+    let held = held(&mut file)?.ok_or(io::ErrorKind::InvalidData)?;
+    let end = place + data.len() as u64;
+    if end > held || data.is_empty() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    file.seek(SeekFrom::Start(place))?;
+    file.write_all(data)?;
+    for piece in place / PIECE..end.div_ceil(PIECE) {
+        let start = piece * PIECE;
+        let sum = sum_of(path, start, PIECE.min(held - start))?;
+        file.seek(SeekFrom::Start(held + 4 * piece))?;
+        file.write_all(&sum.to_le_bytes())?;
+    }
+    file.sync_all()
 }
 
 /// The checksum of `len` bytes from `start`. Read, not mapped, so that they do not count as memory in use.
@@ -130,7 +157,7 @@ fn sum_of(path: &Path, start: u64, len: u64) -> io::Result<u32> {
 mod tests {
     use std::{fs, io::Write};
 
-    use super::{PIECE, Sealing, intact};
+    use super::{PIECE, Sealing, amend, intact};
 
     #[test]
     fn any_changed_byte_breaks_the_seal() {
@@ -162,5 +189,25 @@ mod tests {
         }
         fs::write(&path, b"short").unwrap();
         assert!(!intact(&path).unwrap());
+        amend(&path, 0, b"s").unwrap_err();
+    }
+
+    #[test]
+    fn what_is_amended_is_sealed_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sealed");
+        let len = PIECE as usize + 100;
+        let mut out = Sealing::new(Vec::new());
+        out.write_all(&vec![7; len]).unwrap();
+        let sealed = out.seal().unwrap();
+        for place in [0, PIECE as usize - 2, PIECE as usize, len - 4] {
+            fs::write(&path, &sealed).unwrap();
+            amend(&path, place as u64, b"here").unwrap();
+            assert!(intact(&path).unwrap(), "{place}");
+            let mut expected = vec![7; len];
+            expected[place..][..4].copy_from_slice(b"here");
+            assert!(fs::read(&path).unwrap()[..len] == expected, "{place}");
+        }
+        amend(&path, len as u64 - 3, b"here").unwrap_err();
     }
 }

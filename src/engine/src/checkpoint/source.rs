@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, Stage},
     nn::weights::{OpenError, WeightFile, header},
 };
 
@@ -96,10 +96,7 @@ impl Source {
                         "the file is far too large for what it should hold",
                     ));
                 }
-                Cow::Owned(
-                    fs::read(&path)
-                        .map_err(|error| Error::checkpoint(&path, unreadable(&error)))?,
-                )
+                Cow::Owned(fs::read(&path).map_err(|error| unread(&path, &error))?)
             }
             Self::Embedded(files) => match files.iter().find(|(name, _)| *name == file) {
                 Some((_, bytes)) => Cow::Borrowed(*bytes),
@@ -122,10 +119,23 @@ impl Source {
             },
         };
         opened.map_err(|error| match error {
-            OpenError::Io(error) => Error::checkpoint(path, unreadable(&error)),
+            OpenError::Io(error) => unread(&path, &error),
             OpenError::Damage(damage) => Error::checkpoint(path, damage.to_string()),
         })
     }
+}
+
+/// A file of a checkpoint that could not be read or mapped.
+fn unread(path: &Path, error: &std::io::Error) -> Error {
+    if error.kind() == std::io::ErrorKind::OutOfMemory {
+        // Nothing is wrong with the file.
+        return Error::OutOfMemory {
+            stage: Stage::Load,
+            needed: fs::metadata(path).ok().map(|meta| meta.len()),
+            free: None,
+        };
+    }
+    Error::checkpoint(path, unreadable(error))
 }
 
 pub(super) fn unreadable(error: &std::io::Error) -> String {

@@ -59,11 +59,16 @@ fn room_for(len: usize) -> Vec<f32> {
     values
 }
 
-/// Makes the kernels run on so many threads; without it there is one for each core that the process may use.
+/// Starts the threads that the kernels run on: so many, or one for each core that the process may use.
+/// Without it they start when something is first computed, and a system that gives none ends the program.
 /// Only the first call acts, and only before anything was computed.
-pub fn use_threads(threads: usize) {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-    drop(pool.build_global());
+///
+/// # Errors
+/// The system gives no threads.
+pub fn start_threads(threads: Option<usize>) -> std::io::Result<()> {
+    // Of rayon, 0 is what it would do by itself.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0));
+    pool.build_global().map_err(std::io::Error::other)
 }
 
 /// Threads that the kernels run on.

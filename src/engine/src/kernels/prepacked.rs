@@ -8,7 +8,7 @@
 
 use std::{fmt, sync::Arc};
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
     tile::{COLUMNS, Packed, accumulate, panel_rows},
     transpose::transpose,
 };
+use crate::room::with_room;
 
 /// Rows of activations that are packed at a time: all strips pass them before the next are.
 const ROWS: usize = 384;
@@ -49,10 +50,7 @@ impl Prepacked {
         read: impl Fn(usize, &mut [f32]) + Sync,
     ) -> Result<Self> {
         let len = Self::bytes_for((outputs, inputs)) / size_of::<f32>();
-        let mut strips = Vec::new();
-        if strips.try_reserve_exact(len).is_err() {
-            bail!("no memory for {len} weights");
-        }
+        let mut strips = with_room(len)?;
         strips.resize(len, 0.0);
         if len > 0 {
             // Rows of a strip that begin at one place of every page would push each other out.

@@ -13,6 +13,9 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
+use super::last_words;
+use crate::room::may_be_refused;
+
 /// The system's allocator, and large pages for what is large. For a program's
 /// `#[global_allocator]`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,32 +28,46 @@ impl HugePages {
     }
 }
 
+/// What `alloc` gives; where it is refused, once more without what is kept. A refusal that may not be is
+/// the end of a program that has last words.
+fn had(alloc: impl Fn() -> *mut u8) -> *mut u8 {
+    let mut ptr = alloc();
+    if ptr.is_null() {
+        large::give_back();
+        ptr = alloc();
+    }
+    if ptr.is_null() && !may_be_refused() {
+        last_words::end();
+    }
+    ptr
+}
+
 #[expect(unsafe_code, reason = "an allocator is unsafe by nature")]
 // SAFETY: by size and alignment alone, so always the same way for one buffer, calls go either to
 // the system's allocator as they came or to `large`, which maps and unmaps whole pages.
 unsafe impl GlobalAlloc for HugePages {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if large::takes(layout) {
-            return large::alloc(layout);
+            return had(|| large::alloc(layout));
         }
         // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
+        had(|| unsafe { System.alloc(layout) })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if large::takes(layout) {
-            return large::alloc_zeroed(layout);
+            return had(|| large::alloc_zeroed(layout));
         }
         // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc_zeroed(layout) }
+        had(|| unsafe { System.alloc_zeroed(layout) })
     }
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller promises that the new size is a layout.
         let new = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
         if !large::takes(layout) && !large::takes(new) {
-            // SAFETY: the caller's promises are passed on.
-            return unsafe { System.realloc(ptr, layout, new_size) };
+            // SAFETY: the caller's promises are passed on; what is refused leaves the buffer as it was.
+            return had(|| unsafe { System.realloc(ptr, layout, new_size) });
         }
         // SAFETY: the layout is one, as promised.
         let moved = unsafe { self.alloc(new) };

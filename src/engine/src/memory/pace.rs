@@ -46,7 +46,7 @@ impl Machine {
     pub fn measure() -> Option<Self> {
         Some(Self {
             flops: matmul_f32(256, 1024, 1024).ok()?,
-            bytes_per_sec: memory_gb_per_sec() * 1e9,
+            bytes_per_sec: memory_gb_per_sec()? * 1e9,
         })
     }
 }

@@ -16,6 +16,7 @@ use super::{give_back, plan::Free};
 use crate::{
     cards::{self, Card},
     kernels::rates::Reader,
+    room::ask,
 };
 
 /// Bytes of one GiB.
@@ -153,7 +154,8 @@ fn card_free() -> Result<(u64, u64), NvmlError> {
 #[derive(Debug)]
 pub struct CardWatch {
     stop: Arc<AtomicBool>,
-    watch: std::thread::JoinHandle<u64>,
+    /// `None` where the system gave no thread.
+    watch: Option<std::thread::JoinHandle<u64>>,
 }
 
 impl CardWatch {
@@ -162,7 +164,7 @@ impl CardWatch {
         const PAUSE: Duration = Duration::from_millis(5);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let watch = std::thread::spawn(move || {
+        let watch = std::thread::Builder::new().spawn(move || {
             let Ok(nvml) = Nvml::init() else { return 0 };
             let mut most = 0;
             while !stopped.load(Ordering::Relaxed) {
@@ -171,13 +173,16 @@ impl CardWatch {
             }
             most
         });
-        Self { stop, watch }
+        Self {
+            stop,
+            watch: watch.ok(),
+        }
     }
 
     /// The most that was held; `None` where the driver does not tell.
     pub fn most(self) -> Option<u64> {
         self.stop.store(true, Ordering::Relaxed);
-        self.watch.join().ok().filter(|bytes| *bytes > 0)
+        self.watch?.join().ok().filter(|bytes| *bytes > 0)
     }
 }
 
@@ -237,15 +242,16 @@ pub fn peak_bytes() -> Option<u64> {
 }
 
 /// How fast all threads together read main memory, in GB a second: the pace at which a processor
-/// writes audio codes. Takes a tenth of a second.
-pub fn memory_gb_per_sec() -> f64 {
+/// writes audio codes. Takes a tenth of a second. `None` where there is no memory for it.
+pub fn memory_gb_per_sec() -> Option<f64> {
     const BYTES: usize = 128 << 20;
     const TIMES: usize = 3;
+    ask(BYTES as u64, &candle_core::Device::Cpu).ok()?;
     let reader = Reader::new(BYTES);
     let fastest = (0..TIMES).map(|_| reader.read()).fold(0.0, f64::max);
     drop(reader);
     give_back();
-    fastest / 1e9
+    Some(fastest / 1e9)
 }
 
 #[cfg(test)]

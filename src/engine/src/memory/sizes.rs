@@ -76,12 +76,17 @@ impl Models {
     /// It is there and damaged.
     pub fn with_lm(self, root: &Path, lm: Option<&str>) -> Result<Self> {
         let Some(lm) = lm else { return Ok(self) };
-        let lm = if LmCheckpoint::is_there(root, lm)? {
-            Lm::of(&LmCheckpoint::open(root, lm)?)
+        Ok(if LmCheckpoint::is_there(root, lm)? {
+            self.with_lm_of(&LmCheckpoint::open(root, lm)?)
         } else {
-            Lm::released(lm)
-        };
-        Ok(self.with(lm))
+            self.with(Lm::released(lm))
+        })
+    }
+
+    /// With the language model of a checkpoint.
+    #[must_use]
+    pub fn with_lm_of(self, checkpoint: &LmCheckpoint) -> Self {
+        self.with(Lm::of(checkpoint))
     }
 
     /// The networks of a checkpoint, without a language model.
@@ -142,6 +147,16 @@ impl Models {
     /// Name of the language model.
     pub fn lm_name(&self) -> Option<&str> {
         self.lm.as_ref().map(|lm| lm.name.as_str())
+    }
+
+    /// Whether audio codes can drive it.
+    pub fn has_audio_codes(&self) -> bool {
+        self.audio_codes
+    }
+
+    /// Whether it is known where it looks for the words.
+    pub fn can_time_lyrics(&self) -> bool {
+        self.dit.lyric_heads().is_some()
     }
 
     /// Whether the language model writes audio codes that the main model follows.

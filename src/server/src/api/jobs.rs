@@ -27,7 +27,7 @@ pub async fn submit(State(studio): State<Studio>, body: JsonBody) -> Result<impl
 }
 
 /// `POST /api/v1/plan`: what a run with these parameters would need of memory and time, and what would be
-/// noted about them; nothing is queued.
+/// noted about them; nothing is queued. Before anything is loaded it is of what would be, and a note says so.
 pub async fn plan(State(studio): State<Studio>, body: JsonBody) -> Result<Json<RunPlan>> {
     let (mut plan, notes) = studio.plan(&body.required()?)?;
     plan.memory.notes.splice(..0, notes);

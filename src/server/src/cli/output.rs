@@ -8,7 +8,7 @@ use std::{
 };
 
 use acestep_domain::{error::UserError, note::Note, release::Release};
-use acestep_engine::error::Error;
+use acestep_engine::{error::Error, memory::last_words::LastWords};
 use serde::Serialize;
 
 /// Exit code of bad input, as for usage errors.
@@ -148,6 +148,34 @@ pub(crate) fn fail(failure: &Failure, json: bool) -> ExitCode {
     }
     tell(format!("error: {}", failure.error).trim_end());
     ExitCode::from(failure.code)
+}
+
+/// What a command says that is refused memory in a place that cannot do without: as [`fail`] says it.
+pub(crate) fn last_words(json: bool) -> LastWords {
+    let failure = Failure::run(UserError::new(
+        "out_of_memory",
+        "There is too little memory to go on.",
+        "Choose a smaller checkpoint or quantisation, switch offload on, close other programs, or raise the limit of this one (ulimit -v).",
+    ));
+    let object = serde_json::json!({ "error": failure.error });
+    LastWords {
+        out: if json {
+            format!("{object:#}\n")
+        } else {
+            String::new()
+        },
+        err: format!("error: {}\n", failure.error),
+        code: failure.code,
+    }
+}
+
+/// The system gives no threads.
+pub(crate) fn without_threads(error: &io::Error) -> Failure {
+    Failure::run(UserError::new(
+        "threads",
+        format!("Threads of this program cannot be started: {error}."),
+        "Start fewer (--threads 1), or allow this program more memory and processes (ulimit -v, ulimit -u).",
+    ))
 }
 
 /// Reads text from a file or, for `-`, from stdin.

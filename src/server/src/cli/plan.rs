@@ -9,7 +9,7 @@ use acestep_domain::{
     UserError,
     capabilities::DeviceKind,
     generation::clamp::minutes,
-    memory::{MemoryPlan, TimePlan},
+    memory::{MemoryPlan, RunPlan, TimePlan},
     note::Note,
     plan::{Plan, Request, plan},
     service::{DeviceChoice, Installed, ServiceConfig},
@@ -18,11 +18,11 @@ use acestep_domain::{
 use acestep_engine::{
     engine::LoadOptions,
     memory::{
-        plan::{Free, Models, Work, plan as engine_plan},
+        plan::{Free, Models},
         probe::free,
     },
 };
-use acestep_studio::{error::Error as StudioError, paces::time_of_songs};
+use acestep_studio::{error::Error as StudioError, paces::needs_of_songs};
 use clap::Args;
 use serde::Serialize;
 
@@ -87,7 +87,7 @@ fn needs(
     asked: &ServiceConfig,
     root: &Path,
     output_dir: &Path,
-) -> acestep_engine::error::Result<(MemoryPlan, Option<TimePlan>)> {
+) -> acestep_engine::error::Result<RunPlan> {
     let service = &mut plan.resolved.service;
     let models = Models::find(root, &service.config_path, service.lm())?;
     if let Some(released) = models.release() {
@@ -133,20 +133,14 @@ fn needs(
         };
     }
     let params = &plan.resolved.params;
-    let work = Work::of(params, &models);
-    let mut memory = engine_plan(&models, &options, work, free);
     // A source whose length is not known is as long as the song.
     let heard = if params.works_on_source() {
         plan.resolved.duration_secs
     } else {
         0.0
     };
-    let time = time_of_songs(output_dir, (&models, &options), params, heard);
-    for stage in &mut memory.stages {
-        let stages = time.as_ref().map(|time| &time.stages);
-        stage.secs = stages.and_then(|stages| stages.get(&stage.stage).copied());
-    }
-    Ok((memory, time))
+    let how = (&models, &options, free);
+    Ok(needs_of_songs(output_dir, how, params, heard))
 }
 
 fn planned(args: &PlanArgs, environment: &Environment) -> Result<Answer, Failure> {
@@ -173,7 +167,7 @@ fn planned(args: &PlanArgs, environment: &Environment) -> Result<Answer, Failure
     plan.notes = notes;
     let root = args.service.root();
     let (memory, time) = match needs(&mut plan, &config, &root, &args.output_dir) {
-        Ok((memory, time)) => {
+        Ok(RunPlan { memory, time }) => {
             plan.notes.extend(memory.notes.iter().cloned());
             (Some(memory), time)
         }

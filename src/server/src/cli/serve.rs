@@ -171,7 +171,7 @@ impl ServeArgs {
     fn launch(&self, environment: &Environment) -> Launch {
         let (mut capabilities, mut notes) = machine(environment, &self.service);
         if capabilities.device == DeviceKind::Cpu {
-            capabilities.memory_gb_per_sec = Some(probe::memory_gb_per_sec());
+            capabilities.memory_gb_per_sec = probe::memory_gb_per_sec();
         }
         let (mut requested, more) = self.service.config(environment);
         notes.extend(more);

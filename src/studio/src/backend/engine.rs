@@ -24,7 +24,7 @@ use acestep_engine::{
 
 use crate::download::downloadable;
 
-use super::{Backend, Found, Loaded, LoadedLanguageModel, Memory, UsedLoras};
+use super::{Backend, Found, Loaded, LoadedLanguageModel, Memory, Survey, UsedLoras};
 
 /// The engine and where its checkpoints and adapters lie.
 pub(crate) struct EngineBackend {
@@ -69,12 +69,11 @@ impl EngineBackend {
     }
 
     fn open_lm(&self, wanted: &Resolved) -> Result<Option<LmCheckpoint>> {
-        let open = |name| LmCheckpoint::open(&self.checkpoints_dir, name);
-        wanted.lm().map(open).transpose()
+        open_lm(&self.checkpoints_dir, wanted)
     }
 
     fn models(&self, wanted: &Resolved) -> Result<Models> {
-        Models::find(&self.checkpoints_dir, &wanted.config_path, wanted.lm())
+        models(&self.checkpoints_dir, wanted)
     }
 
     fn engine(&mut self) -> Result<&mut Engine> {
@@ -145,13 +144,16 @@ impl Backend for EngineBackend {
         }))
     }
 
-    fn memory(&self, wanted: &Resolved) -> Result<Option<Memory>> {
-        let models = self.models(wanted)?;
-        Ok(Some(Memory {
-            options: options(wanted, &models),
-            models,
-            free,
-        }))
+    fn survey(&self) -> Survey {
+        let checkpoints_dir = self.checkpoints_dir.clone();
+        Box::new(move |wanted| {
+            let models = models(&checkpoints_dir, wanted)?;
+            Ok(Some(Memory {
+                options: options(wanted, &models),
+                models,
+                free,
+            }))
+        })
     }
 
     fn unload(&mut self) {
@@ -208,6 +210,20 @@ impl Backend for EngineBackend {
     ) -> Result<WriteReport> {
         self.engine()?.write(request, observer)
     }
+}
+
+fn open_lm(checkpoints_dir: &Path, wanted: &Resolved) -> Result<Option<LmCheckpoint>> {
+    let open = |name| LmCheckpoint::open(checkpoints_dir, name);
+    wanted.lm().map(open).transpose()
+}
+
+/// The networks that `wanted` loads, all of which must be there.
+fn models(checkpoints_dir: &Path, wanted: &Resolved) -> Result<Models> {
+    let main = Models::of(&Checkpoint::open(checkpoints_dir, &wanted.config_path)?);
+    Ok(match open_lm(checkpoints_dir, wanted)? {
+        Some(lm) => main.with_lm_of(&lm),
+        None => main,
+    })
 }
 
 /// Whether another try in f32 can help: what is loaded runs in half precision and left its range.

@@ -36,8 +36,9 @@ impl Studio {
                 });
             }
         }
-        let clamped = shared.settle(old.kind, old.params)?;
-        shared.check_loras(clamped.params.loras.as_deref())?;
+        let loadout = shared.service.loadout()?;
+        let clamped = shared.settle(&loadout, old.kind, old.params)?;
+        shared.check_loras(&loadout.model, clamped.params.loras.as_deref())?;
         let mut notes = old.notes;
         for note in clamped.notes {
             let is_same = |own: &Note| (&own.code, &own.message) == (&note.code, &note.message);
@@ -69,8 +70,10 @@ impl Studio {
     pub fn recreate(&self, song_id: &str) -> Result<Job> {
         let shared = self.shared();
         let song = shared.library.present(song_id)?.song;
-        let Clamped { params, notes } = shared.settle(JobKind::Generate, song.recipe())?;
-        shared.check_loras(params.loras.as_deref())?;
+        let loadout = shared.service.loadout()?;
+        let Clamped { params, notes } =
+            shared.settle(&loadout, JobKind::Generate, song.recipe())?;
+        shared.check_loras(&loadout.model, params.loras.as_deref())?;
         let mut asked = song.params;
         asked.batch_size = 1;
         asked.loras = params.loras;

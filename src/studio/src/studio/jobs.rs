@@ -15,6 +15,7 @@ use crate::{
     error::{Error, Result},
     events::Subscription,
     jobs::{self, NewJob},
+    loadout::Loadout,
     queue::{CancelFlag, Ticket},
     recordings::SOURCE,
     seeds,
@@ -31,35 +32,37 @@ impl Studio {
     /// When nothing is loaded, the queue is full, the kind needs a language model and none is loaded,
     /// or the parameters cannot be used.
     pub fn submit(&self, request: &Value) -> Result<Job> {
-        let asked = self.read(request)?;
+        let loadout = self.shared().service.loadout()?;
+        let asked = self.read(&loadout, request)?;
         self.shared().queue_job(asked)
     }
 
     /// What `request` would need of memory and time with what is loaded, and what [`Self::submit`] would
-    /// note about it; nothing is queued.
+    /// note about it; nothing is queued. Before anything is loaded it is planned for what would be, from
+    /// the configs of its checkpoints, and a note of the plan says so.
     ///
     /// # Errors
-    /// As [`Self::submit`], but for a full queue.
+    /// As [`Self::submit`], but for a full queue, and for a model that is not loaded yet.
     pub fn plan(&self, request: &Value) -> Result<(RunPlan, Vec<Note>)> {
-        let asked = self.read(request)?;
+        let shared = self.shared();
+        let (loadout, ahead) = shared.loadout()?;
+        let asked = self.read(&loadout, request)?;
         let song = asked.source_song_id.as_deref();
-        let plan = self
-            .shared()
-            .plan(asked.kind, &asked.params, song)
-            .ok_or_else(|| {
-                UserError::new(
-                    "not_ready",
-                    "Nothing is known of the sizes of what is loaded.",
-                    "Initialise the service again.",
-                )
-            })?;
+        let plan = shared.plan(&loadout, asked.kind, &asked.params, song);
+        let mut plan = plan.ok_or_else(|| {
+            UserError::new(
+                "not_ready",
+                "Nothing is known of the sizes of what is loaded.",
+                "Initialise the service again.",
+            )
+        })?;
+        plan.memory.notes.splice(..0, ahead);
         Ok((plan, asked.notes))
     }
 
-    /// The job that `request` asks for, as it would be queued.
-    fn read(&self, request: &Value) -> Result<Asked> {
+    /// The job that `request` asks for, as it would be queued with `loadout`.
+    fn read(&self, loadout: &Loadout, request: &Value) -> Result<Asked> {
         let shared = self.shared();
-        shared.service.model()?;
         let Errand {
             kind,
             mut source_song_id,
@@ -67,13 +70,11 @@ impl Studio {
             repeat,
             params,
         } = Errand::read(request)?;
-        if kind.needs_lm() {
-            shared.service.require_lm(kind)?;
-        }
+        loadout.require_lm(kind)?;
         if kind.is_kept_with_song() {
-            return shared.about_song(kind, source_song_id, &params);
+            return shared.about_song(loadout, kind, source_song_id, &params);
         }
-        let (asked, mut notes) = params_from_json(&params, self.defaults())?.strict()?;
+        let (asked, mut notes) = params_from_json(&params, loadout.defaults())?.strict()?;
         notes.extend(idle_fields(kind, source_song_id.is_some(), then_generate));
         if !kind.listens() {
             source_song_id = None;
@@ -84,7 +85,7 @@ impl Studio {
         }
         if let Some(id) = &source_song_id {
             if shared.recording(id, field)?.audio_codes.is_empty() {
-                shared.service.require_audio_codes(field)?;
+                loadout.require_audio_codes(field)?;
             }
         } else if kind == JobKind::Encode {
             return Err(UserError::invalid(
@@ -100,7 +101,7 @@ impl Studio {
         if kind == JobKind::Generate
             && asked.lm_writes_codes()
             && asks_to_think(&params)
-            && shared.service.lm().is_none()
+            && loadout.lm_has_codes.is_none()
         {
             notes.push(Note::new(
                 "thinking_without_lm",
@@ -111,9 +112,9 @@ impl Studio {
         let Clamped {
             params,
             notes: clamp_notes,
-        } = shared.settle(kind, asked)?;
+        } = shared.settle(loadout, kind, asked)?;
         notes.extend(clamp_notes);
-        notes.extend(shared.check_loras(params.loras.as_deref())?);
+        notes.extend(shared.check_loras(&loadout.model, params.loras.as_deref())?);
         let seeds = seeds::settle(&params.seeds, params.batch_size)?;
         Ok(Asked {
             kind,
@@ -257,7 +258,7 @@ impl Shared {
         }
         let mut params = done.params.clone();
         params.seeds.clear();
-        let clamped = self.settle(done.kind, params)?;
+        let clamped = self.settle(&self.service.loadout()?, done.kind, params)?;
         let seeds = seeds::settle(&[], clamped.params.batch_size)?;
         let next = self.queue_job(Asked {
             kind: done.kind,

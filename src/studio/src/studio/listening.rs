@@ -13,7 +13,10 @@ use acestep_domain::{
 use serde_json::Value;
 
 use super::{Asked, Shared, Studio};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    loadout::Loadout,
+};
 
 /// The one parameter that such a job takes; everything else is the song's own.
 const OWN: &str = "score_scale";
@@ -46,6 +49,7 @@ impl Shared {
     /// No song is named or found, or nothing of the kind can be found out about it here.
     pub(super) fn about_song(
         &self,
+        loadout: &Loadout,
         kind: JobKind,
         id: Option<String>,
         given: &Value,
@@ -66,7 +70,7 @@ impl Shared {
             .into());
         }
         let song = self.library.present(&id)?.song;
-        self.check_question(kind, &song)?;
+        check_question(loadout, kind, &song)?;
         let mut params = song.recipe();
         let mut notes = Vec::new();
         let (read, _) = params_from_json(given, params.clone())?.strict()?;
@@ -81,7 +85,7 @@ impl Shared {
                 ));
             }
         }
-        let params = self.settle(kind, params)?;
+        let params = self.settle(loadout, kind, params)?;
         notes.extend(params.notes);
         Ok(Asked {
             kind,
@@ -92,35 +96,6 @@ impl Shared {
             then_generate: false,
             repeat: 0,
         })
-    }
-
-    /// Whether what is loaded can answer a question of `kind` about `song`.
-    fn check_question(&self, kind: JobKind, song: &Song) -> Result<()> {
-        let model = self.service.model()?;
-        if kind == JobKind::LyricsTiming {
-            check_sung(&song.params)?;
-            if model.times_lyrics {
-                return Ok(());
-            }
-            return Err(Error::Unsupported {
-                field: "kind",
-                what: format!("Timing lyrics with {}", model.name),
-                possible: "Load a released model (acestep-v15-…): of those it is known where they look for the words.".to_owned(),
-            });
-        }
-        let reads_codes = self.service.lm().is_some_and(|lm| lm.has_codes);
-        if reads_codes || (model.times_lyrics && !is_instrumental(&song.params)) {
-            return Ok(());
-        }
-        Err(UserError {
-            field: Some("kind".to_owned()),
-            ..UserError::new(
-                "unsupported",
-                "Nothing that is loaded can score this song: it takes a language model that reads audio codes, or a model that can time its lyrics.",
-                "Initialise the service with released models, the language model among them.",
-            )
-        }
-        .into())
     }
 
     /// Queues what `params` ask to be found out about a finished song; notes what could not be queued,
@@ -142,8 +117,11 @@ impl Shared {
             if !on || scored {
                 continue;
             }
+            let id = Some(song_id.to_owned());
             let asked = self
-                .about_song(kind, Some(song_id.to_owned()), &scale)
+                .service
+                .loadout()
+                .and_then(|loadout| self.about_song(&loadout, kind, id, &scale))
                 .and_then(|asked| self.queue_job(asked));
             match asked {
                 Ok(job) => scored = job.kind == JobKind::Score,
@@ -157,4 +135,32 @@ impl Shared {
             }
         }
     }
+}
+
+/// Whether `loadout` can answer a question of `kind` about `song`.
+fn check_question(loadout: &Loadout, kind: JobKind, song: &Song) -> Result<()> {
+    if kind == JobKind::LyricsTiming {
+        check_sung(&song.params)?;
+        if loadout.times_lyrics {
+            return Ok(());
+        }
+        return Err(Error::Unsupported {
+            field: "kind",
+            what: format!("Timing lyrics with {}", loadout.model),
+            possible: "Load a released model (acestep-v15-…): of those it is known where they look for the words.".to_owned(),
+        });
+    }
+    let reads_codes = loadout.lm_has_codes == Some(true);
+    if reads_codes || (loadout.times_lyrics && !is_instrumental(&song.params)) {
+        return Ok(());
+    }
+    Err(UserError {
+        field: Some("kind".to_owned()),
+        ..UserError::new(
+            "unsupported",
+            "Nothing that is loaded can score this song: it takes a language model that reads audio codes, or a model that can time its lyrics.",
+            "Initialise the service with released models, the language model among them.",
+        )
+    }
+    .into())
 }

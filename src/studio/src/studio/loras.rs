@@ -32,7 +32,7 @@ impl Studio {
     pub fn load_lora(&self, name: &str, scale: Option<f64>) -> Result<LoraList> {
         let shared = self.shared();
         shared.service.admit_to("adapters cannot be chosen")?;
-        let base = shared.base()?;
+        let base = shared.base(&shared.service.model()?.name)?;
         let open = || -> acestep_engine::error::Result<(LoraUse, Vec<Note>)> {
             let lora = Lora::open(&shared.lora_dir, name)?;
             let notes = lora.check(&base.layers()?)?;
@@ -92,14 +92,14 @@ impl Studio {
 }
 
 impl Shared {
-    /// Refuses adapters of a request that cannot be used with the loaded model.
-    pub(crate) fn check_loras(&self, asked: Option<&[LoraUse]>) -> Result<Vec<Note>> {
+    /// Refuses adapters of a request that cannot be used with the main model of that name.
+    pub(crate) fn check_loras(&self, model: &str, asked: Option<&[LoraUse]>) -> Result<Vec<Note>> {
         let asked = asked.unwrap_or_default();
         if asked.is_empty() {
             return Ok(Vec::new());
         }
         self.service.admit_to("adapters cannot be chosen")?;
-        let layers = self.base()?.layers()?;
+        let layers = self.base(model)?.layers()?;
         let mut notes = Vec::new();
         for used in asked {
             notes.extend(Lora::open(&self.lora_dir, &used.name)?.check(&layers)?);
@@ -107,11 +107,11 @@ impl Shared {
         Ok(notes)
     }
 
-    /// Gives up the adapters that do not fit the main model that was just loaded.
-    pub(crate) fn refit_loras(&self) -> Vec<Note> {
+    /// Gives up the adapters that do not fit `model`, which was just loaded.
+    pub(crate) fn refit_loras(&self, model: &str) -> Vec<Note> {
         let mut notes = Vec::new();
         for used in self.service.loras() {
-            let Err(error) = self.check_loras(Some(std::slice::from_ref(&used))) else {
+            let Err(error) = self.check_loras(model, Some(std::slice::from_ref(&used))) else {
                 continue;
             };
             let told = UserError::from(error);
@@ -126,14 +126,14 @@ impl Shared {
         notes
     }
 
-    /// The loaded main model's files.
-    fn base(&self) -> Result<Checkpoint> {
-        let model = self.service.model()?;
-        Ok(Checkpoint::open(&self.checkpoints_dir, &model.name)?)
+    /// The files of the main model of that name.
+    fn base(&self, model: &str) -> Result<Checkpoint> {
+        Ok(Checkpoint::open(&self.checkpoints_dir, model)?)
     }
 
     fn list_loras(&self, notes: Vec<Note>) -> LoraList {
-        let base = self.base().ok();
+        let model = self.service.model().ok();
+        let base = model.and_then(|model| self.base(&model.name).ok());
         let mut loras = list_loras(&self.lora_dir, base.as_ref());
         for used in self.service.loras() {
             if let Some(entry) = loras.iter_mut().find(|entry| entry.name == used.name) {

@@ -3,14 +3,20 @@
 use std::borrow::Cow;
 
 use acestep_domain::{
-    GenerationParams,
+    GenerationParams, Note, UserError,
+    capabilities::DeviceKind,
     job::{Job, JobKind},
     memory::RunPlan,
 };
 use acestep_engine::memory::plan::{Brought, lora_bytes};
 
 use super::Shared;
-use crate::{pace::Rates, recordings::SOURCE};
+use crate::{
+    error::{Error, Result},
+    loadout::Loadout,
+    pace::Rates,
+    recordings::SOURCE,
+};
 
 /// Seconds that are heard of each reference.
 const REFERENCE_SECS: f64 = 30.0;
@@ -23,30 +29,66 @@ pub(crate) struct Given {
 }
 
 impl Shared {
-    /// What a job of `kind` by `params`, settled, needs with what is loaded; `None` where nothing is
-    /// known of its sizes.
+    /// What requests are planned by: what is loaded, else what would be.
+    ///
+    /// # Errors
+    /// Nothing is loaded and nothing could be.
+    pub(crate) fn loadout(&self) -> Result<(Loadout, Vec<Note>)> {
+        match self.service.loadout() {
+            Ok(loadout) => Ok((loadout, Vec::new())),
+            Err(not_ready @ Error::NotReady { .. }) => self.loadout_ahead(not_ready),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What would be loaded, from its configs; the notes say so first.
+    fn loadout_ahead(&self, not_ready: Error) -> Result<(Loadout, Vec<Note>)> {
+        let (wanted, notes) = self.service.next();
+        let memory = (self.survey)(&wanted).map_err(|error| {
+            let told = UserError::from(Error::from(error));
+            UserError {
+                code: "not_ready".to_owned(),
+                message: format!(
+                    "No model is loaded, and the one that would be cannot: {}",
+                    told.message
+                ),
+                ..told
+            }
+        })?;
+        let memory = memory.ok_or(not_ready)?;
+        let rates = self.paces.rates(&memory.models, &memory.options);
+        let loadout = Loadout::ahead(memory, self.service.bounds(), rates);
+        let mut told = vec![loadout.note_ahead()];
+        told.extend(notes);
+        Ok((loadout, told))
+    }
+
+    /// What a job of `kind` by `params`, settled, needs with `loadout`; `None` where nothing is known of
+    /// its sizes.
     pub(crate) fn plan(
         &self,
+        loadout: &Loadout,
         kind: JobKind,
         params: &GenerationParams,
         source_song_id: Option<&str>,
     ) -> Option<RunPlan> {
-        let given = self.given(kind, params, source_song_id);
-        self.service.plan(kind, params, given)
+        let given = self.given(loadout.device(), kind, params, source_song_id);
+        loadout.plan(kind, params, given)
     }
 
     /// What a job that waits needs.
     pub(crate) fn plan_of(&self, job: &Job) -> Option<RunPlan> {
         let (params, source) = self.asked_of(job);
-        self.plan(job.kind, &params, source)
+        self.plan(&self.service.loadout().ok()?, job.kind, &params, source)
     }
 
     /// How long a job that waits will take, as far as that is known: less work than its whole plan, so
     /// that a long queue is told quickly.
     pub(crate) fn secs_of(&self, job: &Job) -> Option<f64> {
         let (params, source) = self.asked_of(job);
-        let given = self.given(job.kind, &params, source);
-        Some(self.service.time(job.kind, &params, given)?.total)
+        let loadout = self.service.loadout().ok()?;
+        let given = self.given(loadout.device(), job.kind, &params, source);
+        Some(loadout.time(job.kind, &params, given)?.total)
     }
 
     /// The parameters that a waiting job will run by, and the song that it is about.
@@ -61,6 +103,7 @@ impl Shared {
     /// A recording that is gone counts nothing: its job is refused for it.
     fn given(
         &self,
+        device: DeviceKind,
         kind: JobKind,
         params: &GenerationParams,
         source_song_id: Option<&str>,
@@ -93,7 +136,7 @@ impl Shared {
             brought: Brought {
                 source_secs,
                 reference_secs: references.sum(),
-                lora_bytes: lora_bytes(&self.lora_dir, uses, self.service.device()),
+                lora_bytes: lora_bytes(&self.lora_dir, uses, device),
             },
             heard_secs: source_secs + REFERENCE_SECS * params.reference_audio.len() as f64,
         }
@@ -101,21 +144,24 @@ impl Shared {
 
     /// Seconds of recordings that a run by `params` encodes.
     pub(crate) fn heard_secs(&self, params: &GenerationParams) -> f64 {
-        self.given(JobKind::Generate, params, None).heard_secs
+        let device = DeviceKind::Cpu;
+        self.given(device, JobKind::Generate, params, None)
+            .heard_secs
     }
 
     /// A run has taught how long runs take.
     pub(crate) fn learnt(&self, rates: Rates) {
         self.service.set_rates(rates);
-        if let Some((models, options)) = self.service.sizes() {
-            self.paces.keep(&models, &options, rates);
+        if let Some(memory) = self.service.memory() {
+            self.paces.keep(&memory.models, &memory.options, rates);
         }
     }
 
     /// Models were loaded: their pace is that of their last runs.
     pub(crate) fn recall_pace(&self) {
-        if let Some((models, options)) = self.service.sizes() {
-            self.service.set_rates(self.paces.rates(&models, &options));
+        if let Some(memory) = self.service.memory() {
+            let rates = self.paces.rates(&memory.models, &memory.options);
+            self.service.set_rates(rates);
         }
     }
 }

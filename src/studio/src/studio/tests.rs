@@ -46,7 +46,7 @@ use super::{Studio, StudioOptions};
 use crate::{
     backend::{
         AlignRequest, Aligned, Backend, Found, Loaded, LoadedLanguageModel, Memory, Request,
-        RunReport, ScoreSong, Scored, Take, Thinking, Thought, UsedLoras, WriteReport,
+        RunReport, ScoreSong, Scored, Survey, Take, Thinking, Thought, UsedLoras, WriteReport,
         WriteRequest,
     },
     download::DownloadOptions,
@@ -208,8 +208,9 @@ impl Backend for Scripted {
         }))
     }
 
-    fn memory(&self, _: &Resolved) -> EngineResult<Option<Memory>> {
-        Ok(self.0.lock().unwrap().memory.clone())
+    fn survey(&self) -> Survey {
+        let script = Arc::clone(&self.0);
+        Box::new(move |_| Ok(script.lock().unwrap().memory.clone()))
     }
 
     fn unload(&mut self) {}

@@ -55,7 +55,7 @@ fn models(
     let mut dropped = Vec::new();
     if !stays {
         main_model(shared, backend, wanted, &observer)?;
-        dropped = shared.refit_loras();
+        dropped = shared.refit_loras(&shared.service.model()?.name);
     }
     let notes = match language_model(shared, backend, wanted, &observer) {
         Ok(notes) => notes,
@@ -85,7 +85,7 @@ fn models(
             )]
         }
     };
-    shared.service.set_memory(backend.memory(wanted)?);
+    shared.service.set_memory((shared.survey)(wanted)?);
     shared.recall_pace();
     dropped.extend(notes);
     shared.service.ready(dropped);

@@ -39,18 +39,19 @@ pub(super) fn songs(
     cancel: &CancelFlag,
 ) -> Result<Vec<Note>> {
     let mut rates = shared.service.rates();
-    let lm = shared.service.lm();
+    let loadout = shared.service.loadout()?;
+    let lm_has_codes = loadout.lm_has_codes;
     let heard_secs = shared.heard_secs(&job.params);
     let before = shared.made_before(job)?;
     let wanted = match &before {
         None => job.params.clone(),
-        Some(song) => shared.settle(job.kind, song.recipe())?.params,
+        Some(song) => shared.settle(&loadout, job.kind, song.recipe())?.params,
     };
-    let asked = Amount::of(&wanted, lm.as_ref()).hearing(heard_secs);
+    let asked = Amount::beside(&wanted, lm_has_codes).hearing(heard_secs);
     let observer = JobObserver::new(shared, &job.id, cancel, (rates, asked));
     observer.check()?;
     let mut recordings = shared.recordings(&job.params)?;
-    let (max_duration_secs, _) = shared.service.bounds().limits();
+    let (max_duration_secs, _) = loadout.bounds.limits();
     let thinking = Thinking {
         params: &wanted,
         seeds: &job.seeds,
@@ -58,12 +59,12 @@ pub(super) fn songs(
     };
     let thought = guarded("generating", || backend.think(thinking, &observer))??;
     // A planned length changes what is left to do.
-    let amount = Amount::of(&thought.params, lm.as_ref()).hearing(heard_secs);
+    let amount = Amount::beside(&thought.params, lm_has_codes).hearing(heard_secs);
     if thought.plan.is_some() || !thought.codes.is_empty() {
         observer.goes_on(amount);
     }
     // So it does for the memory: a length that was left open is known now.
-    let plan = plan.and_then(|_| shared.plan(job.kind, &thought.params, None));
+    let plan = plan.and_then(|_| shared.plan(&loadout, job.kind, &thought.params, None));
     let plan = plan.map(|plan| plan.memory);
     let plan = plan.as_ref();
     plan.map_or(Ok(()), admit)?;

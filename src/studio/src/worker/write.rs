@@ -24,9 +24,7 @@ pub(super) fn text(
     job: &Job,
     cancel: &CancelFlag,
 ) -> Result<Vec<Note>> {
-    if job.kind.needs_lm() {
-        shared.service.require_lm(job.kind)?;
-    }
+    shared.service.loadout()?.require_lm(job.kind)?;
     let mut rates = shared.service.rates();
     let amount = Amount::of_text();
     let observer = JobObserver::new(shared, &job.id, cancel, (rates, amount));
@@ -96,7 +94,7 @@ pub(super) fn text(
 /// Queues the songs of a plan; answers the job's id.
 fn go_on(shared: &Shared, job: &Job, plan: &SongPlan) -> Result<String> {
     let params = written(&job.params, plan);
-    let clamped = shared.settle(JobKind::Generate, params)?;
+    let clamped = shared.settle(&shared.service.loadout()?, JobKind::Generate, params)?;
     let seeds = seeds::settle(&job.params.seeds, clamped.params.batch_size)?;
     let next = shared.queue_job(Asked {
         kind: JobKind::Generate,

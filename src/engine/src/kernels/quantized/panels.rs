@@ -27,7 +27,10 @@ use super::{
     blocks::{Format, PART, six_bit_values, six_bits},
     product,
 };
-use crate::kernels::{linear::outputs_of, matvec::FEW_ROWS, parallel::SharedOut};
+use crate::{
+    kernels::{linear::outputs_of, matvec::FEW_ROWS, parallel::SharedOut},
+    room::with_room,
+};
 
 /// Rows of a panel.
 pub(crate) const LANES: usize = 16;
@@ -89,10 +92,7 @@ struct Lines(Vec<Line>);
 impl Lines {
     /// Zeros for `bytes` bytes.
     fn zeros(bytes: usize) -> Result<Self> {
-        let mut lines = Vec::new();
-        if lines.try_reserve_exact(bytes.div_ceil(ALIGNMENT)).is_err() {
-            bail!("no memory for {bytes} bytes of weights");
-        }
+        let mut lines = with_room(bytes.div_ceil(ALIGNMENT))?;
         lines.resize(bytes.div_ceil(ALIGNMENT), Line([0; ALIGNMENT]));
         Ok(Self(lines))
     }
@@ -378,10 +378,7 @@ const fn panel_bytes(format: Format, width: usize) -> usize {
 /// Too little memory.
 pub fn arranged(format: Format, dims: (usize, usize), data: &[u8]) -> Result<Vec<u8>> {
     let bytes = Panels::bytes_for(format, dims);
-    let mut out = Vec::new();
-    if out.try_reserve_exact(bytes).is_err() {
-        bail!("no memory for {bytes} bytes of weights");
-    }
+    let mut out = with_room(bytes)?;
     out.resize(bytes, 0);
     arrange(format, dims.1, data, &mut out);
     Ok(out)

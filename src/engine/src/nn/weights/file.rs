@@ -129,7 +129,8 @@ impl WeightFile {
         #[expect(unsafe_code, reason = "mapping a file is unsafe by nature")]
         // SAFETY: the map is read only. A program that rewrites the file under us could change
         // the values we read or, by truncating it, raise a bus error; downloads and our own cache
-        // therefore go to a temporary name and are renamed.
+        // therefore go to a temporary name and are renamed. Of a cache that is there only the times of its
+        // sources are written anew, a text that was read by then.
         let map = unsafe { memmap2::Mmap::map(&file)? };
         Ok(Self::new(Bytes::Mapped(map))?)
     }
@@ -232,6 +233,14 @@ impl<'a> Metadata<'a> {
     pub fn text(self, key: &str) -> Option<&'a str> {
         match self.metadata.get(key)? {
             gguf::Value::Text(range) => std::str::from_utf8(&self.bytes[range.clone()]).ok(),
+            _ => None,
+        }
+    }
+
+    /// Where a text is inside the file.
+    pub(crate) fn text_place(self, key: &str) -> Option<Range<usize>> {
+        match self.metadata.get(key)? {
+            gguf::Value::Text(range) => Some(range.clone()),
             _ => None,
         }
     }

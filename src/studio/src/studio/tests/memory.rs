@@ -96,9 +96,34 @@ fn longer_songs_need_more_and_words_need_no_song() {
             .unwrap_err(),
     );
     assert_eq!(refused.field.as_deref(), Some("duration"));
+    // Where nothing is known of sizes there is nothing to plan.
     let bare = self::fixture();
     assert_eq!(
         told(bare.studio.plan(&song()).unwrap_err()).code,
         "not_ready"
     );
+}
+
+#[test]
+fn before_a_load_a_plan_is_of_what_would_be_loaded() {
+    let fixture = fixture();
+    fixture.script.lock().unwrap().memory = Some(memory(|_| host(64)));
+    let (ahead, _) = fixture.studio.plan(&song()).unwrap();
+    let note = &ahead.memory.notes[0];
+    assert_eq!(note.code, "planned_before_load");
+    assert!(note.message.contains(TURBO), "{note:?}");
+    assert!(ahead.time.is_some());
+    assert_eq!(
+        told(fixture.studio.submit(&song()).unwrap_err()).code,
+        "not_ready",
+        "planned, but not run"
+    );
+    load(&fixture.studio, TURBO).unwrap();
+    let (loaded, _) = fixture.studio.plan(&song()).unwrap();
+    assert_eq!(codes(&loaded.memory.notes), [""; 0]);
+    assert_eq!(
+        loaded.memory.expected_peak_bytes,
+        ahead.memory.expected_peak_bytes
+    );
+    assert_eq!(loaded.memory.stages, ahead.memory.stages);
 }
