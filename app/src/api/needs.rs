@@ -19,6 +19,8 @@ pub struct RunNeeds {
     pub changes: Option<Vec<Change>>,
     /// The time, where it is known.
     pub time: Option<TimeNeeds>,
+    /// The model it is of, while that is not loaded.
+    pub before_load: Option<String>,
 }
 
 /// How long a run takes.
@@ -60,11 +62,19 @@ fn plan(form: &serde_json::Value) -> Result<RunNeeds, ApiError> {
 
     // What is written first in Simple becomes a song, and that is what takes long.
     let request = parameters(form, Wish::of_mode(form));
-    // What would be noted stands at the form's own controls.
+    // What else would be noted stands at the form's own controls.
     let (plan, _notes) = super::context::studio()?
         .plan(&request)
         .map_err(super::context::user)?;
+    let before_load = plan.memory.notes.iter().find_map(|note| {
+        let model = note
+            .figures
+            .get("model")
+            .filter(|_| note.code == "planned_before_load");
+        model.cloned()
+    });
     Ok(RunNeeds {
+        before_load,
         needed_bytes: plan.memory.expected_peak_bytes.at_work(),
         free_bytes: plan.memory.free_bytes,
         fits: plan.memory.fits,

@@ -65,11 +65,19 @@ fn memory_text(i18n: Words, plan: &RunNeeds) -> impl IntoView {
     let free = size_text(plan.free_bytes);
     if plan.fits {
         let text = t_string!(i18n, needs.of_free, needed = needed, free = free);
+        let before_load = plan.before_load.clone().map(|model| {
+            let text = t_string!(i18n, needs.before_load, model = model);
+            view! {
+                " "
+                <span class="readout__auto">{text}</span>
+            }
+        });
         return view! {
             <span class="plan__fit">
                 <Icon name="check" />
                 {text}
             </span>
+            {before_load}
         }
         .into_any();
     }
