@@ -50,7 +50,14 @@ fn parse(json: &[u8]) -> Result<Value, Unreadable> {
 #[cold]
 #[inline(never)]
 fn mismatch(value: &Value, expected: &str) -> Unreadable {
-    Unreadable(format!("{value} is not {expected}"))
+    let value = value.to_string();
+    // A whole answer would be no sentence.
+    let end = value
+        .char_indices()
+        .nth(60)
+        .map_or(value.len(), |(end, _)| end);
+    let (shown, more) = (&value[..end], if end < value.len() { "…" } else { "" });
+    Unreadable(format!("{shown}{more} is not {expected}"))
 }
 
 static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);

@@ -24,6 +24,18 @@ static WORDS: OnceLock<LastWords> = OnceLock::new();
 /// The first call counts. Acts on Linux.
 pub fn end_with(words: LastWords) {
     WORDS.get_or_init(|| words);
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if is_of_threads(panic.payload_as_str()) {
+            end();
+        }
+        usual(panic);
+    }));
+}
+
+/// Libraries that start threads of their own (candle's pool of barriers) do not ask what becomes of it.
+fn is_of_threads(message: Option<&str>) -> bool {
+    message.is_some_and(|message| message.contains("failed to spawn"))
 }
 
 /// Says the words and ends the program; returns where there are none. Allocates nothing.
@@ -50,3 +62,17 @@ pub(super) fn end() {
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn end() {}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of_threads;
+
+    #[test]
+    fn a_thread_that_a_library_cannot_start_is_no_defect() {
+        assert!(is_of_threads(Some(
+            "failed to spawn candle barrier pool worker: Os { code: 11 }"
+        )));
+        assert!(!is_of_threads(Some("index out of bounds")));
+        assert!(!is_of_threads(None));
+    }
+}

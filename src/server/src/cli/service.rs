@@ -19,7 +19,7 @@ pub(crate) struct ServiceArgs {
     /// Folder with the checkpoints [default: checkpoints]
     #[arg(long, value_name = "DIR")]
     pub(crate) checkpoints: Option<PathBuf>,
-    /// Main model: a folder or GGUF file in the checkpoints folder, by its name [default: acestep-v15-turbo when installed, else the built-in one]
+    /// Main model: a folder or GGUF file in the checkpoints folder, by its name [default: acestep-v15-turbo when installed, else the first by name, else the built-in one]
     #[arg(long = "config_path", alias = "config-path", value_name = "NAME")]
     pub(crate) config_path: Option<String>,
     /// auto, cuda, cuda:INDEX or cuda:NAME (one card of several), mps or cpu [default: auto]
