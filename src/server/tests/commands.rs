@@ -4,6 +4,8 @@
 
 #[path = "commands/about.rs"]
 mod about;
+#[path = "commands/damage.rs"]
+mod damage;
 #[path = "support/program.rs"]
 mod program;
 #[path = "support/sung.rs"]

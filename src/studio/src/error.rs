@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use acestep_domain::{UserError, event::Stage, memory::Smaller, release::Release, tier::size_text};
-use acestep_engine::error::Error as EngineError;
+use acestep_engine::error::{Error as EngineError, message};
 
 /// What can go wrong in the studio.
 #[derive(Debug, thiserror::Error)]
@@ -322,12 +322,7 @@ fn engine(error: EngineError) -> UserError {
             format!(
                 "The {} stage failed: {}.",
                 stage_in_words(stage),
-                source
-                    .to_string()
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .trim_end_matches('.')
+                message(&source).trim_end_matches('.')
             ),
             "Try again; if it happens again, please report it with the program's log.",
         ),

@@ -7,12 +7,12 @@ use acestep_domain::note::Note;
 use super::{
     cache::{self, Order},
     config,
-    layout::{has_extension, message},
+    layout::has_extension,
     source::Source,
 };
 use crate::{
     device::Placement,
-    error::{Error, Result, Stage},
+    error::{Error, Result, Stage, message},
     kernels::runs_here,
     nn::{Formats, WeightFile, Weights, weights::Held},
 };

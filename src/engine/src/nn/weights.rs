@@ -31,6 +31,7 @@ pub use formats::{Formats, Held, Role};
 pub use header::Damage;
 
 use crate::{
+    error::message,
     kernels::quantized::{Blocks, Format, SharedBytes},
     room,
 };
@@ -255,7 +256,7 @@ impl Weights {
         let found = self.find(&shape, &name);
         if let Some(complaints) = &self.shared.complaints {
             if let Err(error) = found {
-                lock(complaints).push(error.to_string());
+                lock(complaints).push(message(&error));
                 // A network may put zeros in order, which takes memory: no more of it than a
                 // file that holds the tensor would.
                 let values = shape
