@@ -474,7 +474,7 @@ pub(crate) fn file(
     UserError::new(
         "storage",
         format!("{what} failed: {reason}."),
-        format!("{todo}, or choose another one ({flag})."),
+        format!("{todo}, or choose another folder ({flag})."),
     )
 }
 
@@ -552,3 +552,7 @@ mod tests {
         assert!(error.message.contains("disk is full"), "{error}");
     }
 }
+        assert_eq!(
+            error.hint,
+            "Free some space, or choose another folder (--output-dir)."
+        );

@@ -3,6 +3,7 @@
 
 mod again;
 mod events;
+mod full_disk;
 mod jobs;
 mod language_model;
 mod listening;
