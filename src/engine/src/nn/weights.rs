@@ -27,7 +27,7 @@ use half::{bf16, f16};
 
 pub(in crate::nn) use file::Content;
 pub use file::{Metadata, OpenError, Stored, TensorInfo, WeightFile};
-pub use formats::{Formats, Held, Role};
+pub use formats::{Formats, Held, Misfits, Role};
 pub use header::Damage;
 
 use crate::{
@@ -238,6 +238,24 @@ impl Weights {
     pub(crate) fn is_packed(&self) -> bool {
         let mut tensors = self.shared.files.iter().flat_map(WeightFile::tensors);
         tensors.any(|(_, info)| matches!(info.stored, Stored::Packed(_) | Stored::Panels(_)))
+    }
+
+    /// What of the files does not get its format of `formats`. What is in blocks already counts where
+    /// `ours` says that we made it so.
+    pub(crate) fn misfits(&self, formats: Formats, ours: bool) -> Misfits {
+        let mut misfits = Misfits::default();
+        let tensors = self.shared.files.iter().flat_map(WeightFile::tensors);
+        for (name, info) in tensors {
+            let counts = match info.stored {
+                Stored::Plain(_) => true,
+                Stored::Packed(_) | Stored::Panels(_) => ours,
+                Stored::Other(_) => false,
+            };
+            if let (true, &[_, width]) = (counts, info.shape.as_slice()) {
+                misfits.count(formats, Role::of(name), width);
+            }
+        }
+        misfits
     }
 
     /// Takes a tensor: checked against `shape`, cast to the load dtype, moved to the device,
