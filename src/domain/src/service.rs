@@ -3,9 +3,11 @@
 mod loaded;
 mod model;
 
+mod named;
 pub use loaded::{LoadedLm, LoadedModel};
 use serde::{Deserialize, Serialize};
 
+pub use named::check_names;
 use self::model::resolve_model;
 use crate::{
     capabilities::{Capabilities, DeviceKind, LmEntry, ModelEntry},

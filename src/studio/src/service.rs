@@ -10,7 +10,7 @@ use acestep_domain::{
     lora::LoraUse,
     service::{
         Installed, LoadedLm, LoadedModel, Resolved, ServiceConfig, ServiceState, ServiceStatus,
-        resolve,
+        check_names, resolve,
     },
     task::Family,
     tier::{Limits, LmSize},
@@ -209,6 +209,17 @@ impl Service {
             lms: &lms,
         };
         resolve(requested, &self.capabilities, installed)
+    }
+
+    /// Refuses a name that stands in the wrong place.
+    pub(crate) fn check_names(&self, requested: &ServiceConfig) -> Result<()> {
+        let inner = self.lock();
+        let lms = language_models(&inner.found, &self.capabilities);
+        let installed = Installed {
+            models: &inner.found.models,
+            lms: &lms,
+        };
+        Ok(check_names(requested, installed)?)
     }
 
     /// Refuses a language model that is too large for the tier, until the user has said that it is

@@ -347,6 +347,7 @@ impl Studio {
         let shared = self.shared();
         shared.service.admit(&config)?;
         self.rescan();
+        shared.service.check_names(&config)?;
         let (resolved, notes) = shared.service.resolve(&config);
         Service::consent(&config, &notes)?;
         let load = Load {

@@ -155,6 +155,16 @@ impl Backend for Scripted {
 
     fn load(&mut self, wanted: &Resolved, observer: &dyn Observer) -> EngineResult<Loaded> {
         let act = self.0.lock().unwrap().loads.pop_front();
+    fn check_lm(&self, wanted: &Resolved) -> EngineResult<()> {
+        match wanted.lm() {
+            Some("nope") => Err(EngineError::checkpoint(
+                "checkpoints/nope",
+                "the folder is missing; there are a, b",
+            )),
+            _ => Ok(()),
+        }
+    }
+
         observer.progress(Stage::Load, 0, 1, 2);
         perform(act, observer)?;
         observer.progress(Stage::Load, 0, 2, 2);
