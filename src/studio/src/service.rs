@@ -6,7 +6,7 @@ use acestep_domain::{
     GenerationParams, Note, UserError,
     capabilities::{Capabilities, LmEntry},
     event::{Progress, Stage},
-    generation::clamp::Bounds,
+    generation::{clamp::Bounds, lm_room::Room},
     lora::LoraUse,
     service::{
         Installed, LoadedLm, LoadedModel, Resolved, ServiceConfig, ServiceState, ServiceStatus,
@@ -369,6 +369,10 @@ impl Service {
             audio_codes: model.audio_codes,
             times_lyrics: model.times_lyrics,
             lm_has_codes: inner.lm.as_ref().map(|lm| lm.has_codes),
+            lm_room: inner.lm.as_ref().map(|lm| Room {
+                name: lm.name.clone(),
+                tokens: lm.context_tokens,
+            }),
             bounds: self.bounds_of(&inner),
             rates: inner.rates,
             memory: inner.planned_by(),

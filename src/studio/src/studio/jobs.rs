@@ -115,6 +115,7 @@ impl Studio {
             notes: clamp_notes,
         } = shared.settle(loadout, kind, asked)?;
         notes.extend(clamp_notes);
+        loadout.require_room(kind, &params)?;
         notes.extend(shared.check_loras(&loadout.model, params.loras.as_deref())?);
         let seeds = seeds::settle(&params.seeds, params.batch_size)?;
         Ok(Asked {
@@ -194,8 +195,8 @@ impl Studio {
     /// When there is none of that id, it makes no songs, it is over, or the number is out of range.
     pub fn set_repeat(&self, id: &str, repeat: u32) -> Result<Job> {
         let shared = self.shared();
-        let mut job = shared.job(id)?;
         shared.store.catch_up()?;
+        let mut job = shared.job(id)?;
         while job.state == JobState::Done
             && let Some(next) = &job.next_job_id
         {

@@ -124,6 +124,8 @@ struct Script {
     lm_loads: VecDeque<Act>,
     /// Names of language models, empty where one was given up.
     lms: Vec<String>,
+    /// Language models know no audio codes.
+    no_codes: bool,
     texts: VecDeque<Act>,
     requests: Vec<Request>,
     memory: Option<Memory>,
@@ -153,8 +155,6 @@ impl Backend for Scripted {
         perform(act, &acestep_engine::observer::Silent)
     }
 
-    fn load(&mut self, wanted: &Resolved, observer: &dyn Observer) -> EngineResult<Loaded> {
-        let act = self.0.lock().unwrap().loads.pop_front();
     fn check_lm(&self, wanted: &Resolved) -> EngineResult<()> {
         match wanted.lm() {
             Some("nope") => Err(EngineError::checkpoint(
@@ -165,6 +165,8 @@ impl Backend for Scripted {
         }
     }
 
+    fn load(&mut self, wanted: &Resolved, observer: &dyn Observer) -> EngineResult<Loaded> {
+        let act = self.0.lock().unwrap().loads.pop_front();
         observer.progress(Stage::Load, 0, 1, 2);
         perform(act, observer)?;
         observer.progress(Stage::Load, 0, 2, 2);
@@ -205,6 +207,7 @@ impl Backend for Scripted {
         let name = wanted.lm().map(str::to_owned);
         let mut script = self.0.lock().unwrap();
         script.lms.push(name.clone().unwrap_or_default());
+        let has_codes = !script.no_codes;
         Ok(name.map(|name| LoadedLanguageModel {
             lm: LoadedLm {
                 name,
@@ -213,7 +216,7 @@ impl Backend for Scripted {
                 weights_bytes: 4,
                 dtype: "f32".to_owned(),
                 context_tokens: 8192,
-                has_codes: true,
+                has_codes,
             },
             notes: Vec::new(),
         }))
