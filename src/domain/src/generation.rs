@@ -6,6 +6,7 @@
 pub mod acting;
 pub mod clamp;
 pub mod inputs;
+pub mod lm_room;
 pub mod read;
 mod wire;
 

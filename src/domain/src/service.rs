@@ -1,9 +1,13 @@
 //! What the user asks of the service, and what it resolves to on this machine.
 
+mod device;
 mod loaded;
 mod model;
+mod named;
 
+pub use device::DeviceName;
 pub use loaded::{LoadedLm, LoadedModel};
+pub use named::check_names;
 use serde::{Deserialize, Serialize};
 
 use self::model::resolve_model;

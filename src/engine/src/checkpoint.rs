@@ -22,7 +22,9 @@ mod seal;
 mod source;
 
 pub(crate) use gguf::SILENCE as SILENCE_TENSOR;
-pub(crate) use quantize::{language_model_formats as lm_formats, main_model as main_formats};
+pub(crate) use quantize::{
+    language_model_formats as lm_formats, main_model as main_formats, misfits_note,
+};
 
 pub use inspect::{Inspection, ModelKind, ModelReport, inspect};
 pub use language_model::LmCheckpoint;

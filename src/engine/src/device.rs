@@ -52,7 +52,8 @@ pub fn open(kind: DeviceKind, dtype: DType) -> Result<Placement> {
     reason = "the one place that makes devices"
 )]
 fn cuda() -> std::result::Result<Device, String> {
-    let device = Device::new_cuda(cards::used().1).map_err(|error| error.to_string())?;
+    let device =
+        Device::new_cuda(cards::used().1).map_err(|error| crate::error::message(&error))?;
     cards::keep();
     Ok(device)
 }
@@ -68,7 +69,7 @@ fn cuda() -> std::result::Result<Device, String> {
     reason = "the one place that makes devices"
 )]
 fn metal() -> std::result::Result<Device, String> {
-    Device::new_metal(0).map_err(|error| error.to_string())
+    Device::new_metal(0).map_err(|error| crate::error::message(&error))
 }
 
 #[cfg(not(feature = "metal"))]

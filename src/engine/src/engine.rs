@@ -23,7 +23,7 @@ use crate::{
     audio::{Audio, resample::resample},
     checkpoint::{Checkpoint, LmCheckpoint},
     device::{self, Placement, dtype_of},
-    error::{Error, Result, Stage},
+    error::{Error, Result, Stage, message},
     kernels::{agreement::ENOUGH, attention::self_test, card},
     memory::give_back,
     models::oobleck::{self, Oobleck},
@@ -115,7 +115,7 @@ impl LoadOptions {
         let why = match self_test(&placement.device, placement.dtype) {
             Ok(apart) if apart <= ENOUGH => return (self, notes),
             Ok(apart) => format!("differs by {:.0} % from the standard one", apart * 100.0),
-            Err(error) => format!("fails ({error})"),
+            Err(error) => format!("fails ({})", message(&error)),
         };
         notes.push(Note::new(
             "flash_attention_not_trusted",

@@ -115,7 +115,7 @@ pub enum Error {
     #[error("cancelled")]
     Cancelled,
     /// A stage failed for another reason.
-    #[error("{stage} failed: {source}")]
+    #[error("{stage} failed: {}", message(source))]
     Stage {
         /// Where it happened.
         stage: Stage,
@@ -123,6 +123,25 @@ pub enum Error {
         #[source]
         source: candle_core::Error,
     },
+}
+
+/// The words of a tensor error in one line, without the backtrace that candle carries along where
+/// `RUST_BACKTRACE` asks for one.
+pub fn message(error: &candle_core::Error) -> String {
+    let words = without_backtrace(error);
+    words.lines().next().unwrap_or_default().to_owned()
+}
+
+fn without_backtrace(error: &candle_core::Error) -> String {
+    use candle_core::Error as Tensor;
+    match error {
+        Tensor::WithBacktrace { inner, .. } => without_backtrace(inner),
+        Tensor::Context { inner, context } => format!("{context}: {}", without_backtrace(inner)),
+        Tensor::WithPath { inner, path } => {
+            format!("{}: {}", path.display(), without_backtrace(inner))
+        }
+        other => other.to_string(),
+    }
 }
 
 /// Result of the engine.
@@ -141,7 +160,7 @@ impl Error {
     /// The only place where they are recognised.
     pub fn in_stage(stage: Stage) -> impl FnOnce(candle_core::Error) -> Self {
         move |source| {
-            let text = source.to_string().to_lowercase();
+            let text = without_backtrace(&source).to_lowercase();
             let out_of_memory = [
                 "out of memory",
                 "out_of_memory",
@@ -160,5 +179,39 @@ impl Error {
                 Self::Stage { stage, source }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Error as Tensor;
+
+    use super::*;
+
+    /// As candle makes it where `RUST_BACKTRACE` is set.
+    fn traced(inner: Tensor) -> Tensor {
+        Tensor::WithBacktrace {
+            inner: Box::new(inner),
+            backtrace: Box::new(std::backtrace::Backtrace::force_capture()),
+        }
+    }
+
+    #[test]
+    fn a_backtrace_is_no_part_of_a_message() {
+        let missing = || Tensor::Msg("q_norm.weight is missing".to_owned());
+        assert_eq!(message(&traced(missing())), "q_norm.weight is missing");
+        let wrapped = traced(traced(missing()).context("layer 3"));
+        assert_eq!(message(&wrapped), "layer 3: q_norm.weight is missing");
+        assert_eq!(
+            message(&Tensor::wrap(traced(missing()))),
+            "q_norm.weight is missing"
+        );
+        let failed = Error::in_stage(Stage::Load)(traced(missing()));
+        assert!(
+            failed
+                .to_string()
+                .ends_with("failed: q_norm.weight is missing"),
+            "{failed}"
+        );
     }
 }

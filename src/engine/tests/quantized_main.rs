@@ -109,7 +109,17 @@ fn a_quantised_model_is_the_f32_model_of_the_decoded_weights_and_near_the_exact_
         let (got, info) = run(root.path(), &asked(quantization));
         // Most rows of this small model are no whole superblocks.
         assert_eq!(info.dtype, name);
-        assert_eq!(info.notes, []);
+        let told: Vec<&str> = info.notes.iter().map(|note| note.code.as_str()).collect();
+        if quantization == Quantization::Int4 {
+            assert_eq!(told, ["quantization_misfits"]);
+            let text = &info.notes[0].message;
+            assert!(text.contains("layers have eight bits (Q8_0)"), "{text}");
+            // From the cache it is told as well.
+            let (_, again) = run(root.path(), &asked(quantization));
+            assert_eq!(again.notes, info.notes);
+        } else {
+            assert!(told.is_empty(), "{:?}", info.notes);
+        }
         assert!(
             info.resident_bytes < plain.resident_bytes * 3 / 4,
             "{info:?}"

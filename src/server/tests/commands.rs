@@ -4,6 +4,8 @@
 
 #[path = "commands/about.rs"]
 mod about;
+#[path = "commands/damage.rs"]
+mod damage;
 #[path = "support/program.rs"]
 mod program;
 #[path = "support/sung.rs"]
@@ -73,6 +75,23 @@ fn naming_a_language_model_plans_with_its_limits() {
     assert!(
         codes.contains(&"duration_clamped") && codes.contains(&"batch_size_clamped"),
         "{codes:?}"
+    );
+}
+
+/// From here on a card loads a language model by itself, the built-in one with the built-in model.
+#[test]
+fn a_plan_has_the_limits_of_the_language_model_that_would_be_loaded() {
+    let asked = json!({ "caption": "x", "duration": 300, "batch_size": 4 });
+    let planned = plan("12", &[], &asked)["resolved"].clone();
+    assert_eq!(planned["with_lm"], true);
+    assert_eq!(
+        (&planned["duration_secs"], &planned["batch_size"]),
+        (&json!(240.0), &json!(2))
+    );
+    let off = plan("12", &["--init_llm", "false"], &asked)["resolved"].clone();
+    assert_eq!(
+        (&off["duration_secs"], &off["batch_size"]),
+        (&json!(300.0), &json!(4))
     );
 }
 

@@ -22,12 +22,18 @@ use acestep_engine::{error::Result, observer::Observer};
 
 /// One engine, owned by the worker's thread.
 pub trait Backend: Send {
-    /// Looks at the checkpoints without reading their weights, so that a wrong one is refused before
+    /// Looks at the main model without reading its weights, so that a wrong one is refused before
     /// what is loaded is dropped.
     ///
     /// # Errors
     /// What is wrong with it.
     fn check(&self, wanted: &Resolved) -> Result<()>;
+
+    /// The same for the language model, if one is wanted.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn check_lm(&self, wanted: &Resolved) -> Result<()>;
 
     /// Loads the main model; nothing is loaded before. Cancellable through the observer.
     ///

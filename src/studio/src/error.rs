@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use acestep_domain::{UserError, event::Stage, memory::Smaller, release::Release, tier::size_text};
-use acestep_engine::error::Error as EngineError;
+use acestep_engine::error::{Error as EngineError, message};
 
 /// What can go wrong in the studio.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +72,14 @@ pub enum Error {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A checkpoint cannot be used.
+    #[error("{source}")]
+    Setting {
+        /// The setting that named it.
+        field: &'static str,
+        /// Why not.
+        source: EngineError,
+    },
     /// A defect: the engine panicked.
     #[error("panic while {during}: {message}")]
     Panicked {
@@ -146,6 +154,10 @@ impl From<Error> for UserError {
         match error {
             Error::User(error) => error,
             Error::Engine(error) => engine(error),
+            Error::Setting { field, source } => Self {
+                field: Some(field.to_owned()),
+                ..engine(source)
+            },
             Error::NotReady { loading: true } => Self::new(
                 "not_ready",
                 "The model is still being loaded.",
@@ -245,7 +257,7 @@ fn engine(error: EngineError) -> UserError {
                     Some(Release { name, .. }) => format!(
                         "Download it in the list of models or by `acestep download {name}`, or choose another one."
                     ),
-                    None => "Get the checkpoint again, or choose another one.".to_owned(),
+                    None => "Choose another one, or get this one again.".to_owned(),
                 },
             )
         },
@@ -322,12 +334,7 @@ fn engine(error: EngineError) -> UserError {
             format!(
                 "The {} stage failed: {}.",
                 stage_in_words(stage),
-                source
-                    .to_string()
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .trim_end_matches('.')
+                message(&source).trim_end_matches('.')
             ),
             "Try again; if it happens again, please report it with the program's log.",
         ),
@@ -479,7 +486,7 @@ pub(crate) fn file(
     UserError::new(
         "storage",
         format!("{what} failed: {reason}."),
-        format!("{todo}, or choose another one ({flag})."),
+        format!("{todo}, or choose another folder ({flag})."),
     )
 }
 
@@ -555,5 +562,9 @@ mod tests {
         let error = UserError::from(Error::file("Writing the song")(full));
         assert_eq!(error.code, "storage");
         assert!(error.message.contains("disk is full"), "{error}");
+        assert_eq!(
+            error.hint,
+            "Free some space, or choose another folder (--output-dir)."
+        );
     }
 }

@@ -15,8 +15,13 @@ use acestep_domain::{
 };
 use rusqlite::Transaction;
 use tokio::sync::{broadcast, watch};
+use tracing::warn;
 
-use crate::{error::Result, jobs, store::Store};
+use crate::{
+    error::{Error, Result},
+    jobs,
+    store::{End, Store},
+};
 
 /// Events a slow listener may be behind before it has to resume.
 const CAPACITY: usize = 1024;
@@ -31,12 +36,14 @@ pub struct Subscription {
     pub live: broadcast::Receiver<JobEvent>,
 }
 
+type Live = HashMap<String, broadcast::Sender<JobEvent>>;
+
 /// The logs of all jobs.
 #[derive(Debug)]
 pub(crate) struct Events {
     store: Arc<Store>,
     /// One channel for each job that is not over.
-    live: Mutex<HashMap<String, broadcast::Sender<JobEvent>>>,
+    live: Mutex<Live>,
     /// Raised by everything but progress.
     revision: Arc<watch::Sender<u64>>,
 }
@@ -50,7 +57,7 @@ impl Events {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, broadcast::Sender<JobEvent>>> {
+    fn lock(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -66,6 +73,30 @@ impl Events {
             let kinds = change(db)?;
             jobs::log(db, id, kinds)
         })?;
+        self.tell(&mut live, id, events);
+        Ok(())
+    }
+
+    /// Ends the job. Where the database cannot be written the end is kept and told all the same, and
+    /// recorded once it can (see [`crate::store::Unrecorded`]).
+    pub(crate) fn end(&self, id: &str, end: End) -> Result<()> {
+        let failure = match self.record(id, |db| end.write(db, id)) {
+            Err(Error::Database(failure)) => failure,
+            other => return other,
+        };
+        let mut live = self.lock();
+        let events = self
+            .store
+            .read(|db| self.store.unrecorded().keep(db, id, end))?;
+        warn!(
+            error = &failure as &dyn std::error::Error,
+            "the end of job {id} is kept until the library can be written"
+        );
+        self.tell(&mut live, id, events);
+        Ok(())
+    }
+
+    fn tell(&self, live: &mut Live, id: &str, events: Vec<JobEvent>) {
         let over = events
             .iter()
             .any(|event| matches!(&event.kind, EventKind::State { state } if state.is_final()));
@@ -85,7 +116,6 @@ impl Events {
         if notable {
             self.revision.send_modify(|revision| *revision += 1);
         }
-        Ok(())
     }
 
     /// Moves the job to `state` and logs it.
@@ -101,7 +131,9 @@ impl Events {
         let live = self.lock();
         let backlog = self.store.read(|db| {
             jobs::state(db, id)?;
-            jobs::log_after(db, id, after)
+            let mut backlog = jobs::log_after(db, id, after)?;
+            backlog.extend(self.store.unrecorded().events_after(id, after));
+            Ok(backlog)
         })?;
         Ok(Subscription {
             backlog,

@@ -91,18 +91,23 @@ pub(crate) fn state(db: &Connection, id: &str) -> Result<JobState> {
 pub(crate) fn advance(db: &Connection, id: &str, next: JobState) -> Result<()> {
     let now = state(db, id)?;
     if !now.allows(next) {
-        return Err(Error::Conflict {
-            what: format!(
-                "The job is {} and cannot become {}.",
-                now.as_str(),
-                next.as_str()
-            ),
-            hint: "Start a new job.",
-        });
+        return Err(no_move(now, next));
     }
     db.prepare_cached("UPDATE jobs SET state = ?2 WHERE id = ?1")?
         .execute([id, next.as_str()])?;
     Ok(())
+}
+
+/// A state does not follow on another.
+pub(crate) fn no_move(now: JobState, next: JobState) -> Error {
+    Error::Conflict {
+        what: format!(
+            "The job is {} and cannot become {}.",
+            now.as_str(),
+            next.as_str()
+        ),
+        hint: "Start a new job.",
+    }
 }
 
 /// Keeps why the job failed.

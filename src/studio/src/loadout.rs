@@ -4,7 +4,10 @@ use acestep_domain::{
     GenerationParams, Note, UserError,
     capabilities::DeviceKind,
     defaults::defaults,
-    generation::clamp::{Bounds, Clamped, clamp_with_source, clamp_words},
+    generation::{
+        clamp::{Bounds, Clamped, clamp_with_source, clamp_words},
+        lm_room::{Room, check_room},
+    },
     job::JobKind,
     memory::{RunPlan, TimePlan},
     task::Family,
@@ -32,6 +35,8 @@ pub(crate) struct Loadout {
     pub(crate) times_lyrics: bool,
     /// Whether the language model writes audio codes; `None` without one.
     pub(crate) lm_has_codes: Option<bool>,
+    /// Its room for words; `None` where it is not loaded yet.
+    pub(crate) lm_room: Option<Room>,
     /// What a request is clamped to.
     pub(crate) bounds: Bounds,
     pub(crate) rates: Rates,
@@ -49,6 +54,7 @@ impl Loadout {
             audio_codes: models.has_audio_codes(),
             times_lyrics: models.can_time_lyrics(),
             lm_has_codes: lm.map(|_| models.lm_has_codes()),
+            lm_room: None,
             bounds: Bounds {
                 family: models.family,
                 lm_loaded: lm.is_some(),
@@ -75,10 +81,10 @@ impl Loadout {
         memory.map_or(DeviceKind::Cpu, |memory| memory.options.device)
     }
 
-    /// Refused where `kind` needs a language model and there is none.
+    /// Refused where `kind` needs a language model and there is none, or none that can do it.
     pub(crate) fn require_lm(&self, kind: JobKind) -> Result<()> {
         if self.lm_has_codes.is_some() || !kind.needs_lm() {
-            return Ok(());
+            return self.require_lm_codes(kind);
         }
         Err(UserError {
             field: Some("kind".to_owned()),
@@ -92,6 +98,30 @@ impl Loadout {
             )
         }
         .into())
+    }
+
+    /// Refused where `kind` reads audio codes and the language model knows none.
+    fn require_lm_codes(&self, kind: JobKind) -> Result<()> {
+        // Without networks for codes in the main model nothing is known of the language model's.
+        let knows_none = self.audio_codes && self.lm_has_codes == Some(false);
+        if kind != JobKind::Understand || !knows_none {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            field: "kind",
+            what: "Understanding songs with this language model, which knows no audio codes,"
+                .to_owned(),
+            possible: "Load a released language model (acestep-5Hz-lm-…).".to_owned(),
+        })
+    }
+
+    /// Refused where the language model has no room for the words of a job of `kind`, which is settled.
+    pub(crate) fn require_room(&self, kind: JobKind, params: &GenerationParams) -> Result<()> {
+        let writes_codes = self.lm_has_codes == Some(true);
+        match &self.lm_room {
+            Some(room) => Ok(check_room(kind, params, room, writes_codes)?),
+            None => Ok(()),
+        }
     }
 
     /// Refused when the model has no networks for audio codes.

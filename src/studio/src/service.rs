@@ -6,11 +6,11 @@ use acestep_domain::{
     GenerationParams, Note, UserError,
     capabilities::{Capabilities, LmEntry},
     event::{Progress, Stage},
-    generation::clamp::Bounds,
+    generation::{clamp::Bounds, lm_room::Room},
     lora::LoraUse,
     service::{
         Installed, LoadedLm, LoadedModel, Resolved, ServiceConfig, ServiceState, ServiceStatus,
-        resolve,
+        check_names, resolve,
     },
     task::Family,
     tier::{Limits, LmSize},
@@ -211,6 +211,17 @@ impl Service {
         resolve(requested, &self.capabilities, installed)
     }
 
+    /// Refuses a name that stands in the wrong place.
+    pub(crate) fn check_names(&self, requested: &ServiceConfig) -> Result<()> {
+        let inner = self.lock();
+        let lms = language_models(&inner.found, &self.capabilities);
+        let installed = Installed {
+            models: &inner.found.models,
+            lms: &lms,
+        };
+        Ok(check_names(requested, installed)?)
+    }
+
     /// Refuses a language model that is too large for the tier, until the user has said that it is
     /// meant.
     pub(crate) fn consent(requested: &ServiceConfig, notes: &[Note]) -> Result<()> {
@@ -358,6 +369,10 @@ impl Service {
             audio_codes: model.audio_codes,
             times_lyrics: model.times_lyrics,
             lm_has_codes: inner.lm.as_ref().map(|lm| lm.has_codes),
+            lm_room: inner.lm.as_ref().map(|lm| Room {
+                name: lm.name.clone(),
+                tokens: lm.context_tokens,
+            }),
             bounds: self.bounds_of(&inner),
             rates: inner.rates,
             memory: inner.planned_by(),

@@ -1,6 +1,8 @@
 //! The SQLite file: opening, schema versions, transactions. Who keeps what in it is said in `jobs`,
 //! `events` and `library`.
 
+mod unrecorded;
+
 use std::{
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -8,6 +10,8 @@ use std::{
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
+
+pub(crate) use unrecorded::{End, Unrecorded};
 
 use crate::error::Result;
 
@@ -26,6 +30,7 @@ fn migrations() -> Migrations<'static> {
 #[derive(Debug)]
 pub(crate) struct Store {
     connection: Mutex<Connection>,
+    unrecorded: Unrecorded,
 }
 
 impl Store {
@@ -39,6 +44,7 @@ impl Store {
         migrations().to_latest(&mut connection)?;
         Ok(Self {
             connection: Mutex::new(connection),
+            unrecorded: Unrecorded::default(),
         })
     }
 
@@ -54,9 +60,25 @@ impl Store {
         read(&self.lock())
     }
 
-    /// Writes, all or nothing.
+    /// Ends of jobs that are not in the database yet. Asked within [`Self::read`], they and what is read
+    /// belong together.
+    pub(crate) fn unrecorded(&self) -> &Unrecorded {
+        &self.unrecorded
+    }
+
+    /// Tries again to write the ends that wait.
+    pub(crate) fn catch_up(&self) -> Result<()> {
+        if self.unrecorded.is_empty() {
+            return Ok(());
+        }
+        self.unrecorded.write(&mut self.lock())
+    }
+
+    /// Writes, all or nothing; before it the ends that wait, as far as they can be.
     pub(crate) fn write<T>(&self, write: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut connection = self.lock();
+        // This write may succeed where one of those fails: a deletion needs no room.
+        self.unrecorded.write(&mut connection).ok();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let value = write(&transaction)?;
         transaction.commit()?;

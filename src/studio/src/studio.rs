@@ -23,7 +23,6 @@ use std::{
 use acestep_domain::{
     GenerationParams, Note, UserError,
     capabilities::Capabilities,
-    event::EventKind,
     generation::clamp::Bounds,
     job::{Job, JobState},
     service::{ServiceConfig, ServiceStatus},
@@ -47,7 +46,7 @@ use crate::{
     queue::{CancelFlag, Load, Queue},
     service::{Fixed, Service},
     song_file,
-    store::Store,
+    store::{End, Store},
     uploads::Uploads,
     worker,
 };
@@ -128,6 +127,8 @@ impl Shared {
     }
 
     pub(crate) fn status(&self) -> ServiceStatus {
+        // What cannot be recorded now waits for the next look; it is told by the jobs meanwhile.
+        self.store.catch_up().ok();
         ServiceStatus {
             downloads: self.downloads.list(),
             checkpoints_free_bytes: self.downloads.free_bytes(),
@@ -142,20 +143,15 @@ impl Shared {
 
     /// Ends a job with an error.
     pub(crate) fn fail_job(&self, id: &str, error: UserError) -> Result<()> {
-        self.events.record(id, |db| {
-            records::advance(db, id, JobState::Failed)?;
-            records::set_error(db, id, &error)?;
-            Ok(vec![
-                EventKind::Error { error },
-                EventKind::State {
-                    state: JobState::Failed,
-                },
-            ])
-        })
+        self.events.end(id, End::failed(error))
     }
 
     fn job(&self, id: &str) -> Result<Job> {
-        let mut job = self.store.read(|db| records::find(db, id))?;
+        let mut job = self.store.read(|db| {
+            let mut job = records::find(db, id)?;
+            self.store.unrecorded().lay_over(&mut job);
+            Ok(job)
+        })?;
         self.place(&mut job);
         Ok(job)
     }
@@ -351,6 +347,7 @@ impl Studio {
         let shared = self.shared();
         shared.service.admit(&config)?;
         self.rescan();
+        shared.service.check_names(&config)?;
         let (resolved, notes) = shared.service.resolve(&config);
         Service::consent(&config, &notes)?;
         let load = Load {

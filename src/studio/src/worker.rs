@@ -29,6 +29,7 @@ use crate::{
     error::{Error, Result},
     jobs,
     queue::{CancelFlag, Ticket, Work},
+    store::End,
     studio::Shared,
 };
 
@@ -201,18 +202,11 @@ fn finish(
     match outcome {
         Ok(notes) => {
             info!("job {id} is done");
-            shared.events.record(id, |db| {
-                jobs::advance(db, id, JobState::Done)?;
-                jobs::add_notes(db, id, &notes)?;
-                let mut kinds: Vec<EventKind> = notes
-                    .into_iter()
-                    .map(|note| EventKind::Note { note })
-                    .collect();
-                kinds.push(EventKind::State {
-                    state: JobState::Done,
-                });
-                Ok(kinds)
-            })
+            let done = End {
+                notes,
+                ..End::plain(JobState::Done)
+            };
+            shared.events.end(id, done)
         }
         Err(error) if error.is_cancelled() => {
             let by_user = cancel.is_raised() && !shared.queue.is_stopping();
@@ -222,7 +216,7 @@ fn finish(
                 JobState::Interrupted
             };
             info!("job {id} is {}", state.as_str());
-            shared.events.advance(id, state)
+            shared.events.end(id, End::plain(state))
         }
         Err(error) => {
             error!(error = &error as &dyn std::error::Error, "job {id} failed");

@@ -247,10 +247,15 @@ pub fn idle(params: &GenerationParams) -> Vec<Note> {
 }
 
 /// The note for thinking that was asked for in so many words: only a new song has use for written
-/// codes.
+/// codes, and given ones are followed as they are.
 pub fn idle_thinking(params: &GenerationParams) -> Option<Note> {
-    let idle = params.thinking && params.task_type != TaskType::Text2music;
-    idle.then(|| {
+    let of_song = params.task_type == TaskType::Text2music;
+    if !params.thinking || params.lm_writes_codes() {
+        return None;
+    }
+    Some(if of_song {
+        Unused::Codes.note(params.task_type, "thinking", "Thinking")
+    } else {
         Note::new(
             "thinking_ignored",
             "thinking",

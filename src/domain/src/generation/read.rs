@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+mod told;
 mod values;
 
 pub use values::{names_from_json, places, seeds_from_json, timesteps_unread};
@@ -100,6 +101,7 @@ pub fn params_from_json(value: &Value, base: GenerationParams) -> Result<Read, U
             "Send an object such as {\"caption\": \"lofi piano\", \"duration\": 30}.",
         ));
     };
+    let usual = (base.inference_steps, base.shift);
     let mut read = Read {
         params: base,
         notes: Vec::new(),
@@ -117,7 +119,9 @@ pub fn params_from_json(value: &Value, base: GenerationParams) -> Result<Read, U
             continue;
         }
         match set(&mut read.params, canonical, value) {
-            Ok(true) => {}
+            Ok(true) => read
+                .notes
+                .extend(told::left_out(&mut read.params, canonical, value)),
             Ok(false) => note_unused(&mut read.notes, key, value, object),
             Err((message, hint)) => {
                 let error = UserError::invalid(canonical, message, hint);
@@ -143,6 +147,10 @@ pub fn params_from_json(value: &Value, base: GenerationParams) -> Result<Read, U
             "seed",
             "Seed: use_random_seed is on, so the given seed is not used.",
         ));
+    }
+    read.notes.extend(told::replaced(&read.params, usual));
+    if let Some(Value::String(text)) = object.get("instruction") {
+        read.notes.extend(told::instruction(&read.params, text));
     }
     Ok(read)
 }

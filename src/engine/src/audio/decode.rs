@@ -25,10 +25,15 @@ use symphonia::core::{
     meta::MetadataOptions,
 };
 
-use self::{range::Range, riff::UnknownLength};
+use self::{
+    edits::{Cut, Edits},
+    range::Range,
+    riff::UnknownLength,
+};
 use super::{Audio, SILENT_PEAK};
 use crate::error::{Error, Result};
 
+mod edits;
 mod range;
 mod riff;
 
@@ -225,6 +230,7 @@ fn collect(source: Box<dyn MediaSource>, limit: Limit) -> Result<Decoded, Fault>
 }
 
 /// What is known of a file once it was read.
+#[derive(Default)]
 struct Read {
     frames: usize,
     sample_rate_hz: u32,
@@ -245,8 +251,9 @@ fn read(source: Box<dyn MediaSource>, limit: Limit, sink: &mut Sink<'_>) -> Resu
 
 fn probe(source: Box<dyn MediaSource>, limit: Limit, sink: &mut Sink<'_>) -> Result<Read, Fault> {
     let file_bytes = source.byte_len();
-    let source =
+    let mut source =
         UnknownLength::new(source).map_err(|error| Fault::Unreadable(error.to_string()))?;
+    let mut edits = Edits::read(&mut source);
     let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
     let mut format = symphonia::default::get_probe()
         .probe(
@@ -256,12 +263,13 @@ fn probe(source: Box<dyn MediaSource>, limit: Limit, sink: &mut Sink<'_>) -> Res
             MetadataOptions::default(),
         )
         .map_err(|_no_format| Fault::Unknown)?;
-    packets(format.as_mut(), file_bytes, limit, sink)
+    edits.read_tag(format.as_mut());
+    packets(format.as_mut(), (file_bytes, &edits), limit, sink)
 }
 
 fn packets(
     format: &mut dyn FormatReader,
-    file_bytes: Option<u64>,
+    (file_bytes, edits): (Option<u64>, &Edits),
     limit: Limit,
     sink: &mut Sink<'_>,
 ) -> Result<Read, Fault> {
@@ -276,9 +284,13 @@ fn packets(
         .ok_or_else(no_track)?;
     // An mp3 without its encoder's header: the length is a guess from the first frames.
     let guessed = params.codec == CODEC_ID_MP3 && track.delay.is_none();
-    let declared = declared(track, params, file_bytes);
     let id = track.id;
     let declared_rate = params.sample_rate.filter(|rate| *rate > 0);
+    let part = edits.of(id, declared_rate);
+    let mut declared = declared(track, params, file_bytes);
+    if let Some((part, rate)) = part.zip(declared_rate) {
+        declared = declared.map(|frames| part.of(frames, rate));
+    }
     let declared_secs = declared
         .zip(declared_rate)
         .map_or(0.0, |(frames, rate)| frames as f64 / f64::from(rate));
@@ -298,14 +310,10 @@ fn packets(
         // The end would be cut off at the guessed length.
         .make_audio_decoder(params, &AudioDecoderOptions::default().gapless(!guessed))
         .map_err(|error| Fault::Codec(error.to_string()))?;
-    let mut read = Read {
-        frames: 0,
-        sample_rate_hz: 0,
-        channels: 0,
-        notes: Vec::new(),
-    };
+    let mut read = Read::default();
     let (mut heard, mut damaged) = (0usize, 0usize);
     let mut range = Range::default();
+    let mut cut: Option<Cut> = None;
     let mut planes: Vec<Vec<f32>> = Vec::new();
     loop {
         let packet = match format.next_packet() {
@@ -344,6 +352,8 @@ fn packets(
         (read.sample_rate_hz, read.channels) = (rate, channels);
         decoded.copy_to_vecs_planar(&mut planes);
         planes.truncate(2);
+        cut.get_or_insert_with(|| Cut::new(part, rate))
+            .take(&mut planes);
         for sample in planes.iter_mut().flatten() {
             *sample = range.take(*sample);
         }

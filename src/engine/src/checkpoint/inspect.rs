@@ -21,7 +21,7 @@ use super::{
     source::Source,
 };
 use crate::{
-    error::Error,
+    error::{Error, message},
     models::{
         AudioDetokenizer, AudioTokenizer, ConditionEncoder, Dit, Qwen3, dit,
         oobleck::{self, Oobleck},
@@ -401,7 +401,7 @@ fn rehearse(
         Err(damage) => return report.problems.push(damage.to_string()),
     };
     if let Err(error) = load(&weights) {
-        report.problems.push(layout::message(&error));
+        report.problems.push(message(&error));
     }
     listed(
         &mut report.problems,

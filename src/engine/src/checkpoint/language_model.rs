@@ -141,6 +141,11 @@ impl LmCheckpoint {
             .place
             .part_in(&self.source, placement, formats, check)?;
         notes.extend(note);
+        notes.extend(quantize::misfits_note(
+            &self.name,
+            quantization,
+            part.misfits(),
+        ));
         Ok((part.in_large_pages(), notes))
     }
 }

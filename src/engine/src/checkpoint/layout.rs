@@ -18,7 +18,7 @@ use super::{
 use crate::{
     demo,
     device::Placement,
-    error::{Error, Result},
+    error::{Error, Result, message},
     models::{dit, oobleck, qwen3},
     nn::{WeightFile, Weights},
 };
@@ -334,14 +334,6 @@ pub(super) fn check_silence(cfg: &dit::Config, dims: &[usize]) -> std::result::R
             "its tensor has shape {dims:?}, the config asks for [1, {c}, at least {}]",
             cfg.timbre_fix_frame
         )),
-    }
-}
-
-/// The words of a tensor error without the backtrace that candle may carry along.
-pub(super) fn message(error: &candle_core::Error) -> String {
-    match error {
-        candle_core::Error::WithBacktrace { inner, .. } => message(inner),
-        other => other.to_string(),
     }
 }
 

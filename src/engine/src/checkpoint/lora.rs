@@ -36,7 +36,7 @@ pub use self::{
 use super::source::unreadable;
 use crate::{
     device::Placement,
-    error::{Error, Result, Stage},
+    error::{Error, Result, Stage, message},
     nn::{Delta, Factor, Matrix, WeightFile, Weights, weights::OpenError},
 };
 
@@ -402,7 +402,7 @@ impl Lora {
                 .copied()
                 .ok_or_else(|| candle_core::Error::Msg(format!("{key} is empty")))
         };
-        let alpha = read().map_err(|error| self.refuse(super::layout::message(&error)))?;
+        let alpha = read().map_err(|error| self.refuse(message(&error)))?;
         if alpha.is_finite() {
             Ok(f64::from(alpha))
         } else {
@@ -414,7 +414,7 @@ impl Lora {
         let matrix = |(key, dims): &Stored| -> Result<Matrix> {
             let tensor = weights.get(*dims, key).map_err(|error| {
                 match Error::in_stage(Stage::Load)(error) {
-                    Error::Stage { source, .. } => self.refuse(super::layout::message(&source)),
+                    Error::Stage { source, .. } => self.refuse(message(&source)),
                     other => other,
                 }
             })?;

@@ -7,14 +7,17 @@ use acestep_domain::note::Note;
 use super::{
     cache::{self, Order},
     config,
-    layout::{has_extension, message},
+    layout::has_extension,
     source::Source,
 };
 use crate::{
     device::Placement,
-    error::{Error, Result, Stage},
+    error::{Error, Result, Stage, message},
     kernels::runs_here,
-    nn::{Formats, WeightFile, Weights, weights::Held},
+    nn::{
+        Formats, WeightFile, Weights,
+        weights::{Held, Misfits},
+    },
 };
 
 /// Weights of a folder as they are.
@@ -69,6 +72,7 @@ pub struct Part {
     weights: Weights,
     /// Matrices are quantised while they are taken.
     quantizes: bool,
+    misfits: Misfits,
     path: PathBuf,
     bytes: u64,
 }
@@ -89,6 +93,7 @@ impl Part {
         Ok(Self {
             weights,
             quantizes: false,
+            misfits: Misfits::default(),
             path,
             bytes,
         })
@@ -131,6 +136,20 @@ impl Part {
             quantizes: formats != Formats::default(),
             ..self
         }
+    }
+
+    /// The same weights, with a count of what does not get its format of `formats`.
+    #[must_use]
+    pub(super) fn counted(self, formats: Formats, ours: bool) -> Self {
+        Self {
+            misfits: self.weights.misfits(formats, ours),
+            ..self
+        }
+    }
+
+    /// What does not get the format that was asked for it.
+    pub(crate) fn misfits(&self) -> Misfits {
+        self.misfits
     }
 
     /// The same weights; see [`Weights::prepacked`].

@@ -144,8 +144,14 @@ impl Place {
         check: &dyn Fn() -> Result<()>,
     ) -> Result<(Part, Option<Note>)> {
         match self {
-            Self::Folder(folder) => part_in(source, folder, placement, formats, check),
-            Self::File(..) => Ok((self.part(source, placement)?.with_formats(formats), None)),
+            Self::Folder(folder) => {
+                let (part, note) = part_in(source, folder, placement, formats, check)?;
+                Ok((part.counted(formats, true), note))
+            }
+            Self::File(..) => {
+                let part = self.part(source, placement)?.with_formats(formats);
+                Ok((part.counted(formats, false), None))
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use super::layout::Module;
 use crate::{
     kernels::quantized::Format,
     models::qwen3::{CausalLm, Config},
-    nn::Formats,
+    nn::{Formats, weights::Misfits},
 };
 
 /// Parameters from which on a language model is one of the large ones (4B).
@@ -77,6 +77,37 @@ pub(crate) fn main_model(module: Module, asked: Quantization) -> Formats {
         },
         Module::Vae => Formats::default(),
     }
+}
+
+/// Says which layers of `name` do not get what was asked for, since their rows do not fit.
+pub(crate) fn misfits_note(name: &str, asked: Quantization, misfits: Misfits) -> Option<Note> {
+    let Misfits {
+        asked: all,
+        eight_bits,
+        unquantised,
+    } = misfits;
+    let mut faults = Vec::new();
+    if eight_bits > 0 {
+        faults.push(format!(
+            "{eight_bits} of {all} layers have eight bits (Q8_0), since their rows are no multiple of 256 values"
+        ));
+    }
+    if unquantised > 0 {
+        faults.push(format!(
+            "{unquantised} of {all} stay as they are, since their rows are no multiple of 32 values"
+        ));
+    }
+    (!faults.is_empty()).then(|| {
+        Note::new(
+            "quantization_misfits",
+            "quantization",
+            format!(
+                "Quantisation: {} does not fit all of {name}: {}.",
+                asked.as_str(),
+                faults.join("; ")
+            ),
+        )
+    })
 }
 
 #[cfg(test)]

@@ -27,10 +27,11 @@ use half::{bf16, f16};
 
 pub(in crate::nn) use file::Content;
 pub use file::{Metadata, OpenError, Stored, TensorInfo, WeightFile};
-pub use formats::{Formats, Held, Role};
+pub use formats::{Formats, Held, Misfits, Role};
 pub use header::Damage;
 
 use crate::{
+    error::message,
     kernels::quantized::{Blocks, Format, SharedBytes},
     room,
 };
@@ -239,6 +240,24 @@ impl Weights {
         tensors.any(|(_, info)| matches!(info.stored, Stored::Packed(_) | Stored::Panels(_)))
     }
 
+    /// What of the files does not get its format of `formats`. What is in blocks already counts where
+    /// `ours` says that we made it so.
+    pub(crate) fn misfits(&self, formats: Formats, ours: bool) -> Misfits {
+        let mut misfits = Misfits::default();
+        let tensors = self.shared.files.iter().flat_map(WeightFile::tensors);
+        for (name, info) in tensors {
+            let counts = match info.stored {
+                Stored::Plain(_) => true,
+                Stored::Packed(_) | Stored::Panels(_) => ours,
+                Stored::Other(_) => false,
+            };
+            if let (true, &[_, width]) = (counts, info.shape.as_slice()) {
+                misfits.count(formats, Role::of(name), width);
+            }
+        }
+        misfits
+    }
+
     /// Takes a tensor: checked against `shape`, cast to the load dtype, moved to the device,
     /// and written to the ledger. A quantised one is decoded.
     ///
@@ -255,7 +274,7 @@ impl Weights {
         let found = self.find(&shape, &name);
         if let Some(complaints) = &self.shared.complaints {
             if let Err(error) = found {
-                lock(complaints).push(error.to_string());
+                lock(complaints).push(message(&error));
                 // A network may put zeros in order, which takes memory: no more of it than a
                 // file that holds the tensor would.
                 let values = shape

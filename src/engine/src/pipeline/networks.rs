@@ -10,7 +10,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::{audio_codes::AudioCodes, loras::Loras};
 use crate::{
-    checkpoint::{Checkpoint, Module, Part, SILENCE_TENSOR},
+    checkpoint::{Checkpoint, Module, Part, SILENCE_TENSOR, misfits_note},
     device::Placement,
     engine::LoadOptions,
     error::{Error, Result},
@@ -184,11 +184,11 @@ impl Networks {
         let vae_encoder = reader.slot(file, false, |reader, w| {
             Oobleck::load_encoder(&reader.checkpoint.vae, w)
         })?;
-        notes.extend(text_part.unused_note(ANY, |_| false));
-        notes.extend(dit_part.unused_note(ANY, |name| {
-            name == SILENCE_TENSOR || LATER.iter().any(|prefix| name.starts_with(prefix))
-        }));
-        notes.extend(vae_part.unused_note(ANY, |_| false));
+        notes.extend(found_out(
+            checkpoint,
+            options.quantization,
+            [&text_part, &dit_part, &vae_part],
+        ));
         step()?;
 
         let mut held = Held::default();
@@ -309,6 +309,25 @@ impl Networks {
             .map_err(Error::in_stage(Stage::Prepare))?;
         Ok(self.timbre.get_or_init(|| timbre).clone())
     }
+}
+
+/// What of the weights is not as was asked, and what of them nobody has use for.
+fn found_out(
+    checkpoint: &Checkpoint,
+    asked: Quantization,
+    [text, dit, vae]: [&Part; 3],
+) -> impl Iterator<Item = Note> {
+    let misfits = text.misfits().and(dit.misfits());
+    let later =
+        |name: &str| name == SILENCE_TENSOR || LATER.iter().any(|prefix| name.starts_with(prefix));
+    [
+        misfits_note(checkpoint.name(), asked, misfits),
+        text.unused_note(ANY, |_| false),
+        dit.unused_note(ANY, later),
+        vae.unused_note(ANY, |_| false),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Says so where quantisation is asked of a file that is quantised already.

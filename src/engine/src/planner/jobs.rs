@@ -177,6 +177,15 @@ impl Given {
     }
 }
 
+/// The key of the longer one: it is what makes a prompt too long.
+fn longer(caption: &str, lyrics: &str) -> &'static str {
+    if caption.chars().count() > lyrics.chars().count() {
+        "caption"
+    } else {
+        "lyrics"
+    }
+}
+
 /// A length for which codes are written: a plan has at least 10 s, a song may be shorter.
 fn secs_of_codes(secs: f64, max: u32, notes: &mut Vec<Note>) -> Result<f64> {
     if secs.is_finite()
@@ -250,6 +259,7 @@ impl LanguageModel {
         let prompt = prompt::plan(self.tokenizer(), &request.caption, &request.lyrics)?;
         let job = TextJob {
             prompt,
+            field: longer(&request.caption, &request.lyrics),
             fields: &fields,
             after: After::Stop,
             options,
@@ -280,7 +290,8 @@ impl LanguageModel {
         let target = codes_of(secs_of_codes(secs, request.max_duration_secs, &mut notes)?);
         let yaml = repeated(&request.plan);
         let prompt = prompt::codes(tokenizer, &request.caption, &request.lyrics, &yaml)?;
-        self.check_length(prompt.len(), target, "lyrics")?;
+        let field = longer(&request.caption, &request.lyrics);
+        self.check_length(prompt.len(), target, field)?;
         let guidance = if request.guidance_scale > 1.0 {
             let prompt = prompt::codes_unconditional(tokenizer, &request.negative_prompt)?;
             self.check_length(prompt.len(), target, "lm_negative_prompt")?;
@@ -342,6 +353,7 @@ impl LanguageModel {
         let prompt = prompt::format(self.tokenizer(), caption, lyrics)?;
         let job = TextJob {
             prompt,
+            field: longer(caption, lyrics),
             fields: &fields,
             after: After::Lyrics,
             options,
@@ -378,6 +390,7 @@ impl LanguageModel {
         let prompt = prompt::create_sample(self.tokenizer(), description, instrumental)?;
         let job = TextJob {
             prompt,
+            field: "caption",
             fields: &fields,
             after: After::Lyrics,
             options,
@@ -410,6 +423,7 @@ impl LanguageModel {
         let prompt = prompt::understand(self.tokenizer(), codes)?;
         let job = TextJob {
             prompt,
+            field: "audio_codes",
             fields: &fields,
             after: After::Lyrics,
             options,

@@ -27,6 +27,8 @@ const FREE_ATTEMPTS: usize = 2;
 /// What is asked.
 pub(super) struct TextJob<'a> {
     pub(super) prompt: Vec<u32>,
+    /// What most of the prompt is.
+    pub(super) field: &'static str,
     pub(super) fields: &'a Fields,
     pub(super) after: After,
     pub(super) options: &'a TextOptions,
@@ -38,7 +40,7 @@ impl LanguageModel {
     /// Runs `job`.
     pub(super) fn text_job(&self, job: TextJob<'_>, observer: &dyn Observer) -> Result<Planned> {
         // Lyrics have what is left; the plan itself must fit.
-        self.check_length(job.prompt.len(), PLAN_TOKENS, "lyrics")?;
+        self.check_length(job.prompt.len(), PLAN_TOKENS, job.field)?;
         if job.options.constrained {
             self.under_grammar(job, observer)
         } else {

@@ -182,7 +182,7 @@ impl LmTokenizer {
             Ok(self.codes.0..self.codes.0 + COUNT)
         } else {
             Err(Error::Unsupported {
-                what: "writing audio codes".to_owned(),
+                what: "reading and writing audio codes".to_owned(),
                 because: format!(
                     "this language model's tokenizer has {} of the {COUNT} codes, so it plans metadata only",
                     self.codes.1

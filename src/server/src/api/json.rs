@@ -29,7 +29,9 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
         let bytes = to_bytes(request.into_body(), MAX_BODY_BYTES)
             .await
             .map_err(|_| too_large())?;
-        if bytes.trim_ascii().is_empty() {
+        // Some editors begin a file with a mark of its encoding.
+        let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+        if text.trim_ascii().is_empty() {
             return Ok(Self(None));
         }
         // A body without a type is taken for JSON; a form of a foreign page always has one.
@@ -46,7 +48,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
                 ),
             ));
         }
-        serde_json::from_slice(&bytes)
+        serde_json::from_slice(text)
             .map(|value| Self(Some(value)))
             .map_err(|error| {
                 UserError::new(
@@ -142,5 +144,26 @@ pub mod switch {
                 "{text:?} is neither true nor false"
             ))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_mark_of_the_encoding_is_no_part_of_a_body() {
+        let read = async |text: &'static str| {
+            let request = Request::new(Body::from(text));
+            JsonBody::from_request(request, &()).await.unwrap().0
+        };
+        assert_eq!(
+            read("\u{feff}{\"bpm\": 90}").await,
+            Some(json!({ "bpm": 90 }))
+        );
+        assert_eq!(read("\u{feff} ").await, None);
     }
 }

@@ -2,8 +2,8 @@
 
 use acestep_domain::{
     UserError,
-    capabilities::{LmEntry, ModelEntry},
-    service::{ServiceConfig, ServiceStatus},
+    capabilities::{CardEntry, LmEntry, ModelEntry},
+    service::{DeviceChoice, DeviceName, ServiceConfig, ServiceStatus},
 };
 use acestep_studio::Studio;
 use axum::{Json, extract::State, http::StatusCode};
@@ -52,7 +52,8 @@ pub async fn initialize(
     Query(query): Query<Wait>,
     body: JsonBody,
 ) -> Result<(StatusCode, Json<ServiceStatus>)> {
-    let config = config_from_json(body.0, &state.requested)?;
+    let cards = state.studio.status().capabilities.cards;
+    let config = config_from_json(body.0, &state.requested, &cards)?;
     if query.wait.unwrap_or(false) {
         let status = state.studio.initialize_and_wait(config).await?;
         return Ok((StatusCode::OK, Json(status)));
@@ -71,6 +72,7 @@ pub async fn cancel(State(studio): State<Studio>) -> Json<ServiceStatus> {
 fn config_from_json(
     body: Option<Value>,
     base: &ServiceConfig,
+    cards: &[CardEntry],
 ) -> std::result::Result<ServiceConfig, UserError> {
     let given = match body {
         None | Some(Value::Null) => return Ok(base.clone()),
@@ -105,8 +107,12 @@ fn config_from_json(
         // "The machine decides", as the flags spell it.
         let value = match value {
             Value::Null if key == "device" => "auto".into(),
+            Value::String(text) if key == "device" && text.is_empty() => "auto".into(),
+            Value::String(text) if key == "device" => {
+                serde_json::to_value(device(&text, cards)?).map_err(internal)?
+            }
             Value::Null if key == "lm_over_tier_confirmed" => false.into(),
-            Value::String(text) if text == "auto" && key != "device" => Value::Null,
+            Value::String(text) if text == "auto" => Value::Null,
             Value::String(text) if text.is_empty() => Value::Null,
             value => value,
         };
@@ -123,9 +129,52 @@ fn config_from_json(
     serde_json::from_value(Value::Object(merged)).map_err(internal)
 }
 
+/// A device as the command line takes it. The card of this program was chosen at its start, so another
+/// cannot be.
+fn device(text: &str, cards: &[CardEntry]) -> std::result::Result<DeviceChoice, UserError> {
+    let refuse = |message: String, hint: String| UserError::invalid("device", message, hint);
+    let DeviceName { choice, card } = text.parse().map_err(|allowed: String| {
+        refuse(format!("device: {text:?}; {allowed}."), String::new())
+    })?;
+    // Where there is no card at all, the settings say which device is used instead.
+    let Some(wanted) = card.filter(|_| !cards.is_empty()) else {
+        return Ok(choice);
+    };
+    let index = wanted.parse::<u32>().ok();
+    let lower = wanted.to_lowercase();
+    let is_it = |card: &&CardEntry| match index {
+        Some(index) => card.index == index,
+        None => card.name.to_lowercase().contains(&lower),
+    };
+    let named: Vec<&CardEntry> = cards.iter().filter(is_it).collect();
+    if named.iter().any(|card| card.used) {
+        return Ok(choice);
+    }
+    Err(match named.first() {
+        Some(other) => refuse(
+            format!(
+                "Device: this program does not use card {} ({}); its card is chosen when it starts.",
+                other.index, other.name
+            ),
+            format!(
+                "Start it with --device cuda:{}, or ask for cuda alone.",
+                other.index
+            ),
+        ),
+        None => {
+            let name = |card: &CardEntry| format!("cuda:{} {}", card.index, card.name);
+            let names: Vec<String> = cards.iter().map(name).collect();
+            refuse(
+                format!("Device: there is no card {wanted:?}."),
+                format!("There is {}.", names.join(", ")),
+            )
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use acestep_domain::service::{DeviceChoice, Quantization};
+    use acestep_domain::service::Quantization;
     use serde_json::json;
 
     use super::*;
@@ -136,7 +185,35 @@ mod tests {
             use_flash_attention: Some(true),
             ..ServiceConfig::default()
         };
-        config_from_json(Some(body), &base)
+        config_from_json(Some(body), &base, &[])
+    }
+
+    #[test]
+    fn a_device_is_named_as_on_the_command_line() {
+        let card = |index, name: &str, used| CardEntry {
+            index,
+            name: name.to_owned(),
+            total_gib: 12.0,
+            used,
+            problem: None,
+        };
+        let two = [card(0, "RTX 3060", false), card(1, "RTX 4090", true)];
+        let read = |text: &str, cards: &[CardEntry]| {
+            let body = json!({ "device": text });
+            let config = config_from_json(Some(body), &ServiceConfig::default(), cards);
+            config.map(|config| config.device)
+        };
+        for text in ["cuda:1", "CUDA", "cuda:4090", "cuda: rtx"] {
+            assert_eq!(read(text, &two), Ok(DeviceChoice::Cuda), "{text}");
+        }
+        assert_eq!(read("CPU", &two), Ok(DeviceChoice::Cpu));
+        assert_eq!(read("Auto", &two), Ok(DeviceChoice::Auto));
+        assert_eq!(read("cuda:1", &[]), Ok(DeviceChoice::Cuda));
+        let other = read("cuda:0", &two).unwrap_err();
+        assert_eq!(other.field.as_deref(), Some("device"));
+        assert!(other.hint.contains("--device cuda:0"), "{other}");
+        let none = read("cuda:7", &two).unwrap_err();
+        assert!(none.hint.contains("cuda:1 RTX 4090"), "{none}");
     }
 
     #[test]

@@ -6,8 +6,10 @@ use std::{
 };
 
 use acestep_domain::{
-    GenerationParams, Note, SongPlan, UserError, generation::read::params_from_json, service,
-    service::Quantization,
+    GenerationParams, Note, SongPlan, UserError,
+    generation::read::params_from_json,
+    service,
+    service::{DeviceName, Quantization},
 };
 use acestep_engine::{
     capabilities::capabilities,
@@ -24,7 +26,7 @@ use super::{
     machine::{machine, take_card},
     output::{Failure, fail, read_json, say, say_json, tell_notes},
     service::ServiceArgs,
-    values::{self, Device},
+    values,
 };
 use crate::{env::Environment, progress::Bar};
 
@@ -42,7 +44,7 @@ pub(super) struct Source {
     quantization: Quantization,
     /// auto, cuda, cuda:INDEX or cuda:NAME (one card of several), mps or cpu
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    device: Device,
+    device: DeviceName,
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,

@@ -148,11 +148,7 @@ fn planned(args: &PlanArgs, environment: &Environment) -> Result<Answer, Failure
     let (capabilities, mut notes) = machine(environment, &args.service);
     let (config, more) = args.service.config(environment);
     notes.extend(more);
-    let (models, mut lms) = installed(&args.service.root(), &capabilities);
-    // The built-in language model takes no memory worth planning; it counts when it is asked for.
-    if config.init_llm.is_none() {
-        lms.retain(|lm| !lm.built_in || config.lm_model_path.as_deref() == Some(&lm.name));
-    }
+    let (models, lms) = installed(&args.service.root(), &capabilities);
     let request = Request {
         params: params.as_ref(),
         service: &config,

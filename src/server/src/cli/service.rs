@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use acestep_domain::{
     note::Note,
-    service::{Quantization, ServiceConfig},
+    service::{DeviceName, Quantization, ServiceConfig},
 };
 use acestep_studio::download::DownloadOptions;
 use clap::Args;
 
-use super::values::{self, AutoSwitch, Device, DownloadSource};
+use super::values::{self, AutoSwitch, DownloadSource};
 use crate::env::Environment;
 
 /// Models and memory.
@@ -24,7 +24,7 @@ pub(crate) struct ServiceArgs {
     pub(crate) config_path: Option<String>,
     /// auto, cuda, cuda:INDEX or cuda:NAME (one card of several), mps or cpu [default: auto]
     #[arg(long, value_name = "DEVICE")]
-    pub(crate) device: Option<Device>,
+    pub(crate) device: Option<DeviceName>,
     /// Language model: a folder name in the checkpoints folder
     #[arg(long = "lm_model_path", alias = "lm-model-path", value_name = "NAME")]
     pub(crate) lm_model_path: Option<String>,
@@ -104,7 +104,7 @@ impl LoraArgs {
 }
 
 impl ServiceArgs {
-    fn device(&self, environment: &Environment, notes: &mut Vec<Note>) -> Device {
+    fn device(&self, environment: &Environment, notes: &mut Vec<Note>) -> DeviceName {
         self.device
             .clone()
             .or_else(|| environment.parsed("--device", str::parse, notes))

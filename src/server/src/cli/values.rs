@@ -3,10 +3,7 @@
 use std::str::FromStr;
 
 use acestep_domain::{
-    param::range_of,
-    release::Hub,
-    service::{DeviceChoice, Quantization},
-    timed_lyrics::LyricsFormat,
+    param::range_of, release::Hub, service::Quantization, timed_lyrics::LyricsFormat,
 };
 
 /// `true`, `false` and their everyday spellings; anything else is a usage error.
@@ -32,43 +29,6 @@ impl FromStr for AutoSwitch {
         switch(text)
             .map(|on| Self(Some(on)))
             .map_err(|_| "allowed: auto, true, false (or 1, 0, yes, no, on, off)".to_owned())
-    }
-}
-
-/// A device, and of cards which.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Device {
-    pub(crate) choice: DeviceChoice,
-    /// Index or part of the name of a card.
-    pub(crate) card: Option<String>,
-}
-
-impl FromStr for Device {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        const ALLOWED: &str = "allowed: auto, cuda, cuda:INDEX, cuda:NAME, mps, cpu";
-        let (kind, card) = match text.split_once(':') {
-            Some((kind, card)) => (kind, Some(card.trim())),
-            None => (text, None),
-        };
-        let choice = match kind.trim().to_ascii_lowercase().as_str() {
-            "auto" => DeviceChoice::Auto,
-            "cuda" => DeviceChoice::Cuda,
-            "mps" | "metal" => DeviceChoice::Mps,
-            "cpu" => DeviceChoice::Cpu,
-            "xpu" => return Err(format!("Intel XPU is not supported; {ALLOWED}")),
-            _ => return Err(ALLOWED.to_owned()),
-        };
-        match card {
-            Some(card) if card.is_empty() || choice != DeviceChoice::Cuda => {
-                Err(ALLOWED.to_owned())
-            }
-            card => Ok(Self {
-                choice,
-                card: card.map(str::to_owned),
-            }),
-        }
     }
 }
 
@@ -148,26 +108,5 @@ mod tests {
         assert_eq!("Auto".parse(), Ok(AutoSwitch(None)));
         assert_eq!("off".parse(), Ok(AutoSwitch(Some(false))));
         assert!("default".parse::<AutoSwitch>().is_err());
-    }
-
-    #[test]
-    fn a_device_may_name_one_card_of_several() {
-        let device = |text: &str| text.parse::<Device>();
-        let card = |card: &str| {
-            Ok(Device {
-                choice: DeviceChoice::Cuda,
-                card: Some(card.to_owned()),
-            })
-        };
-        assert_eq!(device("cuda:1"), card("1"));
-        assert_eq!(device("CUDA: RTX 3060 "), card("RTX 3060"));
-        let plain = |choice| Ok(Device { choice, card: None });
-        assert_eq!(device(" cuda "), plain(DeviceChoice::Cuda));
-        assert_eq!(device("metal"), plain(DeviceChoice::Mps));
-        assert_eq!(device("auto"), plain(DeviceChoice::Auto));
-        for text in ["cuda:", "cpu:1", "auto:0", "gpu", "xpu"] {
-            let allowed = device(text).unwrap_err();
-            assert!(allowed.contains("cuda:INDEX"), "{text}: {allowed}");
-        }
     }
 }

@@ -86,7 +86,10 @@ impl EngineBackend {
 
 impl Backend for EngineBackend {
     fn check(&self, wanted: &Resolved) -> Result<()> {
-        self.open(wanted)?;
+        self.open(wanted).map(drop)
+    }
+
+    fn check_lm(&self, wanted: &Resolved) -> Result<()> {
         self.open_lm(wanted).map(drop)
     }
 

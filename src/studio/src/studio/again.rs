@@ -94,6 +94,7 @@ impl Studio {
     /// When there is none of that id, or it is still under way.
     pub fn dismiss(&self, job_id: &str) -> Result<Job> {
         let shared = self.shared();
+        shared.store.catch_up()?;
         shared.store.write(|db| jobs::dismiss(db, job_id))?;
         shared.touch();
         shared.job(job_id)

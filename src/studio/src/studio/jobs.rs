@@ -19,6 +19,7 @@ use crate::{
     queue::{CancelFlag, Ticket},
     recordings::SOURCE,
     seeds,
+    store::End,
 };
 
 impl Studio {
@@ -114,6 +115,7 @@ impl Studio {
             notes: clamp_notes,
         } = shared.settle(loadout, kind, asked)?;
         notes.extend(clamp_notes);
+        loadout.require_room(kind, &params)?;
         notes.extend(shared.check_loras(&loadout.model, params.loras.as_deref())?);
         let seeds = seeds::settle(&params.seeds, params.batch_size)?;
         Ok(Asked {
@@ -141,7 +143,13 @@ impl Studio {
     /// When the library cannot be read.
     pub fn jobs(&self, limit: usize) -> Result<Vec<Job>> {
         let shared = self.shared();
-        let mut jobs = shared.store.read(|db| jobs::newest(db, limit))?;
+        let mut jobs = shared.store.read(|db| {
+            let mut jobs = jobs::newest(db, limit)?;
+            for job in &mut jobs {
+                shared.store.unrecorded().lay_over(job);
+            }
+            Ok(jobs)
+        })?;
         for job in &mut jobs {
             shared.place(job);
         }
@@ -156,7 +164,7 @@ impl Studio {
     pub fn cancel(&self, id: &str) -> Result<Job> {
         let shared = self.shared();
         if shared.queue.cancel(id) {
-            shared.events.advance(id, JobState::Cancelled)?;
+            shared.events.end(id, End::plain(JobState::Cancelled))?;
         }
         // Of one that runs, that it was asked to stop is news too.
         shared.touch();
@@ -187,6 +195,7 @@ impl Studio {
     /// When there is none of that id, it makes no songs, it is over, or the number is out of range.
     pub fn set_repeat(&self, id: &str, repeat: u32) -> Result<Job> {
         let shared = self.shared();
+        shared.store.catch_up()?;
         let mut job = shared.job(id)?;
         while job.state == JobState::Done
             && let Some(next) = &job.next_job_id

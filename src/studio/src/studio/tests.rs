@@ -3,6 +3,7 @@
 
 mod again;
 mod events;
+mod full_disk;
 mod jobs;
 mod language_model;
 mod listening;
@@ -123,6 +124,8 @@ struct Script {
     lm_loads: VecDeque<Act>,
     /// Names of language models, empty where one was given up.
     lms: Vec<String>,
+    /// Language models know no audio codes.
+    no_codes: bool,
     texts: VecDeque<Act>,
     requests: Vec<Request>,
     memory: Option<Memory>,
@@ -150,6 +153,16 @@ impl Backend for Scripted {
     fn check(&self, _: &Resolved) -> EngineResult<()> {
         let act = self.0.lock().unwrap().checks.pop_front();
         perform(act, &acestep_engine::observer::Silent)
+    }
+
+    fn check_lm(&self, wanted: &Resolved) -> EngineResult<()> {
+        match wanted.lm() {
+            Some("nope") => Err(EngineError::checkpoint(
+                "checkpoints/nope",
+                "the folder is missing; there are a, b",
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn load(&mut self, wanted: &Resolved, observer: &dyn Observer) -> EngineResult<Loaded> {
@@ -194,6 +207,7 @@ impl Backend for Scripted {
         let name = wanted.lm().map(str::to_owned);
         let mut script = self.0.lock().unwrap();
         script.lms.push(name.clone().unwrap_or_default());
+        let has_codes = !script.no_codes;
         Ok(name.map(|name| LoadedLanguageModel {
             lm: LoadedLm {
                 name,
@@ -202,7 +216,7 @@ impl Backend for Scripted {
                 weights_bytes: 4,
                 dtype: "f32".to_owned(),
                 context_tokens: 8192,
-                has_codes: true,
+                has_codes,
             },
             notes: Vec::new(),
         }))

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use acestep_domain::{Note, UserError, service::Resolved};
-use acestep_engine::observer::Observer;
+use acestep_engine::{error::Error as EngineError, observer::Observer};
 use tracing::{error, info, warn};
 
 use super::{guarded, observe::LoadObserver};
@@ -49,7 +49,8 @@ fn models(
 ) -> Result<()> {
     let observer = LoadObserver { shared, cancel };
     observer.check()?;
-    guarded("loading", || backend.check(wanted))??;
+    guarded("loading", || backend.check(wanted))?.map_err(of_setting("config_path"))?;
+    guarded("loading", || backend.check_lm(wanted))?.map_err(of_setting("lm_model_path"))?;
     observer.check()?;
     let stays = shared.service.runs_main(wanted);
     let mut dropped = Vec::new();
@@ -102,7 +103,7 @@ fn main_model(
     let started = Instant::now();
     drop_all(shared, backend);
     let loaded = guarded("loading", || backend.load(wanted, observer))
-        .and_then(|loaded| loaded.map_err(Error::from))
+        .and_then(|loaded| loaded.map_err(of_setting("config_path")))
         .inspect_err(|_| backend.unload())?;
     info!(
         duration_ms = started.elapsed().as_millis() as u64,
@@ -138,6 +139,14 @@ fn language_model(
     );
     shared.service.lm_loaded(Some(loaded.lm));
     Ok(loaded.notes)
+}
+
+/// A checkpoint that cannot be used is a matter of the setting that named it.
+fn of_setting(field: &'static str) -> impl FnOnce(EngineError) -> Error {
+    move |error| match error {
+        source @ EngineError::Checkpoint { .. } => Error::Setting { field, source },
+        other => other.into(),
+    }
 }
 
 fn drop_all(shared: &Shared, backend: &mut dyn Backend) {

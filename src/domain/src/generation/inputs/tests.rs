@@ -199,3 +199,20 @@ fn what_has_no_part_in_the_task_is_noted() {
             .any(|note| note.code == "audio_codes_ignored")
     );
 }
+
+#[test]
+fn thinking_beside_given_codes_is_told() {
+    let mut params = GenerationParams {
+        thinking: true,
+        ..GenerationParams::default()
+    };
+    assert_eq!(idle_thinking(&params), None);
+    params.audio_codes = "<|audio_code_7|>".to_owned();
+    let note = idle_thinking(&params).unwrap();
+    assert_eq!(
+        (note.code.as_str(), note.figure("why")),
+        ("thinking_ignored", Some("codes"))
+    );
+    params.thinking = false;
+    assert_eq!(idle_thinking(&params), None);
+}

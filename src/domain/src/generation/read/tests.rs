@@ -285,3 +285,57 @@ fn own_timesteps_that_cannot_be_used_say_which_value_and_why() {
         assert_eq!(timesteps_unread(&json!(usable)), None, "{usable}");
     }
 }
+
+#[test]
+fn what_is_dropped_is_told() {
+    let base = GenerationParams::default();
+    let codes = |value: Value| -> Vec<String> {
+        let read = params_from_json(&value, base.clone()).unwrap();
+        assert_eq!(read.errors, []);
+        let notes = read.notes.iter();
+        notes
+            .map(|note| format!("{} {}", note.code, note.field.as_deref().unwrap_or("")))
+            .collect()
+    };
+    for (value, expected) in [
+        (
+            json!({ "timesteps": [0] }),
+            &["timesteps_empty timesteps"][..],
+        ),
+        (
+            json!({ "timesteps": "0, 0" }),
+            &["timesteps_empty timesteps"],
+        ),
+        (json!({ "timesteps": [] }), &[]),
+        (json!({ "timesteps": "auto" }), &[]),
+        (
+            json!({ "timesteps": [1, 0.5], "steps": 20, "shift": 2.5 }),
+            &[
+                "inference_steps_ignored inference_steps",
+                "shift_ignored shift",
+            ],
+        ),
+        (json!({ "timesteps": [1, 0.5], "steps": 2 }), &[]),
+        (
+            json!({ "timesteps": [1, 0.5], "steps": base.inference_steps, "shift": base.shift }),
+            &[],
+        ),
+        (
+            json!({ "instruction": "Sing louder" }),
+            &["field_ignored instruction"],
+        ),
+        (
+            json!({ "instruction": "Generate the DRUMS track based on the audio context:", "track_name": "drums" }),
+            &[],
+        ),
+        (
+            json!({ "complete_track_classes": ["drums", "bass", "Drums", "drums"] }),
+            &["tracks_repeated complete_track_classes"],
+        ),
+    ] {
+        assert_eq!(codes(value.clone()), expected, "{value}");
+    }
+    let tracks = json!({ "complete_track_classes": "drums, bass, drums" });
+    let read = params_from_json(&tracks, base.clone()).unwrap();
+    assert_eq!(read.params.complete_track_classes, ["drums", "bass"]);
+}

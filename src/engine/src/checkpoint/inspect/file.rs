@@ -9,7 +9,7 @@ use crate::{
         layout::{self, silence_dims},
         source::Source,
     },
-    error::{Error, Result},
+    error::{Error, Result, message},
     models::{
         dit,
         oobleck::{self, Oobleck},
@@ -51,7 +51,7 @@ fn look(report: &mut ModelReport, source: &Source, (file, kind): (&str, Kind)) -
         }
         Kind::Vae => {
             let cfg: oobleck::Config = config(source, (file, kind), |cfg: &oobleck::Config| {
-                cfg.validate().map_err(|error| layout::message(&error))
+                cfg.validate().map_err(|error| message(&error))
             })?;
             rehearse(report, files, |w| Oobleck::load(&cfg, w).map(drop));
             Ok(())

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::DISTRUSTED;
+use crate::error::message;
 use crate::kernels::{
     agreement::{ENOUGH, apart, wave},
     conv_transpose1d::{ConvTranspose1d, ConvTranspose1dConfig},
@@ -27,7 +28,7 @@ pub fn trial(device: &Device, dtype: DType) -> Option<String> {
             "{name} differs by {:.0} % from the standard one",
             apart * 100.0
         ),
-        Err(error) => error.to_string(),
+        Err(error) => message(&error),
     };
     DISTRUSTED.store(true, Ordering::Relaxed);
     Some(why)

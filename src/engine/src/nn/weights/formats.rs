@@ -20,14 +20,55 @@ impl Formats {
     /// The format for rows of `width` values: superblocks fall back to blocks of 32 where a row is
     /// no whole number of them, and what does not fit either stays as it is.
     pub fn of(self, role: Role, width: usize) -> Option<Format> {
-        let wanted = match role {
-            Role::Layer => self.layers,
-            Role::Table => self.table,
-            Role::Exact => None,
-        }?;
+        let wanted = self.wanted(role)?;
         [wanted, Format::Q8_0]
             .into_iter()
             .find(|format| width > 0 && format.row_bytes(width).is_some())
+    }
+
+    /// The format asked for, whether it fits or not.
+    fn wanted(self, role: Role) -> Option<Format> {
+        match role {
+            Role::Layer => self.layers,
+            Role::Table => self.table,
+            Role::Exact => None,
+        }
+    }
+}
+
+/// How many matrices do not get the format asked for, since it does not fit their rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Misfits {
+    /// Matrices that a format is asked for.
+    pub asked: usize,
+    /// Of these, those that get blocks of eight bits instead of fewer.
+    pub eight_bits: usize,
+    /// Of these, those that stay as they are.
+    pub unquantised: usize,
+}
+
+impl Misfits {
+    /// Counts a matrix of rows of `width` values.
+    pub(super) fn count(&mut self, formats: Formats, role: Role, width: usize) {
+        let Some(wanted) = formats.wanted(role) else {
+            return;
+        };
+        self.asked += 1;
+        match formats.of(role, width) {
+            None => self.unquantised += 1,
+            Some(format) if format != wanted => self.eight_bits += 1,
+            Some(_) => {}
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            asked: self.asked + other.asked,
+            eight_bits: self.eight_bits + other.eight_bits,
+            unquantised: self.unquantised + other.unquantised,
+        }
     }
 }
 

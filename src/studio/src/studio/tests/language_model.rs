@@ -255,3 +255,36 @@ fn wrong_errands_are_refused_before_a_job_exists() {
     );
     assert_eq!(fixture.studio.jobs(9).unwrap(), []);
 }
+
+#[test]
+fn words_without_room_are_refused_when_they_are_sent_and_the_longer_part_is_named() {
+    let fixture = ready_with_lm();
+    let refused = |params: &Value| told(fixture.studio.submit(params).unwrap_err());
+    let caption = refused(&with(song(), "caption", "word ".repeat(9000)));
+    assert_eq!(caption.field.as_deref(), Some("caption"));
+    assert!(
+        caption.message.contains("at least 9000 tokens"),
+        "{caption}"
+    );
+    let lyrics = refused(&with(song(), "lyrics", "la ".repeat(9000)));
+    assert_eq!(lyrics.field.as_deref(), Some("lyrics"));
+    assert!(fixture.studio.jobs(9).unwrap().is_empty());
+    // Without a language model the words are cut with a note, as ever.
+    let fixture = ready();
+    let long = with(song(), "caption", "word ".repeat(9000));
+    assert_eq!(fixture.run(&long).state, JobState::Done);
+}
+
+#[test]
+fn understanding_is_refused_when_it_is_sent_to_a_language_model_without_codes() {
+    let fixture = fixture();
+    fixture.script.lock().unwrap().no_codes = true;
+    wait_for(fixture.studio.initialize_and_wait(with_lm(LM))).unwrap();
+    let made = fixture.run(&song());
+    let asked = json!({ "kind": "understand", "song_id": made.song_ids[0] });
+    let refused = told(fixture.studio.submit(&asked).unwrap_err());
+    assert_eq!(refused.field.as_deref(), Some("kind"));
+    assert!(refused.message.contains("no audio codes"), "{refused}");
+    let words = json!({ "kind": "format", "caption": "warm piano" });
+    assert_eq!(fixture.run(&words).state, JobState::Done);
+}

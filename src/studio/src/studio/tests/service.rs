@@ -305,3 +305,38 @@ fn a_start_that_fails_brings_the_panel_back() {
     load(&studio, TURBO).unwrap();
     assert!(studio.status().shows_panel(), "and it stays, as a line");
 }
+
+#[test]
+fn the_setting_that_is_wrong_is_the_one_that_is_blamed() {
+    let fixture = ready();
+    let refused = |config| told(wait_for(fixture.studio.initialize_and_wait(config)).unwrap_err());
+    let lm = |name: &str| ServiceConfig {
+        init_llm: None,
+        ..with_lm(name)
+    };
+    let missing = refused(lm("nope"));
+    assert_eq!(missing.field.as_deref(), Some("lm_model_path"));
+    assert!(
+        missing.message.contains("nope: the folder is missing"),
+        "{missing}"
+    );
+    let main = refused(lm(BASE));
+    assert_eq!(main.field.as_deref(), Some("lm_model_path"));
+    assert_eq!(
+        main.message,
+        "acestep-v15-base is a main model, not a language model."
+    );
+    let model = refused(asking_for(LM));
+    assert_eq!(model.field.as_deref(), Some("config_path"));
+    assert_eq!(
+        model.message,
+        "acestep-5Hz-lm-0.6B is a language model, not a main model."
+    );
+    assert_eq!(
+        refused(asking_for("vae")).field.as_deref(),
+        Some("config_path")
+    );
+    // What is refused at once changes nothing.
+    assert_eq!(fixture.studio.status().model.unwrap().name, TURBO);
+    assert_eq!(fixture.run(&song()).state, JobState::Done);
+}
