@@ -274,3 +274,26 @@ async fn a_chat_that_waits_too_long_is_504_and_its_job_goes_on() {
             .await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_shows_signs_of_life_while_the_song_is_made() {
+    let app = ready(Setup {
+        unlimited: true,
+        generation_timeout: Some(Duration::from_millis(2_500)),
+        ..Setup::default()
+    })
+    .await;
+    let long = json!({
+        "stream": true, "batch_size": 8, "audio_config": { "duration": 600 }
+    });
+    let answer = app.post(PATH, said("<prompt>x</prompt>", long)).await;
+    let text = String::from_utf8(answer.body).unwrap();
+    assert!(text.contains("\"delta\":{\"content\":\".\"}"), "{text}");
+    for job in app.get("/api/v1/jobs").await.json()["jobs"]
+        .as_array()
+        .unwrap()
+    {
+        app.delete(&format!("/api/v1/jobs/{}", job["id"].as_str().unwrap()))
+            .await;
+    }
+}

@@ -61,6 +61,12 @@ async fn every_route_but_health_asks_for_the_key() {
     assert_eq!(stats.status, 200);
     let audio = app.get("/v1/audio?path=x.mp3&token=sk-1").await;
     raised(&audio, 404, "song");
+    let page = app.get("/").await;
+    let cookie = page.header("set-cookie").split(';').next().unwrap();
+    let audio = app
+        .call(Method::GET, "/v1/audio?path=x.mp3", &[("cookie", cookie)])
+        .await;
+    raised(&audio, 404, "song");
 }
 
 #[tokio::test(flavor = "multi_thread")]

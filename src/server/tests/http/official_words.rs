@@ -63,7 +63,7 @@ async fn a_sample_and_formatted_texts_go_on_to_their_songs_under_one_task() {
 async fn words_without_songs_are_answered_as_words() {
     let app = with_lm().await;
     let items = app
-        .made(json!({ "prompt": "lofi piano", "bpm": 71, "analysisOnly": true }))
+        .outcome(json!({ "prompt": "lofi piano", "bpm": 71, "analysisOnly": true }))
         .await;
     let item = &items[0];
     assert_eq!(
@@ -116,4 +116,30 @@ async fn words_without_songs_are_answered_as_words() {
         app.poll(task["task_id"].as_str().unwrap()).await["status"],
         1
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_has_a_described_song_written_and_made() {
+    let app = with_lm().await;
+    let asked = json!({
+        "model": "acestep-v15-demo",
+        "messages": [{ "role": "user", "content": "a slow French waltz" }],
+        "audio_config": { "duration": 10, "format": "wav" }, "seed": 4,
+    });
+    let answer = app.post("/v1/chat/completions", asked).await;
+    let body = answer.json();
+    assert_eq!(answer.status, 200, "{body}");
+    let message = &body["choices"][0]["message"];
+    assert_eq!(message["audio"].as_array().unwrap().len(), 1);
+    let content = message["content"].as_str().unwrap();
+    assert!(content.contains("**Language:** fr"), "{content}");
+    assert!(!content.contains("No language model"), "{content}");
+    let jobs = app.get("/api/v1/jobs").await.json();
+    let kinds: Vec<&str> = jobs["jobs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|job| job["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["generate", "sample"]);
 }
