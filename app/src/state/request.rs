@@ -133,6 +133,12 @@ pub fn parameters(form: &Value, wish: Wish) -> Value {
     if unread(form).is_some() {
         asked.remove("timesteps");
     }
+    let own_timesteps = asked.get("timesteps").and_then(Value::as_str);
+    if own_timesteps.is_some_and(|own| !own.trim().is_empty()) {
+        // They decide, and the head of their fold says so.
+        asked.remove("inference_steps");
+        asked.remove("shift");
+    }
     if wish == Wish::WriteLyrics {
         for key in ["lyrics", "audio_codes"] {
             asked.insert(key.to_owned(), Value::from(""));

@@ -64,6 +64,11 @@ impl JobKind {
         matches!(self, Self::Format | Self::Sample | Self::Understand)
     }
 
+    /// What is written may go on to the songs of it ([`Job::then_generate`]).
+    pub const fn may_go_on(self) -> bool {
+        matches!(self, Self::Format | Self::Sample)
+    }
+
     /// A recording is listened to, for its codes or in words.
     pub const fn listens(self) -> bool {
         matches!(self, Self::Encode | Self::Understand)
@@ -189,7 +194,7 @@ pub struct Job {
     /// Codes that were heard in it, as text; empty without.
     #[serde(default)]
     pub audio_codes: String,
-    /// Of a sample: songs are made of it at once.
+    /// Of a sample or of formatted texts: songs are made of them at once.
     #[serde(default)]
     pub then_generate: bool,
     /// The job that makes them, or that follows with the same settings, once it is queued.

@@ -7,6 +7,7 @@ pub mod error;
 pub mod jobs;
 pub mod json;
 pub mod loras;
+pub mod official;
 pub mod service;
 pub mod songs;
 pub mod uploads;

@@ -4,7 +4,8 @@
 //! foreign site that rebinds its name to 127.0.0.1 fails here). A request that changes something must
 //! come from this page, not from another site's (`Origin`, `Sec-Fetch-Site`). And it must carry what
 //! was configured: the API key (`Authorization: Bearer`, `ai_token` or `token` in the query,
-//! `ai_token` in a JSON body, or the page's cookie) or the login (Basic).
+//! `ai_token` in a JSON body, or the page's cookie) or the login (Basic). The official routes read
+//! `ai_token` from every kind of body they take, see [`Unproven`].
 
 use std::net::SocketAddr;
 
@@ -22,7 +23,8 @@ use axum::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    api::{error::ApiError, json::MAX_BODY_BYTES},
+    api::{error::ApiError, json::MAX_BODY_BYTES, official},
+    base64,
     state::AppState,
 };
 
@@ -160,7 +162,7 @@ impl Access {
                 .any(|token| self.accepts_key(&token))
     }
 
-    fn accepts_key(&self, token: &str) -> bool {
+    pub(crate) fn accepts_key(&self, token: &str) -> bool {
         self.api_key.as_ref().is_some_and(|key| key.is(token))
     }
 
@@ -186,6 +188,11 @@ impl Access {
     }
 }
 
+/// A request whose key can only be in its body, which its handler reads: it is let through to that and must
+/// be refused there without one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unproven;
+
 /// The middleware round every route.
 pub async fn guard(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let access = &state.access;
@@ -208,7 +215,11 @@ pub async fn guard(State(state): State<AppState>, mut request: Request, next: Ne
         );
     }
     let path = request.uri().path();
-    let page = !path.starts_with("/api/");
+    // Whoever watches over the program need not know its key.
+    if path == official::HEALTH {
+        return next.run(request).await;
+    }
+    let page = !path.starts_with("/api/") && !official::is_route(path);
     // What the login page of a browser itself needs, and holds no secret.
     if page && crate::site::file(path).is_some() {
         return next.run(request).await;
@@ -227,6 +238,10 @@ pub async fn guard(State(state): State<AppState>, mut request: Request, next: Ne
             }
         }
         return response;
+    }
+    if access.api_key.is_some() && official::reads_token(request.method(), path) {
+        request.extensions_mut().insert(Unproven);
+        return next.run(request).await;
     }
     match take_body_token(access, request).await {
         Ok(with_token) => request = with_token,
@@ -268,7 +283,8 @@ fn refuse(code: &str, message: &str, hint: &str) -> Response {
     ApiError::new(StatusCode::FORBIDDEN, UserError::new(code, message, hint)).into_response()
 }
 
-fn unauthorized(access: &Access) -> Response {
+/// The refusal of whoever did not send what was configured.
+pub(crate) fn unauthorized(access: &Access) -> Response {
     let (message, hint) = if access.login.is_some() {
         (
             "A login is needed.",
@@ -363,33 +379,9 @@ fn query_value(uri: &Uri, name: &str) -> Option<String> {
 
 /// Name and password of a Basic header.
 fn basic(encoded: &str) -> Option<(String, String)> {
-    let text = String::from_utf8(base64(encoded.trim())?).ok()?;
+    let text = String::from_utf8(base64::decode(encoded.trim())?).ok()?;
     let (name, word) = text.split_once(':')?;
     Some((name.to_owned(), word.to_owned()))
-}
-
-/// Decodes standard base64, with or without its padding.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
-    let (mut bits, mut held) = (0_u32, 0_u32);
-    for letter in text.trim_end_matches('=').bytes() {
-        let value = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6) | u32::from(value);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held) as u8);
-            bits &= (1 << held) - 1;
-        }
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -461,7 +453,6 @@ mod tests {
             basic("QWxhZGRpbjpvcGVuOnNlc2FtZQ=="),
             Some(("Aladdin".into(), "open:sesame".into()))
         );
-        assert_eq!(base64("TWE"), Some(b"Ma".to_vec()));
-        assert_eq!(base64("T*E="), None);
+        assert_eq!(basic("T*E="), None);
     }
 }

@@ -3,7 +3,7 @@
 //! Precedence: flag, then process environment, then `.env` in the current folder, then the built-in
 //! default. `.env.example` is never read.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::Path, time::Duration};
 
 use acestep_domain::{note::Note, tier::parse_vram_gb};
 use acestep_studio::download::Endpoints;
@@ -24,6 +24,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("ACESTEP_API_HOST", "--server-name"),
     ("ACESTEP_API_PORT", "--port"),
     ("ACESTEP_QUEUE_MAXSIZE", "the queue's length"),
+    ("ACESTEP_GENERATION_TIMEOUT", "the wait of a chat"),
     ("SERVICE_MODE_DIT_MODEL", "the model of --service_mode"),
     (
         "SERVICE_MODE_LM_MODEL",
@@ -205,6 +206,15 @@ impl Environment {
         self.parsed("the queue's length", parse, notes)
     }
 
+    /// How long an answer of the chat waits for its song (`ACESTEP_GENERATION_TIMEOUT`, in seconds).
+    pub fn generation_timeout(&self, notes: &mut Vec<Note>) -> Option<Duration> {
+        let parse = |text: &str| match text.parse::<u64>() {
+            Ok(secs) if (1..=86_400).contains(&secs) => Ok(Duration::from_secs(secs)),
+            _ => Err("allowed: 1 to 86400".to_owned()),
+        };
+        self.parsed("the wait of a chat", parse, notes)
+    }
+
     /// Model and language model of `--service_mode`.
     pub fn service_mode_models(&self) -> (Option<&str>, Option<&str>) {
         (
@@ -313,5 +323,10 @@ mod tests {
         assert_eq!(notes, []);
         assert_eq!(limit("0", &mut notes), None);
         assert!(notes[0].message.contains("ACESTEP_QUEUE_MAXSIZE"));
+        let wait = Environment::of(&[("ACESTEP_GENERATION_TIMEOUT", "90")]);
+        assert_eq!(
+            wait.generation_timeout(&mut notes),
+            Some(Duration::from_secs(90))
+        );
     }
 }

@@ -100,7 +100,7 @@ fn answer(events: impl Stream<Item = Event> + Send + 'static) -> Response {
     response
 }
 
-async fn closed(mut closing: watch::Receiver<bool>) {
+pub(crate) async fn closed(mut closing: watch::Receiver<bool>) {
     // A dropped sender means the same.
     closing.wait_for(|closing| *closing).await.ok();
 }

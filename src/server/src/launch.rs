@@ -21,7 +21,7 @@ use crate::{
     cli::output::{Failure, say, tell, without_threads},
     router::router,
     site,
-    state::{AppState, Language},
+    state::{AppState, GenerationTimeout, Language},
 };
 
 /// How long open answers may take to end once the program is asked to stop.
@@ -43,6 +43,8 @@ pub struct Launch {
     pub init_service: bool,
     /// Language of the page until its visitor chooses.
     pub language: Option<Language>,
+    /// How long an answer of the chat waits for its song.
+    pub generation_timeout: GenerationTimeout,
     /// Who may ask.
     pub credentials: Credentials,
     /// More host names this studio answers to.
@@ -103,6 +105,7 @@ async fn run(
     let (close, closing) = watch::channel(false);
     let state = AppState {
         language: launch.language,
+        generation_timeout: launch.generation_timeout,
         ..AppState::new(studio.clone(), access, closing.clone())
     };
     let mut closing = closing;

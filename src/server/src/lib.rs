@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod auth;
+mod base64;
 pub mod cli;
 pub mod env;
 pub mod events;

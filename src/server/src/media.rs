@@ -64,8 +64,8 @@ enum Part {
 #[derive(Debug, Deserialize)]
 pub struct WantedSong {
     #[serde(default, with = "switch")]
-    download: Option<bool>,
-    format: Option<String>,
+    pub(crate) download: Option<bool>,
+    pub(crate) format: Option<String>,
 }
 
 /// `GET` and `HEAD /api/v1/songs/{id}/audio`; `?download=1` names the file for saving, `?format=` makes

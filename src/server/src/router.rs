@@ -19,7 +19,7 @@ use crate::{
     api::{
         archive, downloads, error, jobs,
         json::{MAX_BODY_BYTES, too_large},
-        loras, service, songs, uploads,
+        loras, official, service, songs, uploads,
     },
     auth, events, media, page,
     state::AppState,
@@ -29,7 +29,11 @@ use crate::{
 pub const SERVER: &str = concat!("acestep/", env!("CARGO_PKG_VERSION"));
 
 /// Where files are sent.
-const FILES: [&str; 2] = ["/api/v1/uploads", "/api/v1/settings"];
+const FILES: [&str; 3] = [
+    "/api/v1/uploads",
+    "/api/v1/settings",
+    official::RELEASE_TASK,
+];
 
 /// Every route of the program.
 pub fn router(state: AppState) -> Router {
@@ -39,6 +43,7 @@ pub fn router(state: AppState) -> Router {
     let api = api_v1().layer(fixed(header::CACHE_CONTROL, "no-store"));
     Router::new()
         .nest("/api/v1", api)
+        .merge(official::routes().layer(fixed(header::CACHE_CONTROL, "no-store")))
         .merge(page::routes(&state))
         .route("/api/{*rest}", axum::routing::any(error::not_found))
         .layer(middleware::from_fn_with_state(state.clone(), auth::guard))
@@ -48,17 +53,19 @@ pub fn router(state: AppState) -> Router {
         .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
         .layer(fixed(header::REFERRER_POLICY, "same-origin"))
         .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::from_fn(official::refusals))
         .layer(TraceLayer::new_for_http())
         .with_state(state)
 }
 
 /// No body is read beyond what any route takes; the page's own calls read theirs without a limit.
 async fn bound_body(request: Request, next: Next) -> Response {
-    let takes_a_file = FILES.contains(&request.uri().path());
+    let path = request.uri().path();
+    let takes_a_file = FILES.contains(&path);
     let limit = if takes_a_file {
         uploads::MAX_BODY_BYTES
     } else {
-        MAX_BODY_BYTES
+        official::most_bytes(path).unwrap_or(MAX_BODY_BYTES)
     };
     let announced = request
         .headers()

@@ -1,6 +1,6 @@
 //! What every handler can reach.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use acestep_domain::service::ServiceConfig;
 use acestep_studio::Studio;
@@ -23,6 +23,8 @@ pub struct AppState {
     pub requested: Arc<ServiceConfig>,
     /// Language of the page when its visitor has chosen none (`--language`).
     pub language: Option<Language>,
+    /// How long an answer of the chat waits for its song.
+    pub generation_timeout: GenerationTimeout,
     /// Turns true when the program ends; open streams then close.
     pub closing: watch::Receiver<bool>,
 }
@@ -30,6 +32,16 @@ pub struct AppState {
 /// A language of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Language(pub &'static str);
+
+/// How long an answer of the chat waits for its song; the job goes on after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GenerationTimeout(pub Duration);
+
+impl Default for GenerationTimeout {
+    fn default() -> Self {
+        Self(Duration::from_mins(10))
+    }
+}
 
 impl AppState {
     /// The state of a studio behind `access`.
@@ -41,6 +53,7 @@ impl AppState {
             access: Arc::new(access),
             requested,
             language: None,
+            generation_timeout: GenerationTimeout::default(),
             closing,
         }
     }

@@ -7,10 +7,18 @@ mod access;
 #[path = "support/app.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod app;
+#[path = "http/chat.rs"]
+mod chat;
 #[path = "http/downloads.rs"]
 mod downloads;
 #[path = "http/lyrics.rs"]
 mod lyrics;
+#[path = "http/official.rs"]
+mod official;
+#[path = "http/official_door.rs"]
+mod official_door;
+#[path = "http/official_words.rs"]
+mod official_words;
 #[path = "http/plans.rs"]
 mod plans;
 #[path = "support/sung.rs"]

@@ -1,5 +1,7 @@
 //! Jobs as kept in the database. Every change of state passes through [`advance`].
 
+use std::collections::BTreeMap;
+
 use acestep_domain::{
     GenerationParams, Note, SongPlan, UserError,
     event::{EventKind, JobEvent, Progress},
@@ -275,6 +277,20 @@ pub(crate) fn newest(db: &Connection, limit: usize) -> Result<Vec<Job>> {
         jobs.push(read(db, row)?);
     }
     Ok(jobs)
+}
+
+/// How many jobs are in each state, by its name.
+pub(crate) fn count(db: &Connection) -> Result<BTreeMap<&'static str, usize>> {
+    let mut statement = db.prepare_cached("SELECT state, COUNT(*) FROM jobs GROUP BY state")?;
+    let mut rows = statement.query([])?;
+    let mut counts = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        if let Some(state) = JobState::from_name(&row.get::<_, String>(0)?) {
+            let jobs: i64 = row.get(1)?;
+            counts.insert(state.as_str(), usize::try_from(jobs).unwrap_or(0));
+        }
+    }
+    Ok(counts)
 }
 
 /// Ids of the jobs that a stopped program left behind, oldest first.

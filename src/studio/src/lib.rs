@@ -33,5 +33,5 @@ mod worker;
 pub use error::Error;
 pub use events::Subscription;
 pub use library::SongFilter;
-pub use studio::{Studio, StudioOptions};
+pub use studio::{Studio, StudioOptions, Tally};
 pub use uploads::Incoming;

@@ -218,6 +218,11 @@ impl Queue {
         running.is_some_and(|(_, cancel)| cancel.is_raised())
     }
 
+    /// Jobs that may wait.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Jobs waiting.
     pub(crate) fn len(&self) -> usize {
         self.lock().waiting.len()

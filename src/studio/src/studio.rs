@@ -8,10 +8,12 @@ mod listening;
 mod loras;
 mod plans;
 mod songs;
+mod tally;
 mod uploads;
 
 pub(crate) use jobs::Asked;
 pub(crate) use plans::Given;
+pub use tally::Tally;
 
 use std::{
     fs::{self, File, TryLockError},

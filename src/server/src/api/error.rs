@@ -26,6 +26,11 @@ impl ApiError {
         Self { status, error }
     }
 
+    /// What happened and what to do.
+    pub fn told(&self) -> String {
+        self.error.to_string().trim_end().to_owned()
+    }
+
     /// The status.
     pub const fn status(&self) -> StatusCode {
         self.status

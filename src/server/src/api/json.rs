@@ -75,7 +75,7 @@ impl JsonBody {
     }
 }
 
-fn is_json(content_type: &str) -> bool {
+pub(super) fn is_json(content_type: &str) -> bool {
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     kind == "application/json" || kind == "text/json" || kind.ends_with("+json")
 }

@@ -77,7 +77,7 @@ async fn incoming(studio: &Studio, named: Named, request: Request) -> Result<Inc
     }
 }
 
-fn defect() -> UserError {
+pub(super) fn defect() -> UserError {
     UserError::new(
         "internal",
         "The program hit a defect while reading the file.",
@@ -117,7 +117,7 @@ fn name_from_header(headers: &HeaderMap) -> Option<String> {
     Some(percent_decode_str(name).decode_utf8_lossy().into_owned())
 }
 
-fn is_form(headers: &HeaderMap) -> bool {
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
@@ -153,7 +153,7 @@ async fn from_form(studio: &Studio, name: Option<String>, request: Request) -> R
 }
 
 /// Writes what has come; a page of memory to the disk's cache, which is no waiting.
-fn take<E: std::error::Error + 'static>(
+pub(super) fn take<E: std::error::Error + 'static>(
     incoming: &mut Incoming,
     chunk: std::result::Result<Bytes, E>,
 ) -> Result<()> {
@@ -161,7 +161,7 @@ fn take<E: std::error::Error + 'static>(
     Ok(incoming.write(&chunk)?)
 }
 
-fn not_a_form(reason: &str) -> ApiError {
+pub(super) fn not_a_form(reason: &str) -> ApiError {
     UserError::invalid(
         "file",
         format!("The form cannot be read: {}.", reason.trim_end_matches('.')),
@@ -171,7 +171,7 @@ fn not_a_form(reason: &str) -> ApiError {
 }
 
 /// The body ended before its end, or went over the limit.
-fn cut_off(error: &(dyn std::error::Error + 'static)) -> ApiError {
+pub(super) fn cut_off(error: &(dyn std::error::Error + 'static)) -> ApiError {
     let mut cause = Some(error);
     while let Some(one) = cause {
         if one.is::<LengthLimitError>() {

@@ -17,7 +17,7 @@ use crate::{
     auth::Credentials,
     env::Environment,
     launch::{self, Launch},
-    state::Language,
+    state::{GenerationTimeout, Language},
     telemetry::Level,
 };
 
@@ -199,6 +199,7 @@ impl ServeArgs {
             .clone()
             .or_else(|| environment.flag("--api-key").map(str::to_owned));
         let queue_limit = environment.queue_limit(&mut notes);
+        let generation_timeout = environment.generation_timeout(&mut notes);
         let downloads = self.downloads.options(environment, &mut notes);
         let init_service = self.init_service();
         Launch {
@@ -206,6 +207,7 @@ impl ServeArgs {
             port: port.unwrap_or(7860),
             open_browser: !self.address.no_browser && environment.has_display(),
             init_service,
+            generation_timeout: generation_timeout.map_or_else(Default::default, GenerationTimeout),
             language: self.address.language.as_deref().and_then(Language::of),
             credentials: Credentials {
                 api_key,

@@ -14,7 +14,7 @@ use super::app::{Answer, TestApp};
 const UPLOADS: &str = "/api/v1/uploads";
 
 /// A mono wav of `secs` seconds at 24 kHz.
-fn wav(secs: f64, scale: f32) -> Vec<u8> {
+pub(super) fn wav(secs: f64, scale: f32) -> Vec<u8> {
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: 24_000,

@@ -6,7 +6,7 @@ use acestep_domain::{capabilities::Capabilities, service::ServiceConfig};
 use acestep_server::{
     auth::{Access, Credentials},
     router::router,
-    state::AppState,
+    state::{AppState, GenerationTimeout},
 };
 use acestep_studio::{Studio, StudioOptions, download::DownloadOptions};
 use axum::{
@@ -31,6 +31,9 @@ pub(crate) struct Setup {
     pub(crate) queue_limit: Option<usize>,
     pub(crate) requested: ServiceConfig,
     pub(crate) service_mode: bool,
+    /// Without the limits of a machine without a card.
+    pub(crate) unlimited: bool,
+    pub(crate) generation_timeout: Option<Duration>,
 }
 
 pub(crate) struct TestApp {
@@ -94,7 +97,7 @@ impl TestApp {
             capabilities: Capabilities::default(),
             notes: Vec::new(),
             requested: setup.requested,
-            unlimited: false,
+            unlimited: setup.unlimited,
             queue_limit: setup.queue_limit.unwrap_or(5),
             version: "0.0.0-test".to_owned(),
             pre_initialized: false,
@@ -105,7 +108,11 @@ impl TestApp {
         let address = setup.address.unwrap_or("127.0.0.1:7860").parse().unwrap();
         let access = Access::new(&setup.credentials, "127.0.0.1", &[address], &[]).unwrap();
         let (close, closing) = watch::channel(false);
-        let router = router(AppState::new(studio.clone(), access, closing));
+        let mut state = AppState::new(studio.clone(), access, closing);
+        if let Some(patience) = setup.generation_timeout {
+            state.generation_timeout = GenerationTimeout(patience);
+        }
+        let router = router(state);
         Self {
             router,
             _studio: studio,

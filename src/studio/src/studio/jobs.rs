@@ -25,8 +25,8 @@ use crate::{
 impl Studio {
     /// Reads `request` over the defaults, brings it inside the limits, settles the seeds, stores the job
     /// and queues it. Beside the parameters it may hold `kind` (see [`JobKind`]; songs when absent),
-    /// `song_id` (what is listened to; `src_audio` does as well), `then_generate` (a sample goes on
-    /// to songs) and `repeat` (so many runs follow, see [`Job::repeat`]). What the parameters of a task on a recording hold is told in
+    /// `song_id` (what is listened to; `src_audio` does as well), `then_generate` (a sample or
+    /// formatted texts go on to songs) and `repeat` (so many runs follow, see [`Job::repeat`]). What the parameters of a task on a recording hold is told in
     /// [`acestep_domain::generation::inputs`].
     ///
     /// # Errors
@@ -124,7 +124,7 @@ impl Studio {
             seeds,
             notes,
             source_song_id,
-            then_generate: then_generate && kind == JobKind::Sample,
+            then_generate: then_generate && kind.may_go_on(),
             repeat,
         })
     }
@@ -222,12 +222,12 @@ impl Studio {
 /// What a request for `kind` names and it does not read.
 fn idle_fields(kind: JobKind, names_song: bool, then_generate: bool) -> Vec<Note> {
     let mut notes = Vec::new();
-    if then_generate && kind != JobKind::Sample {
+    if then_generate && !kind.may_go_on() {
         notes.push(Note::new(
             "then_generate_unused",
             "then_generate",
             format!(
-                "then_generate: only a sample goes on to its songs, and this is of kind {}.",
+                "then_generate: only a sample and formatted texts go on to their songs, and this is of kind {}.",
                 kind.as_str()
             ),
         ));

@@ -1,4 +1,4 @@
-//! Making words and codes: texts written anew, samples, songs described. A sample may go on to songs.
+//! Making words and codes: texts written anew, samples, songs described. Texts and samples may go on to songs.
 
 use acestep_domain::{
     GenerationParams, Note, SongPlan, audio_codes,
@@ -68,7 +68,7 @@ pub(super) fn text(
     }
     let mut notes = [heard, report.notes].concat();
     if job.then_generate
-        && job.kind == JobKind::Sample
+        && job.kind.may_go_on()
         && let Some(plan) = &report.plan
     {
         match go_on(shared, job, plan) {
@@ -93,7 +93,7 @@ pub(super) fn text(
 
 /// Queues the songs of a plan; answers the job's id.
 fn go_on(shared: &Shared, job: &Job, plan: &SongPlan) -> Result<String> {
-    let params = written(&job.params, plan);
+    let params = written(job.kind, &job.params, plan);
     let clamped = shared.settle(&shared.service.loadout()?, JobKind::Generate, params)?;
     let seeds = seeds::settle(&job.params.seeds, clamped.params.batch_size)?;
     let next = shared.queue_job(Asked {
@@ -110,13 +110,18 @@ fn go_on(shared: &Shared, job: &Job, plan: &SongPlan) -> Result<String> {
 
 /// The request for the song that was written: the plan is what the user sees and may edit, so nothing
 /// of it is planned a second time.
-fn written(asked: &GenerationParams, plan: &SongPlan) -> GenerationParams {
+fn written(kind: JobKind, asked: &GenerationParams, plan: &SongPlan) -> GenerationParams {
     let mut params = GenerationParams {
-        lyrics: plan.lyrics.clone(),
         use_cot_metas: false,
-        audio_codes: String::new(),
         ..asked.clone()
     };
+    // What is formatted was the user's before: words that were not written anew stay, and so do codes.
+    if kind == JobKind::Sample {
+        params.audio_codes.clear();
+    }
+    if kind == JobKind::Sample || !plan.lyrics.is_empty() {
+        params.lyrics.clone_from(&plan.lyrics);
+    }
     plan.fill_numbers(&mut params);
     plan.fill_language(&mut params);
     plan.fill_caption(&mut params);

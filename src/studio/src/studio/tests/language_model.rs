@@ -168,6 +168,24 @@ fn a_sample_goes_on_to_its_songs_when_asked() {
 }
 
 #[test]
+fn formatted_texts_go_on_to_their_songs_when_asked() {
+    let fixture = ready_with_lm();
+    let asked = json!({
+        "kind": "format", "caption": "piano", "lyrics": "la la", "then_generate": true, "seed": 3,
+        "batch_size": 1, "audio_format": "wav"
+    });
+    let job = fixture.run(&asked);
+    let next = fixture.end_of(&job.next_job_id.unwrap());
+    assert_eq!((next.state, next.kind), (JobState::Done, JobKind::Generate));
+    let song = fixture.studio.song(&next.song_ids[0]).unwrap();
+    assert_eq!(song.params.caption, "piano, at length");
+    assert_eq!((song.params.bpm, song.seed), (Some(Bpm(92)), 3));
+    assert!(!song.params.use_cot_metas, "planned once");
+    let tally = fixture.studio.tally().unwrap();
+    assert_eq!((tally.total(), tally.of(&[JobState::Done])), (2, 2));
+}
+
+#[test]
 fn a_sample_whose_songs_find_no_place_is_kept() {
     let fixture = ready_with_lm();
     let keeper = fixture.hold_words();
