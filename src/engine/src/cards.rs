@@ -221,7 +221,11 @@ pub fn choose<'a>(cards: &'a [Card], wanted: Option<&str>) -> (Option<&'a Card>,
     let mut notes = Vec::new();
     let usable = || cards.iter().filter(|card| card.ordinal.is_ok());
     if let Some(wanted) = wanted {
-        let index = wanted.parse::<u32>().ok();
+        // A long number that is no index is of a name: RTX 4090.
+        let index = wanted
+            .parse::<u32>()
+            .ok()
+            .filter(|index| wanted.len() < 3 || cards.iter().any(|card| card.index == *index));
         let lower = wanted.to_lowercase();
         let is_it = |card: &&Card| match index {
             Some(index) => card.index == index,

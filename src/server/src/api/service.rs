@@ -134,13 +134,20 @@ fn config_from_json(
 fn device(text: &str, cards: &[CardEntry]) -> std::result::Result<DeviceChoice, UserError> {
     let refuse = |message: String, hint: String| UserError::invalid("device", message, hint);
     let DeviceName { choice, card } = text.parse().map_err(|allowed: String| {
-        refuse(format!("device: {text:?}; {allowed}."), String::new())
+        refuse(
+            format!("Device: {text:?} is none."),
+            format!("Give one that is {allowed}."),
+        )
     })?;
     // Where there is no card at all, the settings say which device is used instead.
     let Some(wanted) = card.filter(|_| !cards.is_empty()) else {
         return Ok(choice);
     };
-    let index = wanted.parse::<u32>().ok();
+    // A long number that is no index is of a name: RTX 4090.
+    let index = wanted
+        .parse::<u32>()
+        .ok()
+        .filter(|index| wanted.len() < 3 || cards.iter().any(|card| card.index == *index));
     let lower = wanted.to_lowercase();
     let is_it = |card: &&CardEntry| match index {
         Some(index) => card.index == index,

@@ -1,6 +1,6 @@
 //! Jobs are held against the memory plan before they begin, and songs keep it.
 
-use acestep_domain::capabilities::DeviceKind;
+use acestep_domain::{capabilities::DeviceKind, memory::StageMemory};
 use acestep_engine::engine::LoadOptions;
 
 use super::*;
@@ -125,5 +125,16 @@ fn before_a_load_a_plan_is_of_what_would_be_loaded() {
         loaded.memory.expected_peak_bytes,
         ahead.memory.expected_peak_bytes
     );
-    assert_eq!(loaded.memory.stages, ahead.memory.stages);
+    for (loaded, ahead) in loaded.memory.stages.iter().zip(&ahead.memory.stages) {
+        assert_eq!(
+            (loaded.stage, loaded.peak_bytes),
+            (ahead.stage, ahead.peak_bytes)
+        );
+        let secs = |stage: &StageMemory| stage.secs.unwrap_or_default();
+        assert!(
+            (secs(loaded) - secs(ahead)).abs() < 1e-6,
+            "{loaded:?} {ahead:?}"
+        );
+    }
+    assert_eq!(loaded.memory.stages.len(), ahead.memory.stages.len());
 }
