@@ -28,8 +28,8 @@ fn said(content: impl Into<Value>, more: Value) -> Value {
         ],
         "audio_config": { "duration": 1, "format": "wav" },
     });
-    for (key, value) in more.as_object().unwrap() {
-        body[key] = value.clone();
+    if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
+        body.extend(more);
     }
     body
 }

@@ -52,7 +52,7 @@ async fn a_sample_and_formatted_texts_go_on_to_their_songs_under_one_task() {
     assert_eq!(items[0]["metas"]["bpm"], 71, "the user's value stands");
     assert_eq!(items[0]["metas"]["prompt"], "lofi piano");
     assert_ne!(items[0]["prompt"], "lofi piano");
-    assert!(items[0]["file"].as_str().unwrap().ends_with(".mp3"));
+    assert!(items[0]["file"].as_str().unwrap().contains(".mp3"));
 
     // A run that could not follow is refused before anything is written for it.
     let cover = json!({ "prompt": "x", "use_format": true, "task_type": "cover" });

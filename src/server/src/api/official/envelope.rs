@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 /// `data` as the official program answers it.
 pub(super) fn wrap(data: Value) -> Json<Value> {
-    Json(json!({
-        "data": data,
+    let mut body = json!({
         "code": 200,
         "error": null,
         "timestamp": now_ms(),
         "extra": null,
-    }))
+    });
+    body["data"] = data;
+    Json(body)
 }
 
 /// Milliseconds since 1970.

@@ -56,7 +56,9 @@ impl FromRequest<AppState> for Form {
             .map_err(|_| too_large().into_response())?;
         let mut fields =
             fields_from_bytes(kind.as_deref(), &bytes).map_err(IntoResponse::into_response)?;
-        door.admit(fields.remove(TOKEN).as_ref())?;
+        if !door.admits(fields.remove(TOKEN).as_ref()) {
+            return Err(unauthorized(door.access));
+        }
         Ok(Self {
             fields,
             files: Vec::new(),
@@ -72,16 +74,10 @@ struct Door<'a> {
 }
 
 impl Door<'_> {
-    /// Refuses whoever has shown no key.
-    fn admit(self, token: Option<&Value>) -> Result<(), Response> {
-        let proven = token
-            .and_then(Value::as_str)
-            .is_some_and(|token| self.access.accepts_key(token.trim()));
-        if self.open || proven {
-            Ok(())
-        } else {
-            Err(unauthorized(self.access))
-        }
+    /// Whether a key was shown, or is none needed.
+    fn admits(self, token: Option<&Value>) -> bool {
+        let token = token.and_then(Value::as_str);
+        self.open || token.is_some_and(|token| self.access.accepts_key(token.trim()))
     }
 }
 
@@ -159,7 +155,9 @@ async fn fill(
     while let Some(mut field) = parts.next_field().await.map_err(|error| wrong(&error))? {
         let name = field.name().unwrap_or_default().to_owned();
         if field.file_name().is_some_and(|name| !name.is_empty()) {
-            door.admit(None)?;
+            if !door.admits(None) {
+                return Err(unauthorized(door.access));
+            }
             if !takes_files {
                 return Err(no_files(&name).into_response());
             }
@@ -179,13 +177,19 @@ async fn fill(
         }
         let text = Value::String(String::from_utf8_lossy(&text).into_owned());
         if name == TOKEN {
-            door.admit(Some(&text))?;
-            door.open = true;
+            door.open = door.admits(Some(&text));
+            if !door.open {
+                return Err(unauthorized(door.access));
+            }
         } else {
             read.fields.insert(name, text);
         }
     }
-    door.admit(None)
+    if door.admits(None) {
+        Ok(())
+    } else {
+        Err(unauthorized(door.access))
+    }
 }
 
 async fn receive(studio: &Studio, mut field: Field<'_>) -> Result<Upload, ApiError> {

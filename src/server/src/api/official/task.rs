@@ -130,9 +130,8 @@ impl Task {
         match (self.status(), &job.progress) {
             (Status::Succeeded, _) => "succeeded",
             (Status::Failed, _) if job.state == JobState::Done => "failed",
-            (Status::Failed, _) => job.state.as_str(),
             (Status::Underway, Some(progress)) => progress.stage.as_str(),
-            (Status::Underway, None) => job.state.as_str(),
+            (Status::Failed, _) | (Status::Underway, None) => job.state.as_str(),
         }
     }
 
