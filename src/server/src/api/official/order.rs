@@ -115,9 +115,15 @@ impl Order {
         let sung = request
             .get("instrumental")
             .is_none_or(|on| *on != json!(true));
+        let own_timesteps = request.contains_key("timesteps");
         for (name, value) in defaults(studio) {
-            // Nobody sings in a language that nobody asked for.
-            if sung || name != "vocal_language" {
+            // Nobody sings in a language that nobody asked for, and timesteps are as many as they are.
+            let acts = match name {
+                "vocal_language" => sung,
+                "inference_steps" => !own_timesteps,
+                _ => true,
+            };
+            if acts {
                 request.entry(name).or_insert(value);
             }
         }
