@@ -86,7 +86,7 @@ pub(super) fn instruction(params: &GenerationParams, text: &str) -> Option<Note>
     let known = TaskType::ALL
         .into_iter()
         .flat_map(|task| [task.instruction(None, &[]), task.instruction(track, tracks)]);
-    let bare = |text: &str| text.trim_end_matches(':').to_lowercase();
+    let bare = |text: &str| text.trim_end_matches(':').to_ascii_lowercase();
     let is_known = is_auto(text) || known.into_iter().any(|known| bare(&known) == bare(text));
     (!is_known).then(|| {
         Note::new(
