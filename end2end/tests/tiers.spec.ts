@@ -28,7 +28,8 @@ for (const { vram, tier, shown, seconds, takes, lms } of tiers) {
     const generate = new GeneratePage(page);
     await expect(generate.generate).toBeEnabled();
     await generate.open(studio.url);
-    expect(await generate.reach('Length')).toBe(seconds);
+    // The language model comes after the main one, and its limits with it.
+    await expect.poll(() => generate.reach('Length')).toBe(seconds);
     if (takes > 1) expect(await generate.reach('Takes')).toBe(takes);
 
     // More than the tier allows is clamped, and a note says so; nothing is refused and nothing is silent.
