@@ -157,8 +157,8 @@ fn device(text: &str, cards: &[CardEntry]) -> std::result::Result<DeviceChoice, 
     if named.iter().any(|card| card.used) {
         return Ok(choice);
     }
-    Err(match named.first() {
-        Some(other) => refuse(
+    if let Some(other) = named.first() {
+        return Err(refuse(
             format!(
                 "Device: this program does not use card {} ({}); its card is chosen when it starts.",
                 other.index, other.name
@@ -167,16 +167,14 @@ fn device(text: &str, cards: &[CardEntry]) -> std::result::Result<DeviceChoice, 
                 "Start it with --device cuda:{}, or ask for cuda alone.",
                 other.index
             ),
-        ),
-        None => {
-            let name = |card: &CardEntry| format!("cuda:{} {}", card.index, card.name);
-            let names: Vec<String> = cards.iter().map(name).collect();
-            refuse(
-                format!("Device: there is no card {wanted:?}."),
-                format!("There is {}.", names.join(", ")),
-            )
-        }
-    })
+        ));
+    }
+    let name = |card: &CardEntry| format!("cuda:{} {}", card.index, card.name);
+    let names: Vec<String> = cards.iter().map(name).collect();
+    Err(refuse(
+        format!("Device: there is no card {wanted:?}."),
+        format!("There is {}.", names.join(", ")),
+    ))
 }
 
 #[cfg(test)]
