@@ -5,7 +5,7 @@ mod loaded;
 mod model;
 mod named;
 
-pub use device::DeviceName;
+pub use device::{DeviceName, means_card};
 pub use loaded::{LoadedLm, LoadedModel};
 pub use named::check_names;
 use serde::{Deserialize, Serialize};

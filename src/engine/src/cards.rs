@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 #[cfg(feature = "cuda")]
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use acestep_domain::note::Note;
+use acestep_domain::{note::Note, service::means_card};
 use nvml_wrapper::{Nvml, error::NvmlError};
 
 /// Bytes of one GiB.
@@ -221,16 +221,8 @@ pub fn choose<'a>(cards: &'a [Card], wanted: Option<&str>) -> (Option<&'a Card>,
     let mut notes = Vec::new();
     let usable = || cards.iter().filter(|card| card.ordinal.is_ok());
     if let Some(wanted) = wanted {
-        // A long number that is no index is of a name: RTX 4090.
-        let index = wanted
-            .parse::<u32>()
-            .ok()
-            .filter(|index| wanted.len() < 3 || cards.iter().any(|card| card.index == *index));
-        let lower = wanted.to_lowercase();
-        let is_it = |card: &&Card| match index {
-            Some(index) => card.index == index,
-            None => card.name.to_lowercase().contains(&lower),
-        };
+        let means = means_card(wanted, cards.iter().map(|card| card.index));
+        let is_it = |card: &&Card| means(card.index, &card.name);
         // Of several of one name, one that can be used.
         let found = usable().find(is_it).or_else(|| cards.iter().find(is_it));
         match found {

@@ -42,6 +42,23 @@ impl FromStr for DeviceName {
     }
 }
 
+/// What tells whether a card of this index and name is the one that `wanted` means: by its index, or by part of its name
+/// in any case. A long number that no card has as its index is of a name: RTX 4090.
+pub fn means_card(
+    wanted: &str,
+    mut indices: impl Iterator<Item = u32>,
+) -> impl Fn(u32, &str) -> bool {
+    let index = wanted
+        .parse::<u32>()
+        .ok()
+        .filter(|index| wanted.len() < 3 || indices.any(|own| own == *index));
+    let lower = wanted.to_lowercase();
+    move |own, name| match index {
+        Some(index) => own == index,
+        None => name.to_lowercase().contains(&lower),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

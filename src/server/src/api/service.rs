@@ -3,7 +3,7 @@
 use acestep_domain::{
     UserError,
     capabilities::{CardEntry, LmEntry, ModelEntry},
-    service::{DeviceChoice, DeviceName, ServiceConfig, ServiceStatus},
+    service::{DeviceChoice, DeviceName, ServiceConfig, ServiceStatus, means_card},
 };
 use acestep_studio::Studio;
 use axum::{Json, extract::State, http::StatusCode};
@@ -143,16 +143,8 @@ fn device(text: &str, cards: &[CardEntry]) -> std::result::Result<DeviceChoice, 
     let Some(wanted) = card.filter(|_| !cards.is_empty()) else {
         return Ok(choice);
     };
-    // A long number that is no index is of a name: RTX 4090.
-    let index = wanted
-        .parse::<u32>()
-        .ok()
-        .filter(|index| wanted.len() < 3 || cards.iter().any(|card| card.index == *index));
-    let lower = wanted.to_lowercase();
-    let is_it = |card: &&CardEntry| match index {
-        Some(index) => card.index == index,
-        None => card.name.to_lowercase().contains(&lower),
-    };
+    let means = means_card(&wanted, cards.iter().map(|card| card.index));
+    let is_it = |card: &&CardEntry| means(card.index, &card.name);
     let named: Vec<&CardEntry> = cards.iter().filter(is_it).collect();
     if named.iter().any(|card| card.used) {
         return Ok(choice);
