@@ -100,6 +100,14 @@ fn decoded(text: &str) -> String {
         .into_owned()
 }
 
+/// What becomes of the address that one leaves, and of what is seen.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Push,
+    Replace,
+    Refine,
+}
+
 /// The address of the moment. Cheap to copy.
 #[derive(Debug, Clone, Copy)]
 pub struct Address {
@@ -112,7 +120,7 @@ pub struct Address {
 impl Address {
     /// Provides the address of the request (server) or of the document (browser), which then follows its links.
     pub fn provide() -> Self {
-        let (path, query) = Self::of_request();
+        let (path, query) = now();
         let own = Self {
             path: RwSignal::new(path),
             query: RwSignal::new(Query::of(&query)),
@@ -123,11 +131,6 @@ impl Address {
         own
     }
 
-    /// Path and query of the request (server) or of the document (browser).
-    pub fn of_request() -> (String, String) {
-        now()
-    }
-
     /// The address of the page.
     pub fn expect() -> Self {
         expect_context()
@@ -135,26 +138,24 @@ impl Address {
 
     /// Goes to another address of the studio, whose page is then seen from its top. Acts in the browser only.
     pub fn go(self, to: &str) {
-        #[cfg(feature = "hydrate")]
-        links::go(self, to, links::Way::Push);
-        #[cfg(not(feature = "hydrate"))]
-        let _ = to;
+        self.turn(to, Way::Push);
     }
 
     /// The same in place of the address that one is at.
     pub fn replace(self, to: &str) {
-        #[cfg(feature = "hydrate")]
-        links::go(self, to, links::Way::Replace);
-        #[cfg(not(feature = "hydrate"))]
-        let _ = to;
+        self.turn(to, Way::Replace);
     }
 
     /// The same, and what is seen stays in its place.
     pub fn refine(self, to: &str) {
+        self.turn(to, Way::Refine);
+    }
+
+    fn turn(self, to: &str, way: Way) {
         #[cfg(feature = "hydrate")]
-        links::go(self, to, links::Way::Refine);
+        links::go(self, to, way);
         #[cfg(not(feature = "hydrate"))]
-        let _ = to;
+        let _ = (self, to, way);
     }
 
     /// Goes where a form that only asks leads.
@@ -162,7 +163,7 @@ impl Address {
         #[cfg(feature = "hydrate")]
         if let Some(to) = links::asked(event) {
             event.prevent_default();
-            links::go(self, &to, links::Way::Refine);
+            self.refine(&to);
         }
         #[cfg(not(feature = "hydrate"))]
         let _ = event;
@@ -181,8 +182,9 @@ impl Address {
     }
 }
 
+/// Path and query of the request (server) or of the document (browser).
 #[cfg(feature = "ssr")]
-fn now() -> (String, String) {
+pub(crate) fn now() -> (String, String) {
     let parts = use_context::<axum::http::request::Parts>();
     parts.map_or_else(Default::default, |parts| {
         let query = parts.uri.query().unwrap_or_default();
@@ -191,7 +193,7 @@ fn now() -> (String, String) {
 }
 
 #[cfg(not(feature = "ssr"))]
-fn now() -> (String, String) {
+pub(crate) fn now() -> (String, String) {
     let location = window().location();
     let path = location.pathname().unwrap_or_default();
     (path, location.search().unwrap_or_default())
@@ -203,15 +205,8 @@ mod links {
     use wasm_bindgen::{JsCast as _, JsValue};
     use web_sys::{Element, HtmlAnchorElement, MouseEvent};
 
-    use super::{Address, Page, now};
+    use super::{Address, Page, Way, now};
     use crate::browser::SentForm;
-
-    #[derive(Clone, Copy, PartialEq)]
-    pub(super) enum Way {
-        Push,
-        Replace,
-        Refine,
-    }
 
     pub(super) fn go(address: Address, to: &str, way: Way) {
         let changed = window().history().and_then(|history| {

@@ -48,7 +48,6 @@ mod words {
 /// The words for the page's code.
 pub mod i18n {
     pub use crate::{
-        address::{Address, Page},
         t, t_string, td_string,
         wording::{Locale, Words, use_i18n},
     };
@@ -86,7 +85,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <AutoReload options=options.clone() />
                 <HydrationScripts options />
                 <link rel="preload" href=locale.texts_url() r#as="fetch" crossorigin="" />
-                <title>{title(Page::at(&Address::of_request().0), locale)}</title>
+                <title>{title(Page::at(&address::now().0), locale)}</title>
             </head>
             <body>
                 <App />

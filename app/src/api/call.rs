@@ -47,12 +47,25 @@ pub use browser::ask;
 
 /// A call that a control makes, and what became of it. Cheap to copy.
 pub struct Call<S: ServerCall> {
+    state: State<S::Output>,
+    of: PhantomData<fn() -> S>,
+}
+
+/// What became of a call. Calls of one kind of answer share the code that sends them.
+struct State<T: Send + Sync + 'static> {
     running: RwSignal<usize>,
     answered: RwSignal<usize>,
     sent: RwSignal<String>,
-    value: RwSignal<Option<Result<S::Output, ApiError>>>,
-    of: PhantomData<fn() -> S>,
+    value: RwSignal<Option<Result<T, ApiError>>>,
 }
+
+impl<T: Send + Sync + 'static> Clone for State<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Send + Sync + 'static> Copy for State<T> {}
 
 impl<S: ServerCall> Clone for Call<S> {
     fn clone(&self) -> Self {
@@ -73,32 +86,34 @@ impl<S: ServerCall> Call<S> {
             .filter(|refused| refused.path() == S::PATH)
             .map(|refused| Err(ServerFnUrlError::<ApiError>::decode_err(refused.err())));
         Self {
-            running: RwSignal::new(0),
-            answered: RwSignal::new(0),
-            sent: RwSignal::new(String::new()),
-            value: RwSignal::new(refused),
+            state: State {
+                running: RwSignal::new(0),
+                answered: RwSignal::new(0),
+                sent: RwSignal::new(String::new()),
+                value: RwSignal::new(refused),
+            },
             of: PhantomData,
         }
     }
 
     /// Whether an answer is awaited.
     pub fn pending(self) -> Memo<bool> {
-        Memo::new(move |_| self.running.get() > 0)
+        Memo::new(move |_| self.state.running.get() > 0)
     }
 
     /// How often it was answered.
     pub fn version(self) -> RwSignal<usize> {
-        self.answered
+        self.state.answered
     }
 
     /// The last answer.
     pub fn value(self) -> RwSignal<Option<Result<S::Output, ApiError>>> {
-        self.value
+        self.state.value
     }
 
     /// What was sent last, as a form encodes it.
     pub fn sent(self) -> RwSignal<String> {
-        self.sent
+        self.state.sent
     }
 
     /// Makes the call.
@@ -111,14 +126,7 @@ impl<S: ServerCall> Call<S> {
 
     #[cfg(feature = "hydrate")]
     fn send(self, form: Result<String, ApiError>) {
-        let Self {
-            running,
-            answered,
-            sent,
-            value,
-            ..
-        } = self;
-        browser::send(S::url(), form, running, answered, sent, value);
+        browser::send(S::url(), form, self.state);
     }
 }
 
@@ -180,7 +188,7 @@ mod browser {
     use wasm_bindgen::{JsCast as _, JsValue};
     use web_sys::{Headers, RequestInit, Response, UrlSearchParams};
 
-    use super::{super::ApiError, ServerCall};
+    use super::{super::ApiError, ServerCall, State};
     use crate::wire::Unreadable;
 
     /// Calls a server function.
@@ -196,24 +204,21 @@ mod browser {
     pub(super) fn send<T: DeserializeOwned + Send + Sync + 'static>(
         url: &'static str,
         form: Result<String, ApiError>,
-        running: RwSignal<usize>,
-        answered: RwSignal<usize>,
-        sent: RwSignal<String>,
-        value: RwSignal<Option<Result<T, ApiError>>>,
+        state: State<T>,
     ) {
-        running.update(|calls| *calls += 1);
-        sent.set(form.as_ref().cloned().unwrap_or_default());
+        state.running.update(|calls| *calls += 1);
+        state.sent.set(form.as_ref().cloned().unwrap_or_default());
         leptos::task::spawn_local(async move {
             let answer = match form {
                 Ok(form) => post(url, &form).await,
                 Err(error) => Err(error),
             };
             // What called may be gone meanwhile.
-            value.try_set(Some(
+            state.value.try_set(Some(
                 answer.and_then(|answer| understood(crate::wire::answered(&answer))),
             ));
-            running.try_update(|calls| *calls -= 1);
-            answered.try_update(|times| *times += 1);
+            state.running.try_update(|calls| *calls -= 1);
+            state.answered.try_update(|times| *times += 1);
         });
     }
 
@@ -222,7 +227,11 @@ mod browser {
         let arguments = serde_json::to_value(call).map_err(|error| {
             ApiError::from_server_fn_error(ServerFnErrorErr::Serialization(error.to_string()))
         })?;
-        Ok(encoded(&arguments))
+        let form = UrlSearchParams::new().map_err(unreadable)?;
+        for (name, value) in arguments.as_object().into_iter().flatten() {
+            add(&form, name, value);
+        }
+        Ok(form.to_string().into())
     }
 
     /// Adds an argument; what is inside one is named `argument[name]` and `argument[0]`.
@@ -243,16 +252,6 @@ mod browser {
             }
             Value::Bool(_) | Value::Number(_) => form.append(name, &value.to_string()),
         }
-    }
-
-    fn encoded(arguments: &Value) -> String {
-        let Ok(form) = UrlSearchParams::new() else {
-            return String::new();
-        };
-        for (name, value) in arguments.as_object().into_iter().flatten() {
-            add(&form, name, value);
-        }
-        String::from(form.to_string())
     }
 
     pub(super) fn unreadable(error: JsValue) -> ApiError {

@@ -5,7 +5,9 @@ use acestep_domain::{
     generation::{
         GenerationParams,
         clamp::{is_instrumental, minutes},
+        lm_room::{Room, check_room},
     },
+    job::JobKind,
     lyrics::sung_secs,
     service::LoadedLm,
 };
@@ -57,34 +59,9 @@ pub fn notes(params: &GenerationParams, longest: f64) -> Vec<Note> {
     .collect()
 }
 
-/// Why the language model would refuse the words: they are more tokens than it has room for, however
-/// well they are split. A run with them fails, so it is not begun.
+/// Why the language model would refuse the words of a song. A run with them fails, so it is not begun.
 pub fn no_room(params: &GenerationParams, lm: &LoadedLm) -> Option<UserError> {
-    let asked = params.lm_plans() || (params.lm_writes_codes() && lm.has_codes);
-    let words = fewest_tokens(&params.caption) + fewest_tokens(&params.lyrics);
-    (asked && words > lm.context_tokens).then(|| {
-        let message = format!(
-            "Caption and lyrics are at least {words} tokens, and the language model {} reads and writes {} together.",
-            lm.name, lm.context_tokens
-        );
-        UserError::invalid("lyrics", message, "Shorten them.")
-            .with("why", "lm_room")
-            .with("n", words)
-            .with("max", lm.context_tokens)
-            .with("name", &lm.name)
-    })
-}
-
-/// No tokenizer of these models joins two runs of letters, or two digits, in one token.
-fn fewest_tokens(text: &str) -> usize {
-    let mut count = 0;
-    let mut in_word = false;
-    for letter in text.chars() {
-        let is_letter = letter.is_alphabetic();
-        count += usize::from(letter.is_numeric() || (is_letter && !in_word));
-        in_word = is_letter;
-    }
-    count
+    check_room(JobKind::Generate, params, &Room::from(lm), lm.has_codes).err()
 }
 
 #[cfg(test)]

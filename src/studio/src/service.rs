@@ -369,10 +369,7 @@ impl Service {
             audio_codes: model.audio_codes,
             times_lyrics: model.times_lyrics,
             lm_has_codes: inner.lm.as_ref().map(|lm| lm.has_codes),
-            lm_room: inner.lm.as_ref().map(|lm| Room {
-                name: lm.name.clone(),
-                tokens: lm.context_tokens,
-            }),
+            lm_room: inner.lm.as_ref().map(Room::from),
             bounds: self.bounds_of(&inner),
             rates: inner.rates,
             memory: inner.planned_by(),

@@ -1,7 +1,7 @@
 //! Words that a language model has no room for, told before anything is run.
 
 use super::{GenerationParams, clamp::is_instrumental};
-use crate::{error::UserError, job::JobKind};
+use crate::{error::UserError, job::JobKind, service::LoadedLm};
 
 /// A loaded language model, as far as its room is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +10,15 @@ pub struct Room {
     pub name: String,
     /// Tokens it reads and writes together.
     pub tokens: usize,
+}
+
+impl From<&LoadedLm> for Room {
+    fn from(lm: &LoadedLm) -> Self {
+        Self {
+            name: lm.name.clone(),
+            tokens: lm.context_tokens,
+        }
+    }
 }
 
 /// Why the language model would refuse the words of a job of `kind`: they are more tokens than it has
