@@ -145,7 +145,7 @@ fn convolutions(bench: &mut Bench) {
     let bias = random(&[128]);
     let snake =
         Snake::new(&random(&[128]), &random(&[128]), DType::F32).expect("one beta an alpha");
-    for (kernel, dilation) in [(7, 1), (7, 9), (1, 1)] {
+    for (kernel, dilation) in [(7, 1), (7, 3), (7, 9), (1, 1)] {
         let config = Conv1dConfig {
             stride: 1,
             padding: dilation * (kernel / 2),
@@ -175,6 +175,12 @@ fn convolutions(bench: &mut Bench) {
     bench.run("conv1d k7, 1024 channels x 2560", operations, || {
         conv.forward(&deep).expect("valid")
     });
+    let wide = random(&[1, 2048, 250]);
+    let conv_wide = Conv1d::new(&random(&[2048, 2048, 7]), None, config).expect("valid");
+    let operations = 2.0 * (2048_usize * 2048 * 7 * 250) as f64;
+    bench.run("conv1d k7, 2048 channels x 250", operations, || {
+        conv_wide.forward(&wide).expect("valid")
+    });
     let short = random(&[1, 1024, 96]);
     let operations = 2.0 * (1024_usize * 1024 * 7 * 96) as f64;
     bench.run("conv1d k7, 1024 channels x 96", operations, || {
@@ -183,7 +189,13 @@ fn convolutions(bench: &mut Bench) {
 }
 
 fn rate_changes(bench: &mut Bench) {
-    for (input, output, stride, n) in [(256, 128, 2, 24_000), (2048, 1024, 10, 256)] {
+    for (input, output, stride, n) in [
+        (128, 128, 2, 24_000),
+        (256, 128, 4, 6_000),
+        (512, 256, 4, 3_000),
+        (1024, 512, 6, 512),
+        (2048, 1024, 10, 256),
+    ] {
         let config = ConvTranspose1dConfig {
             stride,
             padding: stride / 2,
