@@ -3,14 +3,19 @@ import { GeneratePage, noSidewaysScroll } from '../pages/generate';
 
 const ready = { flags: ['--init_service', 'true'] };
 
-/** What a run that does not fit needs, by place as the page's own calls answer: needed, free, fits, changes, time, of what. */
+/** What a run that does not fit needs, by place as the page's own calls answer: needed, free, others', fits, changes, lowered, time, of what. */
 function tooMuch(needs: unknown[]): unknown[] {
   const gib = 2 ** 30;
   const changes = [
     ['offload_to_cpu', true],
     ['quantization', 'int8'],
+    ['device', 'cpu'],
   ];
-  return [12 * gib, 8 * gib, false, changes, needs[4], needs[5]];
+  const lowered = [
+    ['batch_size', 1],
+    ['duration', 15],
+  ];
+  return [12 * gib, 8 * gib, 3 * gib, false, changes, lowered, needs[6], needs[7]];
 }
 
 test('memory and time follow the form as one types, and nothing jumps', async ({ page, launch }) => {
@@ -50,11 +55,14 @@ test('what does not fit says what is needed, what is free and what would fit', a
   const generate = await new GeneratePage(page).open(studio.url);
   await generate.describe({ caption: 'ambient pads', length: '0:20' });
   const memory = page.locator('#plan-memory');
-  await expect(memory).toContainText('12.0 GiB needed, 8.0 GiB free');
-  await expect(memory).toContainText('fits with Offload to CPU, quantisation int8');
+  await expect(memory).toContainText('12.0 GiB needed, 8.0 GiB free, 3.0 GiB in use by other programs');
+  await expect(memory).toContainText('fits with Offload to CPU, quantisation int8, the processor');
   await page.setViewportSize({ width: 390, height: 844 });
   await expect(memory).toBeVisible();
   await noSidewaysScroll(page);
+  await memory.getByRole('button', { name: /^Use 1 take, a length of 0:15/ }).click();
+  await expect(generate.takes).toHaveValue('1');
+  await expect(generate.length).toHaveValue('0:15');
 });
 
 test('without scripts and without a model the rows are there', async ({ browser, launch }) => {

@@ -13,10 +13,14 @@ pub struct RunNeeds {
     pub needed_bytes: u64,
     /// What can be had there.
     pub free_bytes: u64,
+    /// What other programs use of it.
+    pub others_bytes: u64,
     /// The run fits.
     pub fits: bool,
     /// What to change for a smaller need, where there is something.
     pub changes: Option<Vec<Change>>,
+    /// Where it does not fit: the fields of the form to change, where that is enough.
+    pub lowered: Option<Vec<Change>>,
     /// The time, where it is known.
     pub time: Option<TimeNeeds>,
     /// The model it is of, while that is not loaded.
@@ -77,8 +81,10 @@ fn plan(form: &serde_json::Value) -> Result<RunNeeds, ApiError> {
         before_load,
         needed_bytes: plan.memory.expected_peak_bytes.at_work(),
         free_bytes: plan.memory.free_bytes,
+        others_bytes: plan.memory.others_bytes,
         fits: plan.memory.fits,
         changes: plan.memory.next_smaller.map(|smaller| smaller.changes),
+        lowered: plan.memory.lowered.map(|smaller| smaller.changes),
         time: plan.time.map(|time| TimeNeeds {
             stages: time.stages.into_iter().collect(),
             total: time.total,

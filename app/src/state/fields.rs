@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Fields with text, by parameter key; the first three are the page's own (see [`PAGE_KEYS`]).
-pub const TEXTS: [&str; 38] = [
+pub const TEXTS: [&str; 39] = [
     "description",
     REPEAT,
     "simple_language",
@@ -37,6 +37,7 @@ pub const TEXTS: [&str; 38] = [
     "timesteps",
     "audio_format",
     "score_scale",
+    "lm_seed",
     "lm_temperature",
     "lm_cfg_scale",
     "lm_top_k",

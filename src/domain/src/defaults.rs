@@ -52,6 +52,7 @@ pub fn defaults(family: Family, tier: GpuTier) -> GenerationParams {
         complete_track_classes: Vec::new(),
         audio_codes: String::new(),
         thinking: true,
+        lm_seed: None,
         lm_temperature: 0.85,
         lm_cfg_scale: 2.0,
         lm_top_k: 0,

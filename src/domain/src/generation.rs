@@ -134,6 +134,9 @@ pub struct GenerationParams {
     pub audio_codes: String,
     /// The LM writes codes.
     pub thinking: bool,
+    /// Seed of what the LM plans for all songs of a run; `None` = the first song's. The codes of a song
+    /// are written by the song's own seed.
+    pub lm_seed: Option<u32>,
     /// LM sampling temperature.
     pub lm_temperature: f64,
     /// LM guidance.
@@ -193,6 +196,25 @@ impl GenerationParams {
             || self.keyscale.is_none()
             || self.timesignature.is_none();
         self.task_uses_lm() && self.use_cot_metas && open
+    }
+
+    /// The seed of what a language model plans for songs with `seeds`.
+    pub fn plan_seed(&self, seeds: &[u32]) -> u32 {
+        self.lm_seed.or(seeds.first().copied()).unwrap_or_default()
+    }
+
+    /// What makes the song with `seed` of a run with `seeds` again: `planned` says that a language model
+    /// planned, which it would do by another seed for that song alone.
+    #[must_use]
+    pub fn of_song(&self, seed: u32, seeds: &[u32], planned: bool) -> Self {
+        let plan_seed = self.plan_seed(seeds);
+        Self {
+            seeds: vec![seed],
+            lm_seed: self
+                .lm_seed
+                .or_else(|| (planned && plan_seed != seed).then_some(plan_seed)),
+            ..self.clone()
+        }
     }
 
     /// A loaded language model writes the audio codes; given ones are used as they are. Only a new

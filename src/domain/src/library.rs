@@ -172,6 +172,9 @@ pub struct MemoryReport {
     /// The most main memory that the program held, mapped files included; absent where the system
     /// does not say.
     pub measured_host_bytes: Option<u64>,
+    /// The most that the program held of the card; absent without one and where its driver does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_device_bytes: Option<u64>,
 }
 
 /// Settings that a file holds: a song of ours, or parameters as JSON.

@@ -98,6 +98,9 @@ pub struct MemoryPlan {
     /// What can be had in the memory that the networks run in: what nobody uses, and what this
     /// program holds of it already.
     pub free_bytes: u64,
+    /// What other programs use of it.
+    #[serde(default)]
+    pub others_bytes: u64,
     /// The run fits.
     pub fits: bool,
     /// Stages in their order.
@@ -112,6 +115,10 @@ pub struct MemoryPlan {
     pub lm_cache_bytes: u64,
     /// Where it fits, the next smaller plan; where it does not, the smallest change that would.
     pub next_smaller: Option<Smaller>,
+    /// Where it does not fit: the least change to number and length of the songs that would, as the models
+    /// are loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lowered: Option<Smaller>,
     /// What was decided, and who else uses the memory.
     pub notes: Vec<Note>,
 }

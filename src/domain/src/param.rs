@@ -288,6 +288,14 @@ pub const SPECS: &[ParamSpec] = &[
     spec("audio_codes", Kind::Text, Group::LanguageModel),
     spec("thinking", Kind::Switch, Group::LanguageModel),
     number(
+        "lm_seed",
+        Kind::Integer,
+        Group::LanguageModel,
+        (0.0, u32::MAX as f64),
+        1.0,
+    )
+    .auto(),
+    number(
         "lm_temperature",
         Kind::Number,
         Group::LanguageModel,

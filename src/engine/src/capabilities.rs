@@ -64,6 +64,7 @@ pub fn capabilities(
 ) -> (Capabilities, Vec<Note>) {
     let (usable_card, mut notes) = cards::choose(&probe.cards, wanted);
     notes.extend(not_used(&probe.cards));
+    notes.extend(probe.other_gpus.iter().map(|maker| maker.note()));
     let device = if usable_card.is_some() {
         DeviceKind::Cuda
     } else if METAL_BUILD {
@@ -156,10 +157,11 @@ pub fn capabilities(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::probe::Host;
+    use crate::{cards::silent::Maker, memory::probe::Host};
 
     fn machine(card: Option<f64>) -> Probe {
         Probe {
+            other_gpus: Vec::new(),
             cards: card
                 .into_iter()
                 .map(|total_gib| Card {
@@ -212,6 +214,41 @@ mod tests {
         ] {
             assert!(!availability.detail.is_empty());
         }
+    }
+
+    #[test]
+    fn a_gpu_that_nobody_answers_for_is_named() {
+        let probe = Probe {
+            other_gpus: vec![Maker::Nvidia, Maker::Amd],
+            ..machine(None)
+        };
+        let (_, notes) = capabilities(&probe, None, None);
+        let told: Vec<&str> = notes.iter().map(|note| note.message.as_str()).collect();
+        assert_eq!(told.len(), 2);
+        assert!(
+            told[0].contains("nvidia-smi") && told[1].contains("AMD"),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn a_card_before_ampere_runs_in_f32_and_says_what_it_cannot_do() {
+        let mut probe = machine(Some(11.0));
+        probe.cards[0].compute_capability = Some((7, 5));
+        probe.cards[0].ordinal = Ok(0);
+        let (found, notes) = capabilities(&probe, None, None);
+        assert!(found.full_precision && !found.flash_attention.available);
+        assert!(
+            notes.iter().any(|note| note.code == "full_precision"),
+            "{notes:?}"
+        );
+        probe.cards[0].compute_capability = Some((8, 0));
+        let (found, notes) = capabilities(&probe, None, None);
+        assert!(!found.full_precision);
+        assert!(
+            notes.iter().all(|note| note.code != "full_precision"),
+            "{notes:?}"
+        );
     }
 
     #[test]

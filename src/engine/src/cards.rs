@@ -4,6 +4,8 @@
 //! of its own (the quickest first, or as `CUDA_VISIBLE_DEVICES` says). The same card is told by its
 //! UUID. A program uses one card, chosen before anything is loaded.
 
+pub(crate) mod silent;
+
 use std::sync::OnceLock;
 #[cfg(feature = "cuda")]
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,6 +55,13 @@ pub(crate) fn within_simulated(free: u64) -> u64 {
     SIMULATED
         .get()
         .map_or(free, |gib| free.min((gib * GIB) as u64))
+}
+
+/// All bytes of the used card; `None` where none was chosen.
+pub(crate) fn total_bytes() -> Option<u64> {
+    USED.get()
+        .map(|card| (card.total_gib * GIB) as u64)
+        .filter(|bytes| *bytes > 0)
 }
 
 /// Places of the used card in the lists of NVML and CUDA; the first where none was chosen.
@@ -146,23 +155,35 @@ pub fn list() -> Vec<Card> {
 fn read(cuda: &Result<Vec<String>, String>) -> Result<Vec<Card>, NvmlError> {
     let nvml = Nvml::init()?;
     let count = nvml.device_count()?;
-    (0..count)
-        .map(|index| {
-            let device = nvml.device_by_index(index)?;
-            let memory = device.memory_info()?;
-            Ok(Card {
-                index,
-                name: device.name()?,
-                total_gib: memory.total as f64 / GIB,
-                free_gib: memory.free as f64 / GIB,
-                compute_capability: device
-                    .cuda_compute_capability()
-                    .ok()
-                    .map(|capability| (capability.major, capability.minor)),
-                ordinal: ordinal(cuda, device.uuid().ok().as_deref(), count),
-            })
+    let card = |index| {
+        let device = nvml.device_by_index(index)?;
+        let memory = device.memory_info()?;
+        Ok(Card {
+            index,
+            name: device.name()?,
+            total_gib: memory.total as f64 / GIB,
+            free_gib: memory.free as f64 / GIB,
+            compute_capability: device
+                .cuda_compute_capability()
+                .ok()
+                .map(|capability| (capability.major, capability.minor)),
+            ordinal: ordinal(cuda, device.uuid().ok().as_deref(), count),
         })
-        .collect()
+    };
+    let or_named = |index| card(index).unwrap_or_else(|error| unread(index, &error));
+    Ok((0..count).map(or_named).collect())
+}
+
+/// A card that does not answer, so that it is named and the others are used.
+fn unread(index: u32, error: &NvmlError) -> Card {
+    Card {
+        index,
+        name: format!("the card at place {index}"),
+        total_gib: 0.0,
+        free_gib: 0.0,
+        compute_capability: None,
+        ordinal: Err(format!("its driver does not tell about it ({error})")),
+    }
 }
 
 /// Where CUDA has the card `uuid` of `count`.
@@ -291,7 +312,9 @@ fn names(cards: &[Card]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Card, choose, ordinal, simulate, uuid_text, within_simulated};
+    use nvml_wrapper::error::NvmlError;
+
+    use super::{Card, choose, ordinal, simulate, unread, uuid_text, within_simulated};
 
     fn card(index: u32, name: &str, total_gib: f64, ordinal: Result<usize, &str>) -> Card {
         Card {
@@ -310,6 +333,20 @@ mod tests {
             card(1, "NVIDIA GeForce RTX 4090", 24.0, Ok(0)),
             card(2, "NVIDIA A100", 80.0, Err("CUDA does not offer it")),
         ]
+    }
+
+    #[test]
+    fn a_card_that_does_not_answer_is_named_and_leaves_the_others_in_use() {
+        let mut cards = three();
+        cards.push(unread(3, &NvmlError::GpuLost));
+        let (chosen, _) = choose(&cards, None);
+        assert_eq!(chosen.map(|card| card.index), Some(1));
+        let (_, notes) = choose(&cards, Some("3"));
+        assert_eq!(notes[0].code, "card_unusable");
+        assert!(
+            notes[0].message.contains("does not tell about it"),
+            "{notes:?}"
+        );
     }
 
     #[test]

@@ -52,6 +52,7 @@ pub fn open(kind: DeviceKind, dtype: DType) -> Result<Placement> {
     reason = "the one place that makes devices"
 )]
 fn cuda() -> std::result::Result<Device, String> {
+    crate::memory::probe::before_opening();
     let device =
         Device::new_cuda(cards::used().1).map_err(|error| crate::error::message(&error))?;
     cards::keep();

@@ -49,7 +49,7 @@ pub struct LoadOptions {
     pub fused_attention: bool,
     /// In f32 where half precision is usual.
     pub full_precision: bool,
-    /// Asked of devices that can capture graphs; none can in this version.
+    /// On processors, layers that are not quantised are packed for multiplication as they are read.
     pub compile: bool,
     /// Format of the matrices.
     pub quantization: Quantization,
@@ -112,23 +112,30 @@ impl LoadOptions {
         if !self.fused_attention {
             return (self, notes);
         }
-        let why = match self_test(&placement.device, placement.dtype) {
-            Ok(apart) if apart <= ENOUGH => return (self, notes),
+        let (judged, note) = self.judged(self_test(&placement.device, placement.dtype));
+        notes.extend(note);
+        (judged, notes)
+    }
+
+    /// The same, without fused attention where its `trial` was too far from the standard way or failed.
+    fn judged(self, trial: candle_core::Result<f32>) -> (Self, Option<Note>) {
+        let why = match trial {
+            Ok(apart) if apart <= ENOUGH => return (self, None),
             Ok(apart) => format!("differs by {:.0} % from the standard one", apart * 100.0),
             Err(error) => format!("fails ({})", message(&error)),
         };
-        notes.push(Note::new(
+        let note = Note::new(
             "flash_attention_not_trusted",
             "use_flash_attention",
             format!(
                 "Flash attention: in a trial on this device it {why}, so standard attention is used."
             ),
-        ));
+        );
         let standard = Self {
             fused_attention: false,
             ..self
         };
-        (standard, notes)
+        (standard, Some(note))
     }
 
     /// How the networks compute attention.

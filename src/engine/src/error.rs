@@ -44,6 +44,8 @@ pub enum Error {
         needed: u64,
         /// Bytes that can be had there.
         free: u64,
+        /// Bytes of it that other programs use.
+        others: u64,
         /// The least that would make it fit.
         smaller: Option<Box<Smaller>>,
     },

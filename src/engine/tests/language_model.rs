@@ -4,6 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(feature = "demo-model")]
 
+#[path = "support/lm_with_codes.rs"]
+mod lm_with_codes;
+
 use std::{
     path::PathBuf,
     sync::{
@@ -61,44 +64,12 @@ fn request(seed: u32) -> PlanRequest {
 /// The demo's vocabulary with the released codes after it, and random weights.
 fn with_codes(codes: u32) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let model = folder.path().join("acestep-5Hz-lm-random");
-    std::fs::create_dir(&model).unwrap();
-    let file =
-        |name: &str| acestep_engine::demo::file(&format!("acestep-5Hz-lm-demo/{name}")).unwrap();
-    let mut tokenizer: serde_json::Value = serde_json::from_slice(file("tokenizer.json")).unwrap();
-    let added = tokenizer["added_tokens"].as_array_mut().unwrap();
-    for code in 0..codes {
-        added.push(serde_json::json!({
-            "id": 1536 + code, "content": format!("<|audio_code_{code}|>"), "special": false,
-            "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
-        }));
-    }
-    std::fs::write(model.join("tokenizer.json"), tokenizer.to_string()).unwrap();
-    let mut config: serde_json::Value = serde_json::from_slice(file("config.json")).unwrap();
-    let vocabulary = 1536 + codes as usize;
-    config["vocab_size"] = vocabulary.into();
-    std::fs::write(model.join("config.json"), config.to_string()).unwrap();
-    let source = candle_core::safetensors::load_buffer(file("model.safetensors"), &Device::Cpu);
-    let mut tensors = source.unwrap();
-    let name = tensors
-        .keys()
-        .find(|name| name.ends_with("embed_tokens.weight"))
-        .unwrap()
-        .clone();
-    let table = tensors[&name].to_dtype(DType::F32).unwrap();
-    let width = table.dim(1).unwrap();
-    // Rows of the codes: small, and all different.
-    let rows: Vec<f32> = (0..codes as usize * width)
-        .map(|i| ((i as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / 16_777_216.0 * 0.2 - 0.1)
-        .collect();
-    let rows = Tensor::from_vec(rows, (codes as usize, width), &Device::Cpu).unwrap();
-    tensors.insert(name, Tensor::cat(&[table, rows], 0).unwrap());
-    candle_core::safetensors::save(&tensors, model.join("model.safetensors")).unwrap();
+    lm_with_codes::write(folder.path(), codes);
     folder
 }
 
 fn open(folder: &tempfile::TempDir) -> LanguageModel {
-    let source = LmCheckpoint::open(folder.path(), "acestep-5Hz-lm-random").unwrap();
+    let source = LmCheckpoint::open(folder.path(), lm_with_codes::NAME).unwrap();
     LanguageModel::load(&source, &LoadOptions::default(), &Silent).unwrap()
 }
 
@@ -323,108 +294,11 @@ fn engine_with(lm: &tempfile::TempDir) -> Engine {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pipeline/checkpoint");
     let checkpoint = Checkpoint::open(&root, "acestep-v15-tiny").unwrap();
     let mut engine = Engine::load(&checkpoint, &LoadOptions::default(), &Silent).unwrap();
-    let source = LmCheckpoint::open(lm.path(), "acestep-5Hz-lm-random").unwrap();
+    let source = LmCheckpoint::open(lm.path(), lm_with_codes::NAME).unwrap();
     engine
         .load_lm(&source, &LoadOptions::default(), &Silent)
         .unwrap();
     engine
-}
-
-#[test]
-fn a_song_is_planned_coded_and_made_and_codes_are_heard_again() {
-    let mut engine = engine_with(&with_codes(65_535));
-    let params = GenerationParams {
-        caption: "warm piano".to_owned(),
-        duration_secs: Some(6.0),
-        bpm: Some(Bpm(123)),
-        batch_size: 2,
-        inference_steps: 1,
-        ..GenerationParams::default()
-    };
-    let thinking = Thinking {
-        params: &params,
-        seeds: &[5, 6],
-        max_duration_secs: 240,
-    };
-    let thought = engine.think(thinking, &Silent).unwrap();
-    let plan = thought.plan.clone().unwrap();
-    assert_eq!(plan.bpm, Some(Bpm(123)));
-    assert_eq!(thought.params.keyscale, plan.keyscale);
-    assert_eq!(
-        thought.params.duration_secs,
-        Some(6.0),
-        "the user's, not the plan's least"
-    );
-    assert_eq!(
-        thought.codes.iter().map(Vec::len).collect::<Vec<_>>(),
-        [30, 30]
-    );
-    assert_ne!(thought.codes[0], thought.codes[1]);
-
-    let request = Request {
-        params: thought.params,
-        seeds: vec![5, 6],
-        codes: thought.codes,
-        noise: None,
-        keep_latents: false,
-        raw_level: false,
-        ..Request::default()
-    };
-    let mut takes = Vec::new();
-    engine
-        .generate(&request, &Silent, &mut |take| {
-            takes.push(take);
-            Ok(())
-        })
-        .unwrap();
-    assert!((takes[1].audio.duration_secs() - 6.0).abs() < 0.04);
-
-    let (codes, notes) = engine.audio_codes(&takes[0].audio, &Silent).unwrap();
-    assert_eq!((codes.len(), notes), (30, vec![]));
-    let request = WriteRequest {
-        kind: JobKind::Understand,
-        params: &GenerationParams::default(),
-        seed: 1,
-        max_duration_secs: 240,
-        source: Some(takes[0].audio.clone()),
-    };
-    let report = engine.write(&request, &Silent).unwrap();
-    assert_eq!(report.audio_codes, codes);
-    assert_eq!(
-        report.plan.unwrap().duration_secs,
-        Some(6),
-        "counted, not guessed"
-    );
-}
-
-#[test]
-fn without_thinking_the_plan_is_made_and_no_codes() {
-    let engine = engine_with(&with_codes(65_535));
-    let asked = GenerationParams {
-        caption: "warm piano".to_owned(),
-        thinking: false,
-        use_cot_caption: false,
-        ..GenerationParams::default()
-    };
-    let think = |params: &GenerationParams| {
-        let thinking = Thinking {
-            params,
-            seeds: &[5],
-            max_duration_secs: 12,
-        };
-        engine.think(thinking, &Silent).unwrap()
-    };
-    let thought = think(&asked);
-    assert!(thought.codes.is_empty() && thought.params.bpm.is_some());
-    assert_eq!(thought.params.caption, "warm piano");
-    assert!((10.0..=12.0).contains(&thought.params.duration_secs.unwrap()));
-    let nothing = GenerationParams {
-        use_cot_metas: false,
-        duration_secs: Some(11.0),
-        ..asked
-    };
-    let thought = think(&nothing);
-    assert_eq!((thought.plan, thought.params.bpm), (None, None));
 }
 
 #[test]
@@ -514,7 +388,7 @@ fn a_song_is_scored_by_its_codes_and_what_cannot_be_scored_is_told() {
         let figure = figure.unwrap();
         assert!((0.0..=1.0).contains(&figure), "{scores:?}");
     }
-    assert_eq!(scores.lm.as_deref(), Some("acestep-5Hz-lm-random"));
+    assert_eq!(scores.lm.as_deref(), Some(lm_with_codes::NAME));
     // Nobody knows where this model looks for the words.
     assert_eq!((scores.alignment, &scored.lines), (None, &None));
     assert_eq!(scored.notes[0].code, "score_without_words");
@@ -579,5 +453,7 @@ fn a_song_nobody_can_score_is_refused_with_both_reasons() {
     );
 }
 
+#[path = "language_model/before_songs.rs"]
+mod before_songs;
 #[path = "language_model/decoder_log.rs"]
 mod decoder_log;

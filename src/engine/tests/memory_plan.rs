@@ -7,6 +7,11 @@
 mod counting;
 #[path = "support/demo_folder.rs"]
 mod demo_folder;
+#[path = "support/lm_with_codes.rs"]
+mod lm_with_codes;
+#[path = "support/tiny_checkpoint.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod tiny_checkpoint;
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +29,7 @@ use acestep_engine::{
     demo,
     engine::{Engine, LoadOptions, Request, Thinking, WriteRequest},
     memory::plan::{Brought, Free, Models, Work, lora_bytes, plan},
-    observer::{Observer, Writing},
+    observer::{Observer, Silent, Writing},
     pipeline::vae_tiles::TileOptions,
 };
 
@@ -195,7 +200,7 @@ fn compare(watch: &Watch, planned: &MemoryPlan) {
 
 fn ways() -> Vec<LoadOptions> {
     let mut ways = Vec::new();
-    for quantization in [Quantization::None, Quantization::Int8] {
+    for quantization in [Quantization::None, Quantization::Int8, Quantization::Int4] {
         for moves in [false, true] {
             ways.push(LoadOptions {
                 quantization,
@@ -205,6 +210,10 @@ fn ways() -> Vec<LoadOptions> {
             });
         }
     }
+    ways.push(LoadOptions {
+        compile: true,
+        ..LoadOptions::default()
+    });
     ways
 }
 
@@ -230,6 +239,45 @@ fn the_bundled_language_model_stays_below_its_plan() {
 }
 
 #[test]
+fn a_language_model_that_writes_codes_stays_below_its_plan() {
+    let root = tempfile::tempdir().unwrap();
+    let name = tiny_checkpoint::tiny(true, root.path()).name().to_owned();
+    lm_with_codes::write(root.path(), 64_000);
+    for songs in [1, 4] {
+        let asked = GenerationParams {
+            lm_cfg_scale: 2.0,
+            ..params(12.0, songs)
+        };
+        let models = Models::find(root.path(), &name, Some(lm_with_codes::NAME)).unwrap();
+        let planned = |asked: &GenerationParams| {
+            let work = Work::of(asked, &models);
+            plan(&models, &LoadOptions::default(), work, PLENTY).lm_cache_bytes
+        };
+        let words_only = GenerationParams {
+            thinking: false,
+            ..asked.clone()
+        };
+        assert!(
+            planned(&asked) > planned(&words_only),
+            "codes are planned for"
+        );
+        let lm = Some(lm_with_codes::NAME);
+        holds(root.path(), &name, lm, &LoadOptions::default(), &asked);
+    }
+}
+
+#[test]
+fn a_base_model_that_is_guided_stays_below_its_plan() {
+    let root = tempfile::tempdir().unwrap();
+    let name = tiny_checkpoint::tiny(false, root.path()).name().to_owned();
+    let asked = GenerationParams {
+        guidance_scale: 7.0,
+        ..params(30.0, 2)
+    };
+    holds(root.path(), &name, None, &LoadOptions::default(), &asked);
+}
+
+#[test]
 fn a_random_checkpoint_stays_below_its_plan() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pipeline/checkpoint");
     for fused_attention in [true, false] {
@@ -239,6 +287,38 @@ fn a_random_checkpoint_stays_below_its_plan() {
         };
         holds(&root, "acestep-v15-tiny", None, &options, &params(30.0, 1));
     }
+}
+
+/// The switch does what it says: no matrix of scores is ever there.
+#[test]
+fn a_step_with_flash_attention_takes_less_memory() {
+    let root = tempfile::tempdir().unwrap();
+    demo_folder::write(root.path());
+    let checkpoint = Checkpoint::open(root.path(), demo::NAME).unwrap();
+    let peak = |fused_attention| {
+        let options = LoadOptions {
+            fused_attention,
+            ..LoadOptions::default()
+        };
+        let mut engine = Engine::load(&checkpoint, &options, &Silent).unwrap();
+        let request = Request {
+            params: GenerationParams {
+                inference_steps: 1,
+                ..params(240.0, 1)
+            },
+            seeds: vec![1],
+            ..Request::default()
+        };
+        let watch = Watch::new();
+        engine.generate(&request, &watch, &mut |_| Ok(())).unwrap();
+        let peaks = watch.peaks.lock().unwrap();
+        peaks[&Stage::Diffusion]
+    };
+    let (with, without) = (peak(true), peak(false));
+    assert!(
+        with + (32 << 20) < without,
+        "{with} with, {without} without"
+    );
 }
 
 fn tiny() -> PathBuf {

@@ -8,6 +8,9 @@
 mod demo_folder;
 #[path = "support/refusing.rs"]
 mod refusing;
+#[path = "support/tiny_checkpoint.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod tiny_checkpoint;
 
 use std::{
     collections::BTreeSet,
@@ -15,13 +18,14 @@ use std::{
 };
 
 use acestep_domain::{
-    GenerationParams, event::Stage, generation::AudioFormat, service::Quantization, task::TaskType,
+    GenerationParams, event::Stage, generation::AudioFormat, lora::LoraUse, service::Quantization,
+    task::TaskType,
 };
 use acestep_engine::{
     audio::{Audio, encode::encode},
     checkpoint::{Checkpoint, LmCheckpoint},
     demo,
-    engine::{Engine, LoadOptions, Request, Thinking},
+    engine::{AlignRequest, Engine, Heard, LoadOptions, Request, Thinking},
     error::{Error, Result},
     observer::Silent,
 };
@@ -238,6 +242,58 @@ fn a_cover_and_a_repaint_fail_while_they_listen_and_the_next_is_made() {
         );
         assert!(smaller > 0, "{stages:?}");
     }
+}
+
+#[test]
+fn an_adapter_that_finds_no_room_is_refused_and_the_next_song_has_it() {
+    let checkpoint = Checkpoint::open(&tiny(), "acestep-v15-tiny").unwrap();
+    let mut engine = Engine::load(&checkpoint, &LoadOptions::default(), &Silent).unwrap();
+    let adapters = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/lora");
+    let uses = [LoraUse::new("peft", 1.0)];
+    let (stages, smaller) = sweep(1, || {
+        engine.use_loras(&[], &adapters, &Silent)?;
+        engine.use_loras(&uses, &adapters, &Silent)?;
+        Ok(Made {
+            samples: Vec::new(),
+            notes: engine.loras().into_iter().map(|lora| lora.name).collect(),
+        })
+    });
+    assert_eq!((stages, smaller), (BTreeSet::from([Stage::Load]), 0));
+}
+
+#[test]
+fn timing_a_song_fails_in_each_of_its_stages_and_the_next_is_timed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = {
+        let checkpoint = tiny_checkpoint::with_lyric_heads(folder.path());
+        Engine::load(&checkpoint, &LoadOptions::default(), &Silent).unwrap()
+    };
+    let request = Request {
+        seeds: vec![7],
+        ..two_songs()
+    };
+    let (stages, smaller) = sweep(1, || {
+        let asked = AlignRequest {
+            request: &request,
+            heard: Heard::Sound {
+                audio: tone(6.0),
+                gain: 1.0,
+            },
+            with_scores: true,
+        };
+        let found = engine.align(&asked, &Silent)?;
+        let times = found
+            .lines
+            .iter()
+            .flat_map(|line| [line.start_secs, line.end_secs]);
+        Ok(Made {
+            samples: times.map(|secs| secs as f32).collect(),
+            notes: found.notes.into_iter().map(|note| note.code).collect(),
+        })
+    });
+    // The half of the autoencoder that listens is read when it is needed.
+    let all = [Stage::Load, Stage::Encode, Stage::Prepare, Stage::Diffusion];
+    assert_eq!((stages, smaller), (BTreeSet::from(all), 0));
 }
 
 #[test]

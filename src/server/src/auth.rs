@@ -20,16 +20,21 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
     api::{error::ApiError, json::MAX_BODY_BYTES, official},
-    base64,
+    base64, router,
     state::AppState,
 };
 
 /// Name of the page's cookie.
 const COOKIE_NAME: &str = "acestep_session";
+
+/// Where the key may stand in a query, and in a body.
+const QUERY_TOKENS: [&str; 2] = ["token", BODY_TOKEN];
+const BODY_TOKEN: &str = "ai_token";
 
 /// What guards the studio.
 #[derive(Debug, Clone, Default)]
@@ -156,7 +161,7 @@ impl Access {
         let cookie = cookie(headers).is_some_and(|value| Secret::new(&self.session).is(value));
         cookie
             || header(headers, &AUTHORIZATION).is_some_and(|value| self.accepts_header(value))
-            || ["token", "ai_token"]
+            || QUERY_TOKENS
                 .iter()
                 .filter_map(|name| query_value(uri, name))
                 .any(|token| self.accepts_key(&token))
@@ -225,6 +230,11 @@ pub async fn guard(State(state): State<AppState>, mut request: Request, next: Ne
         return next.run(request).await;
     }
     let admitted = access.admits(request.headers(), request.uri());
+    // It is no key of any route's own, and routes refuse what they do not know.
+    if let Some(uri) = without_token(request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    let path = request.uri().path();
     if admitted || (page && access.page_is_open()) {
         let gets_cookie = page && access.api_key.is_some() && cookie(request.headers()).is_none();
         let session = access.session.clone();
@@ -252,25 +262,33 @@ pub async fn guard(State(state): State<AppState>, mut request: Request, next: Ne
 
 /// Looks for `ai_token` in a JSON body (the original's way for POST) and takes it out.
 async fn take_body_token(access: &Access, request: Request) -> Result<Request, Box<Response>> {
+    /// The key alone: of a stranger's body nothing else is kept in memory.
+    #[derive(Deserialize)]
+    struct Shown {
+        ai_token: String,
+    }
     let denied = || Box::new(unauthorized(access));
     let json = header(request.headers(), &CONTENT_TYPE)
         .is_none_or(|value| value.to_ascii_lowercase().contains("json"));
-    if access.api_key.is_none() || request.method() != Method::POST || !json {
+    let path = request.uri().path();
+    let is_file = router::takes_a_file(path);
+    if access.api_key.is_none() || request.method() != Method::POST || !json || is_file {
         return Err(denied());
     }
+    let limit = official::most_bytes(path).unwrap_or(MAX_BODY_BYTES);
+    let too_large = Box::new(router::refused_for_size(path).into_response());
     let (parts, body) = request.into_parts();
-    let bytes = axum::body::to_bytes(body, MAX_BODY_BYTES)
+    let bytes = axum::body::to_bytes(body, limit)
         .await
-        .map_err(|_| denied())?;
+        .map_err(|_| too_large)?;
+    let shown = serde_json::from_slice(&bytes);
+    if !shown.is_ok_and(|Shown { ai_token }| access.accepts_key(&ai_token)) {
+        return Err(denied());
+    }
     let Ok(serde_json::Value::Object(mut object)) = serde_json::from_slice(&bytes) else {
         return Err(denied());
     };
-    let Some(serde_json::Value::String(token)) = object.remove("ai_token") else {
-        return Err(denied());
-    };
-    if !access.accepts_key(&token) {
-        return Err(denied());
-    }
+    object.remove(BODY_TOKEN);
     let rest = serde_json::to_vec(&object).map_err(|_| denied())?;
     let mut request = Request::from_parts(parts, Body::from(Bytes::from(rest)));
     request
@@ -377,6 +395,22 @@ fn query_value(uri: &Uri, name: &str) -> Option<String> {
         .map(std::borrow::Cow::into_owned)
 }
 
+/// `uri` without the key in its query; `None` where there is none.
+fn without_token(uri: &Uri) -> Option<Uri> {
+    let is_token = |pair: &&str| QUERY_TOKENS.contains(&pair.split('=').next().unwrap_or_default());
+    let (tokens, rest): (Vec<&str>, Vec<&str>) = uri.query()?.split('&').partition(is_token);
+    if tokens.is_empty() {
+        return None;
+    }
+    let mut parts = uri.clone().into_parts();
+    let path = match rest.join("&") {
+        rest if rest.is_empty() => uri.path().to_owned(),
+        rest => format!("{}?{rest}", uri.path()),
+    };
+    parts.path_and_query = Some(path.parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
 /// Name and password of a Basic header.
 fn basic(encoded: &str) -> Option<(String, String)> {
     let text = String::from_utf8(base64::decode(encoded.trim())?).ok()?;
@@ -445,6 +479,23 @@ mod tests {
             assert!(!access.allows_host(Some(host)), "{host}");
         }
         assert!(!access.allows_host(None));
+    }
+
+    #[test]
+    fn the_key_is_no_part_of_what_a_route_is_asked() {
+        for (asked, left) in [
+            ("/api/v1/songs?token=k", Some("/api/v1/songs")),
+            (
+                "/a?limit=1&ai_token=k&query=a%20b&token",
+                Some("/a?limit=1&query=a%20b"),
+            ),
+            ("/a?tokens=1&x=token", None),
+            ("/a?", None),
+            ("/a", None),
+        ] {
+            let uri = without_token(&asked.parse().unwrap());
+            assert_eq!(uri.map(|uri| uri.to_string()).as_deref(), left, "{asked}");
+        }
     }
 
     #[test]

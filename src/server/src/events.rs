@@ -35,6 +35,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// The query of [`of_job`].
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct After {
     after: Option<u64>,
 }

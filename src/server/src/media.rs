@@ -3,11 +3,11 @@
 //! One range an answer; a request for several gets the whole file, as the RFC allows. A path of the
 //! server's disk never crosses the wire.
 
+pub(crate) mod names;
+
 use std::{io::SeekFrom, path::PathBuf, time::SystemTime};
 
-use acestep_domain::{
-    UserError, generation::AudioFormat, library::Song, timed_lyrics::LyricsFormat,
-};
+use acestep_domain::{UserError, generation::AudioFormat, timed_lyrics::LyricsFormat};
 use acestep_studio::Studio;
 use axum::{
     body::{Body, Bytes},
@@ -22,13 +22,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::stream;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::{
     fs::File,
     io::{AsyncReadExt, AsyncSeekExt},
 };
 
+use self::names::{disposition, file_stem, name_in};
 use crate::api::{
     error::{ApiError, Result},
     json::{Path, Query, switch},
@@ -37,15 +37,9 @@ use crate::api::{
 /// Bytes read from the disk at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// What stays as it is in the file name of a header (RFC 8187, attr-char).
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
-/// The query of [`audio`].
+/// The query of [`lyrics`] and [`upload_audio`].
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Wanted {
     #[serde(default, with = "switch")]
     download: Option<bool>,
@@ -62,6 +56,7 @@ enum Part {
 
 /// The query of [`audio`].
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WantedSong {
     #[serde(default, with = "switch")]
     pub(crate) download: Option<bool>,
@@ -81,7 +76,7 @@ pub async fn audio(
     if let Some(name) = wanted.format {
         let other = AudioFormat::from_name(&name).ok_or_else(|| unknown_format(&name))?;
         if Some(other) != format {
-            let name = file_name(&song, other.extension());
+            let name = name_in(&song, other);
             let bytes = aside(move || studio.song_in_format(&id, other)).await?;
             return Ok(made(bytes, other, wanted.download.unwrap_or(false), &name));
         }
@@ -89,7 +84,10 @@ pub async fn audio(
     let stored = Stored {
         path: studio.song_file(&id)?,
         media_type: format.map_or("application/octet-stream", AudioFormat::media_type),
-        name: file_name(&song, format.map_or("bin", AudioFormat::extension)),
+        name: format.map_or_else(
+            || format!("{}.bin", file_stem(&song)),
+            |format| name_in(&song, format),
+        ),
         id,
     };
     send(stored, wanted.download.unwrap_or(false), &headers).await
@@ -104,7 +102,7 @@ pub fn lyrics(
     Query(wanted): Query<Wanted>,
 ) -> Result<Response> {
     let text = studio.lyrics_file(&id, format)?;
-    let name = file_name(&studio.song(&id)?, format.as_str());
+    let name = format!("{}.{}", file_stem(&studio.song(&id)?), format.as_str());
     let mut answer = HeaderMap::new();
     set(&mut answer, CONTENT_TYPE, format.media_type());
     set(
@@ -119,7 +117,7 @@ pub fn lyrics(
 /// 32-bit floats for saving.
 pub async fn raw(State(studio): State<Studio>, Path(id): Path<String>) -> Result<Response> {
     let song = studio.song(&id)?;
-    let name = file_name(&song, AudioFormat::Wav32.extension()).replace(".wav", " (raw).wav");
+    let name = format!("{} (raw).wav", file_stem(&song));
     let bytes = aside(move || studio.raw_song(&id)).await?;
     Ok(made(bytes, AudioFormat::Wav32, true, &name))
 }
@@ -342,46 +340,6 @@ fn matches_etag(known: &str, etag: &str) -> bool {
             .any(|one| one.trim().trim_start_matches("W/") == etag)
 }
 
-/// The title as a file name.
-pub(crate) fn file_name(song: &Song, extension: &str) -> String {
-    let title: String = song
-        .title
-        .chars()
-        .map(|letter| {
-            if letter.is_control() || r#"/\:*?"<>|"#.contains(letter) {
-                ' '
-            } else {
-                letter
-            }
-        })
-        .take(100)
-        .collect();
-    let words: Vec<&str> = title.split_whitespace().collect();
-    let title = words.join(" ");
-    let title = title.trim_matches('.');
-    if title.is_empty() {
-        format!("song.{extension}")
-    } else {
-        format!("{title}.{extension}")
-    }
-}
-
-fn disposition(attached: bool, name: &str) -> String {
-    let kind = if attached { "attachment" } else { "inline" };
-    let plain: String = name
-        .chars()
-        .map(|letter| {
-            if letter.is_ascii_graphic() || letter == ' ' {
-                letter
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    let encoded = utf8_percent_encode(name, KEPT);
-    format!("{kind}; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
-}
-
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
@@ -422,13 +380,5 @@ mod tests {
         }
         assert_eq!(part_from_range("bytes=0-", 0), Part::Unsatisfiable);
         assert_eq!(part_from_range("bytes=-1", 0), Part::Unsatisfiable);
-    }
-
-    #[test]
-    fn a_file_name_for_every_title() {
-        assert_eq!(
-            disposition(true, "Nuit d'été.mp3"),
-            "attachment; filename=\"Nuit d'_t_.mp3\"; filename*=UTF-8''Nuit%20d%27%C3%A9t%C3%A9.mp3"
-        );
     }
 }

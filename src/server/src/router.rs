@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, patch, post},
+    routing::{delete, get, patch, post},
 };
 use http_body_util::Limited;
 use tower_http::{
@@ -18,7 +18,7 @@ use tower_http::{
 use crate::{
     api::{
         archive, downloads, error, jobs,
-        json::{MAX_BODY_BYTES, too_large},
+        json::{MAX_BODY_BYTES, NoQuery, too_large},
         loras, official, service, songs, uploads,
     },
     auth, events, media, page,
@@ -61,8 +61,7 @@ pub fn router(state: AppState) -> Router {
 /// No body is read beyond what any route takes; the page's own calls read theirs without a limit.
 async fn bound_body(request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let takes_a_file = FILES.contains(&path);
-    let limit = if takes_a_file {
+    let limit = if takes_a_file(path) {
         uploads::MAX_BODY_BYTES
     } else {
         official::most_bytes(path).unwrap_or(MAX_BODY_BYTES)
@@ -72,14 +71,24 @@ async fn bound_body(request: Request, next: Next) -> Response {
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > limit) {
-        return if takes_a_file {
-            uploads::refused_for_size().into_response()
-        } else {
-            too_large().into_response()
-        };
+        return refused_for_size(path).into_response();
     }
     next.run(request.map(|body| Body::new(Limited::new(body, limit))))
         .await
+}
+
+/// Whether files are sent to `path`.
+pub(crate) fn takes_a_file(path: &str) -> bool {
+    FILES.contains(&path)
+}
+
+/// A body beyond the limit of `path`.
+pub(crate) fn refused_for_size(path: &str) -> error::ApiError {
+    if takes_a_file(path) {
+        uploads::refused_for_size()
+    } else {
+        official::refused_for_size(path).unwrap_or_else(too_large)
+    }
 }
 
 /// A file of timed lyrics for each format.
@@ -96,13 +105,40 @@ fn lyrics() -> Router<AppState> {
 
 fn api_v1() -> Router<AppState> {
     Router::new()
+        .merge(with_query())
+        .merge(without_query().route_layer(middleware::from_extractor::<NoQuery>()))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+}
+
+/// What reads a query; each refuses keys that it does not know.
+fn with_query() -> Router<AppState> {
+    Router::new()
         .merge(lyrics())
+        .route("/service/initialize", post(service::initialize))
+        .route("/jobs", get(jobs::list))
+        .route("/jobs/{id}/events", get(events::of_job))
+        .route("/songs", get(songs::list))
+        .route("/songs.zip", get(archive::songs))
+        .route("/songs/{id}/audio", get(media::audio))
+        // The limit of a file is `bound_body`'s.
+        .route(
+            "/uploads",
+            post(uploads::receive).layer(DefaultBodyLimit::disable()),
+        )
+        .route(
+            "/settings",
+            post(uploads::settings).layer(DefaultBodyLimit::disable()),
+        )
+        .route("/uploads/{id}/audio", get(media::upload_audio))
+}
+
+/// What reads none, and refuses whatever stands in one: a wish at the wrong place is not lost in silence.
+fn without_query() -> Router<AppState> {
+    Router::new()
         .route("/status", get(service::status))
         .route("/models", get(service::models))
-        .route(
-            "/service/initialize",
-            post(service::initialize).delete(service::cancel),
-        )
+        .route("/service/initialize", delete(service::cancel))
         .route("/downloads", get(downloads::list).post(downloads::start))
         .route(
             "/downloads/{name}",
@@ -113,35 +149,18 @@ fn api_v1() -> Router<AppState> {
         .route("/loras/unload", post(loras::unload))
         .route("/loras/scale", post(loras::scale))
         .route("/events", get(events::of_studio))
-        .route("/jobs", get(jobs::list).post(jobs::submit))
+        .route("/jobs", post(jobs::submit))
         .route(
             "/jobs/{id}",
             get(jobs::find).patch(jobs::change).delete(jobs::cancel),
         )
         .route("/jobs/{id}/rerun", post(jobs::rerun))
-        .route("/jobs/{id}/events", get(events::of_job))
         .route("/plan", post(jobs::plan))
-        .route("/songs", get(songs::list))
-        .route("/songs.zip", get(archive::songs))
         .route(
             "/songs/{id}",
             patch(songs::update).get(songs::find).delete(songs::delete),
         )
-        .route("/songs/{id}/audio", get(media::audio))
         .route("/songs/{id}/raw", get(media::raw))
-        // The limit of a file is `bound_body`'s.
-        .route(
-            "/uploads",
-            get(uploads::list)
-                .post(uploads::receive)
-                .layer(DefaultBodyLimit::disable()),
-        )
-        .route(
-            "/settings",
-            post(uploads::settings).layer(DefaultBodyLimit::disable()),
-        )
+        .route("/uploads", get(uploads::list))
         .route("/uploads/{id}", get(uploads::find).delete(uploads::delete))
-        .route("/uploads/{id}/audio", get(media::upload_audio))
-        .fallback(error::not_found)
-        .method_not_allowed_fallback(error::method_not_allowed)
 }

@@ -8,6 +8,8 @@ mod about;
 mod damage;
 #[path = "support/program.rs"]
 mod program;
+#[path = "commands/start.rs"]
+mod start;
 #[path = "support/sung.rs"]
 mod sung;
 #[path = "commands/tasks.rs"]
@@ -189,6 +191,18 @@ fn bad_input_ends_with_code_two_and_a_sentence() {
             &["generate", "--params", "-", "--noise", "none.safetensors"],
             "{}",
             "none.safetensors",
+        ),
+        (
+            &[
+                "generate",
+                "--params",
+                "-",
+                "--fit",
+                "--noise",
+                "n.safetensors",
+            ],
+            "",
+            "cannot be used with",
         ),
         (
             &[

@@ -21,6 +21,8 @@ mod official_door;
 mod official_words;
 #[path = "http/plans.rs"]
 mod plans;
+#[path = "http/queries.rs"]
+mod queries;
 #[path = "support/sung.rs"]
 mod sung;
 #[path = "http/takes.rs"]
@@ -230,11 +232,18 @@ async fn a_running_job_is_cancelled_and_can_be_run_again() {
     for (change, field) in [
         (json!({ "dismissed": false }), "dismissed"),
         (json!({ "queue_position": 0 }), "queue_position"),
+        (json!({ "repeat": null }), "repeat"),
         (json!({ "state": "done" }), "state"),
     ] {
         app.json(Method::PATCH, &path, change)
             .await
             .is_refusal(400, "invalid_value", Some(field));
+    }
+    let nothing = app.json(Method::PATCH, &path, json!({})).await;
+    nothing.is_refusal(400, "invalid_value", None);
+    let hint = nothing.json()["hint"].as_str().unwrap().to_owned();
+    for key in ["repeat", "queue_position", "dismissed"] {
+        assert!(hint.contains(key), "{hint}");
     }
     app.json(Method::PATCH, &path, json!({ "queue_position": 1 }))
         .await

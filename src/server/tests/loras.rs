@@ -388,3 +388,20 @@ fn inspect_tells_what_an_adapter_is() {
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(stdout.contains("DoRA"), "{stdout}");
 }
+
+#[test]
+fn a_plan_counts_the_adapters_of_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    write_adapter(&folder.path().join("mine"), "tape-choir", 0);
+    let planned = |words: &[&str]| {
+        let words = [&["plan", "--json", "--params", "-"], words].concat();
+        let params = with_loras(json!([{ "name": "tape-choir", "scale": 1 }]));
+        let output = run(folder.path(), &words, &params.to_string());
+        let plan = program::json_of(&output);
+        plan["memory"]["expected_peak_bytes"]["host"]
+            .as_u64()
+            .unwrap()
+    };
+    // One that is not there is refused when the run is.
+    assert!(planned(&["--lora_path", "mine"]) > planned(&[]));
+}

@@ -117,6 +117,14 @@ pub struct Memory {
     pub free: fn(DeviceKind) -> Free,
 }
 
+impl Memory {
+    /// What plans and paces are made of now.
+    pub(crate) fn setup(&self) -> (&Models, &LoadOptions, Free) {
+        let free = (self.free)(self.options.device);
+        (&self.models, &self.options, free)
+    }
+}
+
 /// What was loaded.
 #[derive(Debug, Clone)]
 pub struct Loaded {

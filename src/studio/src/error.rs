@@ -115,6 +115,9 @@ pub enum Error {
     /// The operating system gave no random numbers.
     #[error("no random numbers")]
     Random(#[from] getrandom::Error),
+    /// Keep going was stopped before the next run was queued.
+    #[error("no run follows")]
+    NoneFollows,
     /// The studio is shutting down.
     #[error("the studio is shutting down")]
     Stopped,
@@ -237,6 +240,9 @@ impl From<Error> for UserError {
                 "The operating system gave no random numbers for the seeds.",
                 "Give a fixed seed for every take.",
             ),
+            Error::NoneFollows => {
+                Self::new("conflict", "Keep going was stopped.", "Start a new run.")
+            }
             Error::Stopped => Self::new(
                 "not_ready",
                 "The studio is shutting down.",
@@ -283,8 +289,9 @@ fn engine(error: EngineError) -> UserError {
         EngineError::DoesNotFit {
             needed,
             free,
+            others,
             smaller,
-        } => does_not_fit(needed, free, smaller.as_deref()),
+        } => does_not_fit(needed, free, others, smaller.as_deref()),
         EngineError::NotFinite { stage, module } => UserError::new(
             "not_finite",
             format!(
@@ -328,7 +335,11 @@ fn engine(error: EngineError) -> UserError {
             format!("The language model stopped while writing {field}: {reason}."),
             "Try again with another seed, or switch thinking off.",
         ),
-        EngineError::Cancelled => UserError::new("cancelled", "It was cancelled.", ""),
+        EngineError::Cancelled => UserError::new(
+            "cancelled",
+            "It was cancelled.",
+            "Start it again when you want it.",
+        ),
         EngineError::Stage { stage, source } => UserError::new(
             "internal",
             format!(
@@ -360,7 +371,11 @@ fn no_lora(name: &str, there: &[String]) -> UserError {
 }
 
 /// Said before anything is run.
-fn does_not_fit(needed: u64, free: u64, smaller: Option<&Smaller>) -> UserError {
+fn does_not_fit(needed: u64, free: u64, others: u64, smaller: Option<&Smaller>) -> UserError {
+    let others = match others {
+        0 => String::new(),
+        others => format!(" (other programs use {})", size_text(others)),
+    };
     let hint = match smaller {
         Some(smaller) => {
             format!(
@@ -379,7 +394,7 @@ fn does_not_fit(needed: u64, free: u64, smaller: Option<&Smaller>) -> UserError 
         ..UserError::new(
             "out_of_memory",
             format!(
-                "This needs {} of memory, and {} can be had, so it was not begun.",
+                "This needs {} of memory, and {} can be had{others}, so it was not begun.",
                 size_text(needed),
                 size_text(free)
             ),
@@ -477,7 +492,11 @@ pub(crate) fn file(
             ("the disk is full", "Free some space".to_owned())
         }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => (
-            "writing is not allowed there",
+            if what.starts_with("Reading") {
+                "reading is not allowed there"
+            } else {
+                "writing is not allowed there"
+            },
             format!("Change the permissions of the {folder}"),
         ),
         ErrorKind::NotFound => ("the folder is not there", format!("Create the {folder}")),
@@ -514,57 +533,4 @@ fn database(source: &rusqlite::Error) -> UserError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn out_of_memory_names_what_to_lower() {
-        let told = |batch_size| {
-            UserError::from(Error::OutOfMemory {
-                stage: Stage::Decode,
-                batch_size,
-                duration_secs: 180.0,
-                needed: Some(6 << 30),
-                free: Some(2 << 30),
-            })
-        };
-        let many = told(4);
-        assert_eq!(many.code, "out_of_memory");
-        assert_eq!(many.field.as_deref(), Some("batch_size"));
-        assert!(many.message.contains("6.0 GiB needed"), "{many}");
-        assert!(many.hint.contains("takes (now 4)") && many.hint.contains("3:00"));
-        assert_eq!(told(1).field.as_deref(), Some("duration"));
-    }
-
-    #[test]
-    fn a_damaged_checkpoint_is_named_without_the_servers_folders() {
-        let error = UserError::from(Error::Engine(EngineError::checkpoint(
-            "/srv/secret/acestep-v15-turbo/model.safetensors",
-            "the file is empty",
-        )));
-        assert_eq!(
-            error.message,
-            "acestep-v15-turbo/model.safetensors: the file is empty."
-        );
-        assert_eq!(error.field.as_deref(), Some("config_path"));
-        assert!(
-            error.hint.contains("acestep download acestep-v15-turbo"),
-            "{error}"
-        );
-        let own = EngineError::checkpoint("/srv/my-model/config.json", "the file is missing");
-        let own = UserError::from(Error::Engine(own));
-        assert!(!own.hint.contains("acestep download"), "{own}");
-    }
-
-    #[test]
-    fn a_full_disk_is_said_as_such() {
-        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
-        let error = UserError::from(Error::file("Writing the song")(full));
-        assert_eq!(error.code, "storage");
-        assert!(error.message.contains("disk is full"), "{error}");
-        assert_eq!(
-            error.hint,
-            "Free some space, or choose another folder (--output-dir)."
-        );
-    }
-}
+mod tests;

@@ -154,13 +154,31 @@ pub(crate) fn set_next(db: &Connection, id: &str, next: &str) -> Result<()> {
     Ok(())
 }
 
+/// The job itself, or the last of those that followed it.
+pub(crate) fn last_of(db: &Connection, id: &str) -> Result<String> {
+    let mut last = id.to_owned();
+    loop {
+        let next: Option<Option<String>> = db
+            .prepare_cached("SELECT next_job_id FROM jobs WHERE id = ?1")?
+            .query_row([&last], |row| row.get(0))
+            .optional()?;
+        match next.ok_or_else(|| Error::no_job(&last))? {
+            Some(next) => last = next,
+            None => return Ok(last),
+        }
+    }
+}
+
 /// Changes how many runs follow the job; refused when it is over.
 pub(crate) fn set_repeat(db: &Connection, id: &str, repeat: u32) -> Result<()> {
     let now = state(db, id)?;
     if now.is_final() {
         return Err(Error::Conflict {
-            what: format!("The job is {} already.", now.as_str()),
-            hint: "Change the one that follows it.",
+            what: format!(
+                "The job is {} already, and no run follows it.",
+                now.as_str()
+            ),
+            hint: "Start a new run.",
         });
     }
     if repeat > 0 {
@@ -266,12 +284,18 @@ pub(crate) fn find(db: &Connection, id: &str) -> Result<Job> {
     read(db, row)
 }
 
-/// The newest jobs first.
+/// The newest `limit` jobs, and of the older ones those that are still to be seen: what is not over, and what
+/// ended without its songs and was not put away. What was taken out of the queue was meant so. Newest first.
 pub(crate) fn newest(db: &Connection, limit: usize) -> Result<Vec<Job>> {
     let mut statement = db.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM jobs ORDER BY rowid DESC LIMIT ?1"
+        "SELECT {COLUMNS} FROM jobs
+         WHERE rowid IN (SELECT rowid FROM jobs ORDER BY rowid DESC LIMIT ?1)
+             OR (state <> 'done' AND dismissed = 0 AND (state <> 'cancelled'
+                 OR EXISTS (SELECT 1 FROM events WHERE job_id = jobs.id AND body = ?2)))
+         ORDER BY rowid DESC"
     ))?;
-    let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![limit, begins()?])?;
     let mut jobs = Vec::new();
     while let Some(row) = rows.next()? {
         jobs.push(read(db, row)?);
@@ -352,12 +376,16 @@ fn read(db: &Connection, row: &Row<'_>) -> Result<Job> {
 
 /// Whether the job ever ran, by its log.
 fn has_begun(db: &Connection, id: &str) -> Result<bool> {
-    let running = to_json(&EventKind::State {
-        state: JobState::Running,
-    })?;
     Ok(db
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM events WHERE job_id = ?1 AND body = ?2)")?
-        .query_row([id, running.as_str()], |row| row.get(0))?)
+        .query_row([id, begins()?.as_str()], |row| row.get(0))?)
+}
+
+/// The event of a job whose turn has come, as it stands in its log.
+fn begins() -> Result<String> {
+    to_json(&EventKind::State {
+        state: JobState::Running,
+    })
 }
 
 fn last_progress(db: &Connection, id: &str) -> Result<Option<Progress>> {

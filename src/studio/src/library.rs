@@ -100,6 +100,13 @@ pub(crate) fn set_file_name(db: &Connection, id: &str, file_name: &str) -> Resul
     Ok(())
 }
 
+/// Forgets the song.
+pub(crate) fn forget(db: &Connection, id: &str) -> Result<()> {
+    db.prepare_cached("DELETE FROM songs WHERE id = ?1")?
+        .execute([id])?;
+    Ok(())
+}
+
 fn read(row: &Row<'_>) -> Result<Kept> {
     let mut song: Song = from_json(&row.get::<_, String>(0)?)?;
     song.title = row.get(1)?;
@@ -212,15 +219,6 @@ impl Library {
         self.store.write(|db| {
             db.prepare_cached("UPDATE songs SET body = ?2 WHERE id = ?1")?
                 .execute(params![song.id, to_json(song)?])?;
-            Ok(())
-        })
-    }
-
-    /// Forgets the song.
-    pub(crate) fn forget(&self, id: &str) -> Result<()> {
-        self.store.write(|db| {
-            db.prepare_cached("DELETE FROM songs WHERE id = ?1")?
-                .execute([id])?;
             Ok(())
         })
     }

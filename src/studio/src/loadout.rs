@@ -9,7 +9,7 @@ use acestep_domain::{
         lm_room::{Room, check_room},
     },
     job::JobKind,
-    memory::{RunPlan, TimePlan},
+    memory::{RunPlan, Smaller, TimePlan},
     task::Family,
 };
 use acestep_engine::{
@@ -183,6 +183,18 @@ impl Loadout {
         ))
     }
 
+    /// The least change to number and length of the songs by `params`, which are settled, with which they fit
+    /// as the models are loaded; `None` where they do already, and where that does not help.
+    pub(crate) fn lowered(&self, params: &GenerationParams, given: Given) -> Option<Smaller> {
+        let Memory {
+            models,
+            options,
+            free,
+        } = self.memory.as_ref()?;
+        let work = Work::of(params, models).with(given.brought);
+        plan::lowered(models, options, work, free(options.device))
+    }
+
     /// How long a job, which is settled, takes, as far as that is known.
     pub(crate) fn time(
         &self,
@@ -191,12 +203,17 @@ impl Loadout {
         given: Given,
     ) -> Option<TimePlan> {
         let amount = match kind {
-            JobKind::Generate => Amount::beside(params, self.lm_has_codes),
+            JobKind::Generate => self.amount(params),
             kind if kind.is_kept_with_song() => Amount::of_finding_out(kind, given.heard_secs),
             JobKind::Encode => Amount::of_listening(),
             _ => Amount::of_text(),
         };
         self.rates.time(amount.hearing(given.heard_secs))
+    }
+
+    /// How much there is to do for songs by `params`, settled.
+    pub(crate) fn amount(&self, params: &GenerationParams) -> Amount {
+        Amount::beside(params, self.family(), self.lm_has_codes)
     }
 
     /// Says that what was planned for is not there yet.

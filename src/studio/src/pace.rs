@@ -11,7 +11,7 @@ use acestep_domain::{
     event::{Progress, Stage},
     job::JobKind,
     memory::TimePlan,
-    task::TaskType,
+    task::{Family, TaskType},
 };
 use acestep_engine::{diffusion::schedule::Schedule, memory::pace::UnitSecs};
 use serde::{Deserialize, Serialize};
@@ -45,10 +45,15 @@ pub(crate) struct MainRates {
 /// Of a language model.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LmRates {
-    /// Seconds of a plan.
+    /// Seconds of a plan of songs.
     plan: f64,
+    /// Seconds of words that are all that is asked for, which are more than a plan; a plan's until they were
+    /// written once.
+    #[serde(default)]
+    words: Option<f64>,
     /// Seconds of a code, of all songs together.
     code: f64,
+    /// Of plans and codes.
     from: Origin,
 }
 
@@ -82,6 +87,7 @@ impl Default for LmRates {
     fn default() -> Self {
         Self {
             plan: 3.0,
+            words: None,
             code: 0.05,
             from: Origin::Guess,
         }
@@ -104,6 +110,7 @@ impl From<UnitSecs> for Rates {
             },
             lm: LmRates {
                 plan: secs.plan,
+                words: None,
                 code: secs.code,
                 from: Origin::Estimate,
             },
@@ -131,9 +138,12 @@ pub(crate) struct Measured {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Amount {
     plans: f64,
+    /// Words that are all that is asked for.
+    words: f64,
     codes: f64,
     batch: f64,
     song_secs: f64,
+    /// As usual with the model: one without the guidance that is usual counts half.
     steps: f64,
     /// Seconds of recordings that are encoded.
     heard_secs: f64,
@@ -142,8 +152,23 @@ pub(crate) struct Amount {
 }
 
 impl Amount {
-    /// Of a run of songs, beside a language model that has codes or not.
-    pub(crate) fn beside(params: &GenerationParams, lm_has_codes: Option<bool>) -> Self {
+    const NOTHING: Self = Self {
+        plans: 0.0,
+        words: 0.0,
+        codes: 0.0,
+        batch: 1.0,
+        song_secs: 0.0,
+        steps: 0.0,
+        heard_secs: 0.0,
+        found: None,
+    };
+
+    /// Of a run of songs with a model of `family`, beside a language model that has codes or not.
+    pub(crate) fn beside(
+        params: &GenerationParams,
+        family: Family,
+        lm_has_codes: Option<bool>,
+    ) -> Self {
         let song_secs = params.duration_secs.unwrap_or(AUTO_DURATION_SECS).max(1.0);
         let writes = lm_has_codes.unwrap_or(false) && params.lm_writes_codes();
         Self {
@@ -155,9 +180,8 @@ impl Amount {
             },
             batch: params.batch_size.max(1) as f64,
             song_secs,
-            steps: steps_of(params).max(1) as f64,
-            heard_secs: 0.0,
-            found: None,
+            steps: usual_steps(params, family),
+            ..Self::NOTHING
         }
     }
 
@@ -171,24 +195,24 @@ impl Amount {
 
     /// Of a job that makes codes of a recording.
     pub(crate) const fn of_listening() -> Self {
-        Self {
-            plans: 0.0,
-            ..Self::of_text()
-        }
+        Self::NOTHING
     }
 
     /// Of a job that makes words.
     pub(crate) const fn of_text() -> Self {
         Self {
-            plans: 1.0,
-            codes: 0.0,
-            batch: 1.0,
-            song_secs: 0.0,
-            steps: 0.0,
-            heard_secs: 0.0,
-            found: None,
+            words: 1.0,
+            ..Self::NOTHING
         }
     }
+}
+
+/// Steps of `params` in steps as usual for `family`. Of a base model those are guided, which takes the network
+/// twice through the song.
+fn usual_steps(params: &GenerationParams, family: Family) -> f64 {
+    let steps = steps_of(params).max(1) as f64;
+    let unguided = family == Family::Base && params.guidance_scale <= 1.0;
+    if unguided { steps / 2.0 } else { steps }
 }
 
 /// Diffusion steps that `params` lead to. A cover that starts from its source leaves the noisy ones
@@ -226,8 +250,10 @@ impl Rates {
         let Self { main, lm, .. } = self;
         let writes = amount.plans + amount.codes > 0.0;
         let sings = sound > 0.0;
+        let (words, words_from) = lm.of_words();
         let origins = [
             writes.then_some(lm.from),
+            (amount.words > 0.0).then_some(words_from),
             (sings || amount.heard_secs > 0.0).then_some(main.from),
         ];
         let least = origins.into_iter().flatten().min()?;
@@ -235,7 +261,7 @@ impl Rates {
         let stages = [
             (
                 Stage::LanguageModel,
-                lm.plan * amount.plans + lm.code * amount.codes,
+                lm.plan * amount.plans + words * amount.words + lm.code * amount.codes,
             ),
             (Stage::Encode, main.encode * amount.heard_secs),
             (Stage::Prepare, prepare),
@@ -255,6 +281,12 @@ impl Rates {
             }
         };
         let Self { main, lm, .. } = self;
+        if amount.words > 0.0 {
+            lm.words = Some(measured.plan_secs)
+                .filter(|secs| *secs > 0.0)
+                .or(lm.words);
+            return;
+        }
         replace(&mut lm.plan, measured.plan_secs, 1.0);
         replace(&mut lm.code, measured.codes_secs, amount.codes);
         if measured.plan_secs + measured.codes_secs > 0.0 {
@@ -284,8 +316,17 @@ impl MainRates {
 }
 
 impl LmRates {
+    /// Whether anything of it was measured.
     pub(crate) fn is_measured(&self) -> bool {
-        self.from == Origin::Measured
+        self.from == Origin::Measured || self.words.is_some()
+    }
+
+    /// Seconds of words that are all that is asked for.
+    fn of_words(&self) -> (f64, Origin) {
+        match self.words {
+            Some(secs) => (secs, Origin::Measured),
+            None => (self.plan, self.from),
+        }
     }
 }
 
@@ -313,7 +354,7 @@ impl Pace {
         let Rates { main, lm, .. } = rates;
         Self {
             rates,
-            plan: lm.plan * amount.plans,
+            plan: lm.plan * amount.plans + lm.of_words().0 * amount.words,
             codes: lm.code * amount.codes,
             batch: amount.batch,
             prepare: if sound > 0.0 {
@@ -428,121 +469,4 @@ impl Pace {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn amount() -> Amount {
-        Amount {
-            plans: 0.0,
-            codes: 0.0,
-            batch: 2.0,
-            song_secs: 30.0,
-            steps: 8.0,
-            heard_secs: 0.0,
-            found: None,
-        }
-    }
-
-    #[test]
-    fn a_cover_that_starts_from_its_source_takes_fewer_steps() {
-        let mut params = GenerationParams {
-            task_type: TaskType::Cover,
-            src_audio: Some("id".to_owned()),
-            inference_steps: 4,
-            shift: 1.0,
-            cover_noise_strength: 0.5,
-            ..GenerationParams::default()
-        };
-        assert_eq!(steps_of(&params), 2);
-        params.task_type = TaskType::Repaint;
-        assert_eq!(steps_of(&params), 4);
-    }
-
-    #[test]
-    fn the_fraction_rises_from_nothing_to_all_over_a_batch() {
-        let mut pace = Pace::new(Rates::default(), amount());
-        let mut before = -1.0;
-        let course = [
-            (Stage::Prepare, 0, (0, 1)),
-            (Stage::Prepare, 0, (1, 1)),
-            (Stage::Diffusion, 0, (4, 8)),
-            (Stage::Diffusion, 0, (8, 8)),
-            (Stage::Diffusion, 1, (4, 8)),
-            (Stage::Diffusion, 1, (8, 8)),
-            (Stage::Decode, 0, (1, 2)),
-            (Stage::Decode, 0, (2, 2)),
-            (Stage::Save, 0, (1, 1)),
-            (Stage::Decode, 1, (1, 2)),
-            (Stage::Decode, 1, (2, 2)),
-            (Stage::Save, 1, (1, 1)),
-        ];
-        for (stage, item, of) in course {
-            let now = pace.progress(stage, item, of, 1.0).fraction;
-            assert!(now > before, "{stage} {item} {of:?}: {now} after {before}");
-            before = now;
-        }
-        assert!((before - 1.0).abs() < 1e-6);
-    }
-
-    #[test]
-    fn time_left_follows_what_was_measured() {
-        let mut rates = Rates::default();
-        let mut first = Pace::new(rates, amount());
-        assert_eq!(
-            first.progress(Stage::Prepare, 0, (0, 1), 0.0).eta_secs,
-            None,
-            "a first guess is not told"
-        );
-        rates.learn(
-            amount(),
-            Measured {
-                plan_secs: 0.0,
-                codes_secs: 0.0,
-                prepare_secs: 2.0,
-                diffusion_secs: 80.0,
-                decode_secs: 16.0,
-                save_secs: 2.0,
-            },
-        );
-        let mut next = Pace::new(rates, amount());
-        let at_start = next.progress(Stage::Prepare, 0, (0, 1), 0.0).eta_secs;
-        assert_eq!(at_start, Some(100.0));
-        // Half of the work took twice the time it took before.
-        let halfway = next.progress(Stage::Diffusion, 1, (2, 10), 100.0).eta_secs;
-        assert!((halfway.unwrap() - 100.0).abs() < 0.01, "{halfway:?}");
-    }
-
-    #[test]
-    fn a_report_without_units_does_no_harm() {
-        let mut pace = Pace::new(Rates::default(), amount());
-        assert_eq!(pace.progress(Stage::Diffusion, 0, (0, 0), 0.0).total, 0);
-        let over = pace.progress(Stage::Decode, 9, (5, 2), 0.0).fraction;
-        assert!(over <= 1.0, "{over}");
-    }
-
-    #[test]
-    fn a_plan_of_unknown_length_moves_the_bar_and_leaves_room_for_the_song() {
-        let with_lm = Amount {
-            plans: 1.0,
-            codes: 150.0,
-            ..amount()
-        };
-        let mut pace = Pace::new(Rates::default(), with_lm);
-        let mut before = -1.0;
-        for tokens in [1, 10, 100, 1000] {
-            let now = pace.writing((tokens, None), 1.0);
-            assert!(now.fraction > before && now.total == 0);
-            before = now.fraction;
-        }
-        let codes = pace.writing((75, Some(150)), 2.0);
-        assert!(codes.fraction > before);
-        assert_eq!((codes.done, codes.total), (75, 150));
-        pace.replan(with_lm);
-        let song = pace.progress(Stage::Diffusion, 0, (1, 8), 3.0);
-        assert!(song.fraction > codes.fraction && song.fraction < 1.0);
-
-        let mut text = Pace::new(Rates::default(), Amount::of_text());
-        let half = text.writing((80, None), 1.0).fraction;
-        assert!((half - 0.5).abs() < 1e-6, "{half}");
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use acestep_domain::{GenerationParams, memory::RunPlan};
+use acestep_domain::{GenerationParams, capabilities::DeviceKind, memory::RunPlan};
 use acestep_engine::{
     engine::LoadOptions,
     memory::{
@@ -25,6 +25,9 @@ use crate::{
 };
 
 const FILE: &str = "paces.json";
+
+/// The models, how they are loaded, and what of the machine they have.
+type Setup<'a> = (&'a Models, &'a LoadOptions, Free);
 
 /// The file's content.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -67,11 +70,12 @@ impl Paces {
         })
     }
 
-    /// What runs with `models` took on this machine, else what they should take.
-    pub(crate) fn rates(&self, models: &Models, options: &LoadOptions) -> Rates {
+    /// What runs with such models took on this machine, else what they should take.
+    pub(crate) fn rates(&self, setup: Setup<'_>) -> Rates {
+        let (models, options, _) = setup;
         let kept = self.read();
-        let main = kept.main.get(&main_key(models, options)).copied();
-        let lm = lm_key(models, options).and_then(|key| kept.lm.get(&key).copied());
+        let main = kept.main.get(&main_key(setup)).copied();
+        let lm = lm_key(setup).and_then(|key| kept.lm.get(&key).copied());
         let missing = main.is_none() || (lm.is_none() && models.lm_name().is_some());
         let mut rates = if missing {
             self.estimate(models, options, &kept)
@@ -81,8 +85,8 @@ impl Paces {
         rates.main = main.unwrap_or(rates.main);
         rates.lm = lm.unwrap_or(rates.lm);
         rates.found = FoundRates {
-            timing: kept.lyrics_timing.get(&main_key(models, options)).copied(),
-            score: kept.score.get(&score_key(models, options)).copied(),
+            timing: kept.lyrics_timing.get(&main_key(setup)).copied(),
+            score: kept.score.get(&score_key(setup)).copied(),
         };
         rates
     }
@@ -99,19 +103,19 @@ impl Paces {
     }
 
     /// Keeps what was learnt.
-    pub(crate) fn keep(&self, models: &Models, options: &LoadOptions, rates: Rates) {
+    pub(crate) fn keep(&self, setup: Setup<'_>, rates: Rates) {
         self.change(|kept| {
             if rates.main.is_measured() {
-                kept.main.insert(main_key(models, options), rates.main);
+                kept.main.insert(main_key(setup), rates.main);
             }
-            if let Some(key) = lm_key(models, options).filter(|_| rates.lm.is_measured()) {
+            if let Some(key) = lm_key(setup).filter(|_| rates.lm.is_measured()) {
                 kept.lm.insert(key, rates.lm);
             }
             if let Some(timing) = rates.found.timing {
-                kept.lyrics_timing.insert(main_key(models, options), timing);
+                kept.lyrics_timing.insert(main_key(setup), timing);
             }
             if let Some(score) = rates.found.score {
-                kept.score.insert(score_key(models, options), score);
+                kept.score.insert(score_key(setup), score);
             }
         });
     }
@@ -136,17 +140,31 @@ impl Paces {
     }
 }
 
-fn main_key(models: &Models, options: &LoadOptions) -> String {
+/// Where networks run and in what precision, as far as their pace hangs on it.
+fn place(options: &LoadOptions, free: Free) -> String {
+    let device = match options.device {
+        DeviceKind::Cpu => format!("{} threads", free.threads),
+        // Cards of one size are taken for the same.
+        card => format!(
+            "{card:?} of {} GiB",
+            (free.device + free.others).div_ceil(1 << 30)
+        ),
+    };
+    let precision = if options.full_precision { ", f32" } else { "" };
+    format!("{device}, {}{precision}", options.quantization.as_str())
+}
+
+fn main_key((models, options, free): Setup<'_>) -> String {
     format!(
-        "{}, {:?}, {}, {}{}",
+        "{}, {}, {}{}{}",
         models.name,
-        options.device,
-        options.quantization.as_str(),
+        place(options, free),
         if options.fused_attention {
             "fused attention"
         } else {
             "standard attention"
         },
+        if options.compile { ", compiled" } else { "" },
         match (options.offload_to_cpu, options.offload_dit_to_cpu) {
             (false, _) => "",
             (true, false) => ", offload",
@@ -155,24 +173,23 @@ fn main_key(models: &Models, options: &LoadOptions) -> String {
     )
 }
 
-fn score_key(models: &Models, options: &LoadOptions) -> String {
-    let main = main_key(models, options);
-    match models.lm_name() {
+fn score_key(setup: Setup<'_>) -> String {
+    let main = main_key(setup);
+    match setup.0.lm_name() {
         Some(lm) => format!("{main}; {lm}"),
         None => main,
     }
 }
 
-fn lm_key(models: &Models, options: &LoadOptions) -> Option<String> {
+fn lm_key((models, options, free): Setup<'_>) -> Option<String> {
     let offload = if options.offload_to_cpu {
         ", offload"
     } else {
         ""
     };
-    models.lm_name().map(|name| {
-        let (device, format) = (options.device, options.quantization.as_str());
-        format!("{name}, {device:?}, {format}{offload}")
-    })
+    models
+        .lm_name()
+        .map(|name| format!("{name}, {}{offload}", place(options, free)))
 }
 
 /// What songs by `params`, settled, need with `models`, which nobody has to load for it; how long they
@@ -180,13 +197,15 @@ fn lm_key(models: &Models, options: &LoadOptions) -> Option<String> {
 /// are encoded.
 pub fn needs_of_songs(
     output_dir: &Path,
-    (models, options, free): (&Models, &LoadOptions, Free),
+    setup: (&Models, &LoadOptions, Free),
     params: &GenerationParams,
     heard_secs: f64,
 ) -> RunPlan {
-    let amount = Amount::beside(params, models.lm_name().map(|_| models.lm_has_codes()));
+    let (models, options, free) = setup;
+    let lm_has_codes = models.lm_name().map(|_| models.lm_has_codes());
+    let amount = Amount::beside(params, models.family, lm_has_codes);
     let time = Paces::new(output_dir)
-        .rates(models, options)
+        .rates(setup)
         .time(amount.hearing(heard_secs));
     run_plan(models, options, (Work::of(params, models), time), free)
 }
@@ -207,14 +226,15 @@ mod tests {
         }
     }
 
+    const FREE: Free = Free {
+        host: 64 << 30,
+        device: 0,
+        others: 0,
+        threads: 2,
+    };
+
     fn needs(place: &Path, models: &Models, options: &LoadOptions, secs: f64) -> RunPlan {
-        let free = Free {
-            host: 64 << 30,
-            device: 0,
-            others: 0,
-            threads: 2,
-        };
-        needs_of_songs(place, (models, options, free), &params(secs), 0.0)
+        needs_of_songs(place, (models, options, FREE), &params(secs), 0.0)
     }
 
     #[test]
@@ -227,7 +247,8 @@ mod tests {
         assert!(!estimated.measured && estimated.total > 0.0);
 
         let paces = Paces::new(folder.path());
-        let mut rates = paces.rates(&models, &options);
+        let setup = (&models, &options, FREE);
+        let mut rates = paces.rates(setup);
         let measured = Measured {
             prepare_secs: 2.0,
             diffusion_secs: 80.0,
@@ -235,8 +256,8 @@ mod tests {
             save_secs: 1.0,
             ..Measured::default()
         };
-        rates.learn(Amount::beside(&params(30.0), None), measured);
-        paces.keep(&models, &options, rates);
+        rates.learn(Amount::beside(&params(30.0), models.family, None), measured);
+        paces.keep(setup, rates);
         let known = time(60.0).unwrap();
         assert!(known.measured, "{known:?}");
         assert!(
@@ -244,16 +265,33 @@ mod tests {
             "{known:?}"
         );
         rates.learn_finding_out(JobKind::LyricsTiming, 30.0, 3.0);
-        paces.keep(&models, &options, rates);
-        let found = paces.rates(&models, &options).found;
+        paces.keep(setup, rates);
+        let found = paces.rates(setup).found;
         assert_eq!((found.timing, found.score), (Some(0.1), None));
-        // Another way to load it has a pace of its own.
+        // Another way to load it has a pace of its own, and so have other threads.
         let moved = LoadOptions {
             offload_to_cpu: true,
             ..options
         };
-        let other = needs(folder.path(), &models, &moved, 60.0).time;
-        assert!(!other.unwrap().measured);
+        let wide = LoadOptions {
+            full_precision: true,
+            ..options
+        };
+        let compiled = LoadOptions {
+            compile: true,
+            ..options
+        };
+        let alone = Free { threads: 1, ..FREE };
+        for (options, free) in [
+            (moved, FREE),
+            (wide, FREE),
+            (compiled, FREE),
+            (options, alone),
+        ] {
+            let setup = (&models, &options, free);
+            let other = needs_of_songs(folder.path(), setup, &params(60.0), 0.0).time;
+            assert!(!other.unwrap().measured, "{options:?} {free:?}");
+        }
     }
 
     #[test]

@@ -37,9 +37,22 @@ pub(crate) struct Ticket {
     pub(crate) job_id: String,
     /// The model it was submitted for.
     pub(crate) model: String,
+    /// Number and length of its songs may be lowered until they fit into the memory.
+    pub(crate) fit: bool,
     pub(crate) cancel: CancelFlag,
     /// The caller's span, so that its log lines and the worker's belong together.
     pub(crate) span: Span,
+}
+
+/// Where a job stood when it was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stood {
+    /// It waited, and is in the queue no more.
+    Waiting,
+    /// It runs, and stops at its next step or tile.
+    Running,
+    /// Neither.
+    Over,
 }
 
 /// A request to load.
@@ -228,8 +241,8 @@ impl Queue {
         self.lock().waiting.len()
     }
 
-    /// Takes a waiting job out, which is told, or asks the running one to stop at its next step or tile.
-    pub(crate) fn cancel(&self, job_id: &str) -> bool {
+    /// Takes a waiting job out, or asks the running one to stop.
+    pub(crate) fn cancel(&self, job_id: &str) -> Stood {
         let mut state = self.lock();
         if let Some(index) = state
             .waiting
@@ -237,12 +250,15 @@ impl Queue {
             .position(|ticket| ticket.job_id == job_id)
         {
             state.waiting.remove(index);
-            return true;
+            return Stood::Waiting;
         }
-        if let Some((_, cancel)) = state.running.as_ref().filter(|(id, _)| id == job_id) {
-            cancel.raise();
+        match state.running.as_ref().filter(|(id, _)| id == job_id) {
+            Some((_, cancel)) => {
+                cancel.raise();
+                Stood::Running
+            }
+            None => Stood::Over,
         }
-        false
     }
 
     /// Stops taking and giving work, asks what runs to stop, and returns the jobs that waited.

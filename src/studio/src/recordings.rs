@@ -16,8 +16,11 @@ use acestep_engine::{
     error::Error as EngineError,
 };
 
+use rusqlite::Connection;
+
 use crate::{
     error::{Error, Result},
+    jobs::NewJob,
     loadout::Loadout,
     studio::Shared,
     uploads,
@@ -40,6 +43,32 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
+    /// What is said where it is named by `field` to be listened to and `codes` are given as well.
+    pub(crate) fn beside(&self, codes: &str, field: &str) -> Option<Note> {
+        if codes.trim().is_empty() {
+            return None;
+        }
+        Some(if self.audio_codes.is_empty() {
+            Note::new(
+                "recording_unused",
+                field,
+                format!(
+                    "{field}: audio codes are given, so {} is not listened to.",
+                    self.name
+                ),
+            )
+        } else {
+            Note::new(
+                "audio_codes_replaced",
+                "audio_codes",
+                format!(
+                    "Audio codes: those that were written for {} are used, not the ones given.",
+                    self.name
+                ),
+            )
+        })
+    }
+
     /// Its sound, and what of it is missing.
     pub(crate) fn read(&self) -> Result<decode::Decoded> {
         decode::from_path(&self.path, Limit::song()).map_err(|error| match error {
@@ -67,6 +96,45 @@ fn about(error: Error, field: &str) -> Error {
         ..UserError::from(error)
     }
     .into()
+}
+
+/// An id that is neither an upload's nor a song's.
+fn unknown(id: &str, field: &str) -> Error {
+    let shown: String = id.chars().take(80).collect();
+    UserError {
+        field: Some(field.to_owned()),
+        ..UserError::new(
+            "not_found",
+            format!("There is no upload and no song {shown:?}."),
+            "Send the recording to /api/v1/uploads and name the id of the answer, or that of a song.",
+        )
+    }
+    .into()
+}
+
+/// Refuses a job that names a recording which was deleted after its request was read. While it waits they
+/// cannot be, and this is asked in the same write that lets it wait.
+pub(crate) fn require(db: &Connection, job: &NewJob<'_>) -> Result<()> {
+    let params = job.params;
+    let of_songs = job.kind == JobKind::Generate;
+    let source = params.src_audio.as_deref();
+    let source = source.filter(|_| of_songs && params.works_on_source());
+    let references = params.reference_audio.iter().filter(|_| of_songs);
+    let named = source
+        .map(|id| (SOURCE, id))
+        .into_iter()
+        .chain(references.map(|id| (REFERENCE, id.as_str())))
+        .chain(job.source_song_id.map(|id| ("song_id", id)));
+    let mut statement = db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM uploads WHERE id = ?1)
+             OR EXISTS (SELECT 1 FROM songs WHERE id = ?1)",
+    )?;
+    for (field, id) in named {
+        if !statement.query_row([id], |row| row.get::<_, bool>(0))? {
+            return Err(unknown(id, field));
+        }
+    }
+    Ok(())
 }
 
 /// What a run works on, read.
@@ -99,18 +167,7 @@ impl Shared {
             });
         }
         let kept = self.library.present(id).map_err(|error| match error {
-            Error::NotFound { .. } => {
-                let shown: String = id.chars().take(80).collect();
-                UserError {
-                    field: Some(field.to_owned()),
-                    ..UserError::new(
-                        "not_found",
-                        format!("There is no upload and no song {shown:?}."),
-                        "Send the recording to /api/v1/uploads and name the id of the answer, or that of a song.",
-                    )
-                }
-                .into()
-            }
+            Error::NotFound { .. } => unknown(id, field),
             other => about(other, field),
         })?;
         Ok(Recording {

@@ -253,10 +253,14 @@ impl Service {
         inner.progress = Some(load_progress(0, 0));
     }
 
-    /// What is in force is to be loaded once more.
-    pub(crate) fn begin_again(&self) {
+    /// What is in force, or was until it was dropped for a load that failed, is to be loaded once more, as
+    /// `wanted` says.
+    pub(crate) fn begin_again(&self, wanted: &Resolved) {
         let mut inner = self.lock();
-        inner.shown = inner.in_force.clone();
+        if inner.in_force.resolved.is_some() {
+            inner.shown = inner.in_force.clone();
+        }
+        inner.shown.resolved = Some(wanted.clone());
         inner.state = ServiceState::Loading;
         inner.error = None;
         inner.progress = Some(load_progress(0, 0));

@@ -3,6 +3,7 @@
 
 mod again;
 mod downloads;
+mod errand;
 mod jobs;
 mod listening;
 mod loras;
@@ -11,7 +12,7 @@ mod songs;
 mod tally;
 mod uploads;
 
-pub(crate) use jobs::Asked;
+pub(crate) use jobs::{Asked, Runs};
 pub(crate) use plans::Given;
 pub use tally::Tally;
 

@@ -21,7 +21,7 @@ use acestep_domain::{
 };
 use acestep_engine::audio::decode::{self, Fault, Limit};
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
     error::{Error, Result},
@@ -40,7 +40,7 @@ const LONGEST_NAME: usize = 200;
 pub(crate) struct Uploads {
     store: Arc<Store>,
     paths: Paths,
-    /// Largest sum of all of them.
+    /// Largest sum of all that is kept, and of all that is on its way.
     most_bytes: u64,
     /// Bytes of files that are on their way.
     arriving: AtomicU64,
@@ -62,8 +62,6 @@ pub struct Incoming {
     path: PathBuf,
     file: File,
     bytes: u64,
-    /// Bytes that all files on their way may have together.
-    room: u64,
     kept: bool,
 }
 
@@ -74,6 +72,18 @@ fn refused(code: &str, message: String, hint: &str) -> Error {
         ..UserError::new(code, message, hint)
     }
     .into()
+}
+
+/// All uploads together are over the limit.
+fn full(most_bytes: u64) -> Error {
+    refused(
+        "uploads_full",
+        format!(
+            "With this file the uploads would be larger than {} MB together.",
+            most_bytes >> 20
+        ),
+        "Delete some of the uploads, or wait: each is removed after seven days.",
+    )
 }
 
 /// The refusal of a file over the limit.
@@ -120,7 +130,6 @@ impl Uploads {
     /// Begins to take a file in.
     pub(crate) fn begin(self: &Arc<Self>, name: &str) -> Result<Incoming> {
         self.expire(Timestamp::now())?;
-        let room = self.most_bytes.saturating_sub(self.kept_bytes()?);
         fs::create_dir_all(self.paths.uploads_dir())
             .map_err(Error::file("Creating the folder of uploads"))?;
         let id = uuid::Uuid::now_v7().to_string();
@@ -133,7 +142,6 @@ impl Uploads {
             path,
             file,
             bytes: 0,
-            room,
             kept: false,
         })
     }
@@ -142,10 +150,7 @@ impl Uploads {
     pub(crate) fn present(&self, id: &str) -> Result<Kept> {
         self.find(id)?
             .filter(|kept| self.paths.upload(&kept.file_name).is_file())
-            .ok_or_else(|| Error::NotFound {
-                what: "upload",
-                id: id.to_owned(),
-            })
+            .ok_or_else(|| no_upload(id))
     }
 
     pub(crate) fn find(&self, id: &str) -> Result<Option<Kept>> {
@@ -165,49 +170,30 @@ impl Uploads {
         })
     }
 
-    /// Bytes of all that is kept.
-    fn kept_bytes(&self) -> Result<u64> {
-        Ok(self
-            .list()?
-            .uploads
-            .iter()
-            .map(|upload| upload.size_bytes)
-            .sum())
+    pub(crate) fn list(&self) -> Result<UploadList> {
+        let uploads = self.store.read(all)?;
+        Ok(UploadList { uploads })
     }
 
-    pub(crate) fn list(&self) -> Result<UploadList> {
-        self.store.read(|db| {
-            let mut statement =
-                db.prepare_cached("SELECT body FROM uploads ORDER BY rowid DESC")?;
-            let mut rows = statement.query([])?;
-            let mut uploads = Vec::new();
-            while let Some(row) = rows.next()? {
-                uploads.push(from_json(&row.get::<_, String>(0)?)?);
-            }
-            Ok(UploadList { uploads })
+    /// Removes an upload, whether its file is there or not; refused while a job needs it.
+    pub(crate) fn remove(&self, id: &str) -> Result<()> {
+        let kept = self.find(id)?.ok_or_else(|| no_upload(id))?;
+        self.store.write(|db| {
+            jobs::refuse_if_needed(db, id, &kept.upload.name)?;
+            self.forget(db, id, &kept.file_name)
         })
     }
 
-    /// Removes an upload; refused while a job needs it.
-    pub(crate) fn remove(&self, id: &str) -> Result<()> {
-        let kept = self.present(id)?;
-        self.store
-            .read(|db| jobs::refuse_if_needed(db, id, &kept.upload.name))?;
-        self.forget(id, &kept.file_name)
-    }
-
-    fn forget(&self, id: &str, file_name: &str) -> Result<()> {
+    /// The row, then the file: where that cannot be removed, the row is not either.
+    fn forget(&self, db: &Connection, id: &str, file_name: &str) -> Result<()> {
+        db.prepare_cached("DELETE FROM uploads WHERE id = ?1")?
+            .execute([id])?;
         match fs::remove_file(self.paths.upload(file_name)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::file("Removing an upload")(error));
+                Err(Error::file("Removing an upload")(error))
             }
-            _ => {}
+            _ => Ok(()),
         }
-        self.store.write(|db| {
-            db.prepare_cached("DELETE FROM uploads WHERE id = ?1")?
-                .execute([id])?;
-            Ok(())
-        })
     }
 
     /// Removes what is older than it is kept and needed by no job.
@@ -223,12 +209,33 @@ impl Uploads {
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })?;
         for (id, file_name) in old {
-            if !self.store.read(|db| jobs::need(db, &id))? {
-                self.forget(&id, &file_name)?;
-            }
+            self.store.write(|db| {
+                if jobs::need(db, &id)? {
+                    return Ok(());
+                }
+                self.forget(db, &id, &file_name)
+            })?;
         }
         Ok(())
     }
+}
+
+fn no_upload(id: &str) -> Error {
+    Error::NotFound {
+        what: "upload",
+        id: id.to_owned(),
+    }
+}
+
+/// All that are kept, newest first.
+fn all(db: &Connection) -> Result<Vec<Upload>> {
+    let mut statement = db.prepare_cached("SELECT body FROM uploads ORDER BY rowid DESC")?;
+    let mut rows = statement.query([])?;
+    let mut uploads = Vec::new();
+    while let Some(row) = rows.next()? {
+        uploads.push(from_json(&row.get::<_, String>(0)?)?);
+    }
+    Ok(uploads)
 }
 
 fn kept_for() -> SignedDuration {
@@ -247,15 +254,9 @@ impl Incoming {
         if self.bytes > MAX_UPLOAD_BYTES {
             return Err(too_large().into());
         }
-        if arriving > self.room {
-            return Err(refused(
-                "uploads_full",
-                format!(
-                    "With this file the uploads would be larger than {} MB together.",
-                    self.uploads.most_bytes >> 20
-                ),
-                "Delete some of the uploads, or wait: each is removed after seven days.",
-            ));
+        // What is kept already counts when the file is to be kept too: one with settings never is.
+        if arriving > self.uploads.most_bytes {
+            return Err(full(self.uploads.most_bytes));
         }
         self.file
             .write_all(bytes)
@@ -311,10 +312,14 @@ impl Incoming {
             notes: seen.notes,
         };
         let file_name = format!("{}.{extension}", self.id);
-        fs::rename(&self.path, self.uploads.paths.upload(&file_name))
-            .map_err(Error::file(writing))?;
-        self.kept = true;
+        let path = self.uploads.paths.upload(&file_name);
+        fs::rename(&self.path, &path).map_err(Error::file(writing))?;
+        self.path = path;
         self.uploads.store.write(|db| {
+            let kept: u64 = all(db)?.iter().map(|upload| upload.size_bytes).sum();
+            if kept + upload.size_bytes > self.uploads.most_bytes {
+                return Err(full(self.uploads.most_bytes));
+            }
             db.prepare_cached(
                 "INSERT INTO uploads (id, created_at, file_name, body) VALUES (?1, ?2, ?3, ?4)",
             )?
@@ -326,6 +331,7 @@ impl Incoming {
             ])?;
             Ok(())
         })?;
+        self.kept = true;
         Ok(upload)
     }
 }
@@ -410,6 +416,43 @@ mod tests {
         drop((first, second));
         uploads.begin("c.wav").unwrap().write(&[0; 1000]).unwrap();
         assert_eq!(uploads.arriving.load(Ordering::Relaxed), 0);
+    }
+
+    /// A wav file.
+    fn sound() -> Vec<u8> {
+        let wave = (0..400).map(|i| (i as f32 * 0.3).sin() * 0.5);
+        let audio = acestep_engine::audio::Audio {
+            channels: vec![wave.collect()],
+            sample_rate_hz: 8000,
+        };
+        let format = acestep_domain::generation::AudioFormat::Wav;
+        acestep_engine::audio::encode::encode(&audio, format).unwrap()
+    }
+
+    #[test]
+    fn what_is_sent_at_once_is_held_against_the_limit_together_and_settings_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::new(folder.path().to_owned());
+        let store = Arc::new(Store::open(&paths.library()).unwrap());
+        let mut uploads = Uploads::open(store, paths).unwrap();
+        // For one, but not for two.
+        uploads.most_bytes = 2 * sound().len() as u64 - 1;
+        let uploads = Arc::new(uploads);
+        let mut first = uploads.begin("a.wav").unwrap();
+        let mut second = uploads.begin("b.wav").unwrap();
+        first.write(&sound()).unwrap();
+        first.finish().unwrap();
+        second.write(&sound()).unwrap();
+        let told = UserError::from(second.finish().unwrap_err());
+        assert_eq!(told.code, "uploads_full");
+        let files = fs::read_dir(uploads.paths.uploads_dir()).unwrap().count();
+        assert_eq!((files, uploads.list().unwrap().uploads.len()), (1, 1));
+
+        let mut settings = uploads.begin("song.json").unwrap();
+        let text = format!(r#"{{ "caption": "{}" }}"#, "rain ".repeat(200));
+        settings.write(text.as_bytes()).unwrap();
+        let found = settings.settings(GenerationParams::default()).unwrap();
+        assert!(found.params.caption.starts_with("rain"));
     }
 
     #[test]

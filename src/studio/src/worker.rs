@@ -14,8 +14,9 @@ use std::{
 };
 
 use acestep_domain::{
-    Note, UserError,
+    GenerationParams, Note, UserError,
     event::EventKind,
+    generation::clamp::Clamped,
     job::{Job, JobKind, JobState},
 };
 use acestep_engine::{
@@ -74,10 +75,9 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 }
 
 fn run_job(shared: &Shared, backend: &mut dyn Backend, ticket: &Ticket) {
-    let in_force = shared.service.in_force();
     let mut started = None;
-    let outcome = start(shared, ticket).and_then(|job| {
-        let job = started.insert(job);
+    let outcome = start(shared, ticket).and_then(|begun| {
+        let Started { job, .. } = &*started.insert(begun);
         let plan = shared.plan_of(job).map(|plan| plan.memory);
         if let Some(plan) = &plan {
             admit(plan)?;
@@ -88,13 +88,14 @@ fn run_job(shared: &Shared, backend: &mut dyn Backend, ticket: &Ticket) {
         } else if job.kind.is_kept_with_song() {
             listen::about_song(shared, backend, job, &ticket.cancel)
         } else {
-            write::text(shared, backend, job, &ticket.cancel)
+            write::text(shared, backend, job, ticket)
         };
         made.map_err(|error| sized(error, job))
     });
     let panicked = matches!(outcome, Err(Error::Panicked { .. }));
     let outcome = outcome.map(|mut notes| {
-        notes.extend(started.as_ref().and_then(|done| follow(shared, done)));
+        let done = started.as_ref();
+        notes.extend(done.and_then(|done| follow(shared, done, ticket)));
         notes
     });
     if let Err(error) = finish(shared, &ticket.job_id, &ticket.cancel, outcome) {
@@ -103,14 +104,14 @@ fn run_job(shared: &Shared, backend: &mut dyn Backend, ticket: &Ticket) {
             "the end of job {} could not be recorded", ticket.job_id
         );
     }
-    if panicked && let Some(wanted) = in_force {
+    if panicked && let Some(wanted) = shared.service.in_force() {
         load::rebuild(shared, backend, &wanted);
     }
 }
 
 /// Queues the run that follows one that is done; says why there is none where one was asked for.
-fn follow(shared: &Shared, done: &Job) -> Option<Note> {
-    match shared.follow_up(done) {
+fn follow(shared: &Shared, done: &Started, ticket: &Ticket) -> Option<Note> {
+    match shared.follow_up(&done.job, &done.asked, ticket) {
         Ok(_) | Err(Error::Stopped) => None,
         Err(error) => {
             let told = UserError::from(error);
@@ -143,13 +144,20 @@ fn sized(error: Error, job: &Job) -> Error {
     }
 }
 
+/// A job whose turn has come.
+struct Started {
+    job: Job,
+    /// What it was queued with: what is clamped for this run may be possible for the next.
+    asked: GenerationParams,
+}
+
 /// Settles the job on what is loaded now and marks it as running.
-fn start(shared: &Shared, ticket: &Ticket) -> Result<Job> {
+fn start(shared: &Shared, ticket: &Ticket) -> Result<Started> {
     let id = ticket.job_id.as_str();
     let mut job = shared.store.read(|db| jobs::find(db, id))?;
+    let asked = job.params.clone();
     let model = shared.service.model()?;
-    let loadout = shared.service.loadout()?;
-    let settled = shared.settle(&loadout, job.kind, job.params.clone());
+    let settled = settle(shared, &job, ticket.fit);
     let mut news: Vec<Note> = Vec::new();
     if let Ok(clamped) = &settled {
         news.extend(
@@ -171,6 +179,7 @@ fn start(shared: &Shared, ticket: &Ticket) -> Result<Job> {
         job.params = clamped.params.clone();
         job.notes.extend(news.iter().cloned());
         job.seeds.truncate(job.params.batch_size.max(1));
+        job.params.seeds.clone_from(&job.seeds);
     }
     shared.events.record(id, |db| {
         jobs::advance(db, id, JobState::Running)?;
@@ -189,7 +198,26 @@ fn start(shared: &Shared, ticket: &Ticket) -> Result<Job> {
         song_secs = job.params.duration_secs,
         "job {id} starts"
     );
-    Ok(job)
+    Ok(Started { job, asked })
+}
+
+/// What `job` asks, inside what is loaded now.
+fn settle(shared: &Shared, job: &Job, fit: bool) -> Result<Clamped> {
+    let loadout = shared.service.loadout()?;
+    if let Some(song) = shared.made_before(job)? {
+        // It runs by the song's recipe; what was asked for the song is kept with it as it was.
+        let of_recipe = shared.settle(&loadout, job.kind, song.recipe())?;
+        return Ok(Clamped {
+            params: job.params.clone(),
+            ..of_recipe
+        });
+    }
+    let params = GenerationParams {
+        // They are the job's, and nobody gave those of takes that are left out.
+        seeds: Vec::new(),
+        ..job.params.clone()
+    };
+    shared.settle_within(&loadout, job.kind, params, fit)
 }
 
 /// Records how the job ended; logs a failure, once.

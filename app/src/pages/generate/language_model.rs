@@ -4,12 +4,16 @@ use acestep_domain::task::TaskType;
 use leptos::prelude::*;
 
 use super::{
-    audio_in::given_codes, fold::Fold, folds::Fields, lm_needed::LmNeeded, numbers::notes_for,
+    audio_in::given_codes,
+    fold::Fold,
+    folds::Fields,
+    lm_needed::LmNeeded,
+    numbers::{error_for, notes_for},
     sampler::Number,
 };
 use crate::{
     components::{
-        field::Field,
+        field::{Field, TextInput},
         icon::Icon,
         note::{Notes, Reason},
         switch::Switch,
@@ -27,6 +31,7 @@ const LM_KEYS: &[&str] = &[
     "use_cot_metas",
     "use_cot_caption",
     "use_cot_language",
+    "lm_seed",
     "lm_temperature",
     "lm_cfg_scale",
     "lm_top_k",
@@ -186,6 +191,20 @@ fn Asked() -> impl IntoView {
                 help=word!(i18n, params.lm_repetition_penalty.help)
                 off_at=1.0
             />
+            <Field
+                id="lm_seed"
+                label=word!(i18n, params.lm_seed.label)
+                help=word!(i18n, params.lm_seed.help)
+                notes=notes_for("lm_seed")
+                error=error_for("lm_seed")
+            >
+                <TextInput
+                    id="lm_seed"
+                    value=form.text("lm_seed")
+                    placeholder=word!(i18n, lm.seed_first)
+                    error=error_for("lm_seed")
+                />
+            </Field>
             <Field
                 id="lm_negative_prompt"
                 label=word!(i18n, params.lm_negative_prompt.label)

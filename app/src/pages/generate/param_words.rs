@@ -70,6 +70,7 @@ pub fn known_name(locale: Locale, key: &str) -> Option<&'static str> {
             complete_track_classes,
             audio_codes,
             thinking,
+            lm_seed,
             lm_temperature,
             lm_cfg_scale,
             lm_top_k,

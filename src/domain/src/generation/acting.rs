@@ -35,6 +35,7 @@ pub fn acts(key: &str, params: &GenerationParams, run: Run) -> bool {
         // Guidance steers the codes alone.
         "lm_cfg_scale" => writes_codes,
         "lm_negative_prompt" => writes_codes && params.lm_cfg_scale > 1.0,
+        "lm_seed" => plans || run.kind != JobKind::Generate,
         "use_cot_metas" => run.kind != JobKind::Sample,
         "use_cot_caption" | "use_cot_language" => plans,
         _ => true,

@@ -303,8 +303,9 @@ fn clamp_length_and_batch(
         }
         Some(asked) => {
             // Engine precision (engine.md 8.3).
-            let used = ((asked * 10.0).round() / 10.0).clamp(min_secs, max_secs);
-            if asked > max_secs {
+            let tenths = (asked * 10.0).round() / 10.0;
+            let used = tenths.clamp(min_secs, max_secs);
+            if tenths > max_secs {
                 let note = changed(
                     "duration",
                     "Length",
@@ -321,6 +322,17 @@ fn clamp_length_and_batch(
                     &used,
                     "the shortest length in seconds",
                 ));
+            } else if used != asked && !params.works_on_source() {
+                notes.push(Note {
+                    code: "duration_rounded".to_owned(),
+                    ..changed(
+                        "duration",
+                        "Length",
+                        &asked,
+                        &used,
+                        "lengths are whole tenths of a second",
+                    )
+                });
             }
             params.duration_secs = Some(used);
         }

@@ -11,8 +11,8 @@ mod values;
 pub use values::{names_from_json, places, seeds_from_json, timesteps_unread};
 
 use self::values::{
-    Refusal, bpm, choice, duration, kind_of, names, number, optional_number, optional_text, switch,
-    text, texts, timesteps, track, whole, whole_from_zero, written,
+    Refusal, bpm, choice, duration, kind_of, names, number, optional_number, optional_text, refuse,
+    switch, text, texts, timesteps, track, whole, whole_from_zero, written,
 };
 use super::{AudioFormat, GenerationParams, InferMethod};
 use crate::{
@@ -292,7 +292,18 @@ fn set_task(params: &mut GenerationParams, key: &str, value: &Value) -> Result<b
     match key {
         "repainting_start" => number(key, value, &mut params.repainting_start)?,
         "repainting_end" => {
-            params.repainting_end = optional_number(key, value)?.filter(|secs| *secs >= 0.0);
+            params.repainting_end = match optional_number(key, value)? {
+                // The original's spelling of the end of the source.
+                Some(-1.0) => None,
+                Some(secs) if secs < 0.0 => {
+                    return refuse(
+                        key,
+                        value,
+                        "a second from 0, or -1 for the end of the source",
+                    );
+                }
+                end => end,
+            };
         }
         "src_audio" => params.src_audio = optional_text(key, value)?,
         "reference_audio" => {
@@ -335,6 +346,13 @@ fn set_lm(params: &mut GenerationParams, key: &str, value: &Value) -> Result<boo
     match key {
         "audio_codes" => params.audio_codes = text(key, value)?,
         "thinking" => params.thinking = switch(key, value)?,
+        "lm_seed" => {
+            params.lm_seed = match seeds_from_json(value).as_deref() {
+                Ok([]) => None,
+                Ok([seed]) => Some(*seed),
+                _ => return refuse(key, value, "a whole number from 0 to 4294967295, or -1"),
+            };
+        }
         "lm_temperature" => number(key, value, &mut params.lm_temperature)?,
         "lm_cfg_scale" => number(key, value, &mut params.lm_cfg_scale)?,
         "lm_top_k" => {

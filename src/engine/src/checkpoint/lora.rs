@@ -37,6 +37,7 @@ use super::source::unreadable;
 use crate::{
     device::Placement,
     error::{Error, Result, Stage, message},
+    memory::room::for_bytes,
     nn::{Delta, Factor, Matrix, WeightFile, Weights, weights::OpenError},
 };
 
@@ -268,6 +269,9 @@ impl Lora {
     /// As [`Self::check`], values that are not finite, or too little memory.
     pub fn load(&self, layers: &Layers, placement: &Placement) -> Result<Vec<LayerDelta>> {
         let (fits, _) = self.fits(layers)?;
+        // As they are stored, and as they are used.
+        let bytes = 2 * self.values() * placement.dtype.size_in_bytes() as u64;
+        for_bytes(Stage::Load, bytes, &placement.device)?;
         let weights = self.weights(placement.dtype, &placement.device)?;
         fits.into_iter()
             .map(|fit| {

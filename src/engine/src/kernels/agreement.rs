@@ -1,6 +1,6 @@
 //! How far a kernel is from the standard way, in a trial on a device.
 
-use candle_core::{D, DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 /// A kernel is trusted up to here: two roundings to bf16, and sums in another order.
 pub const ENOUGH: f32 = 0.03;
@@ -15,12 +15,46 @@ pub(super) fn wave(shape: &[usize], phase: f32, device: &Device, dtype: DType) -
 }
 
 /// The largest difference, in units of the largest value wanted; infinite where one is no number, which
-/// is no agreement.
+/// is no agreement. Counted on the host, as the largest value that a device finds may leave such values out.
 pub(super) fn apart(got: &Tensor, want: &Tensor) -> Result<f32> {
-    let largest = |x: &Tensor| {
-        let x = x.to_dtype(DType::F32)?.abs()?;
-        x.flatten_all()?.max(D::Minus1)?.to_scalar::<f32>()
+    let values = |x: &Tensor| x.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>();
+    let (got, want) = (values(got)?, values(want)?);
+    let largest = |values: &mut dyn Iterator<Item = f32>| {
+        values.fold(0.0_f32, |most, value| {
+            if value.is_nan() {
+                f32::INFINITY
+            } else {
+                most.max(value.abs())
+            }
+        })
     };
-    let apart = largest(&(got - want)?)? / largest(want)?.max(f32::MIN_POSITIVE);
-    Ok(if apart.is_nan() { f32::INFINITY } else { apart })
+    let unit = largest(&mut want.iter().copied());
+    let apart = largest(&mut got.iter().zip(&want).map(|(got, want)| got - want));
+    let far = got.len() != want.len() || !unit.is_finite() || !apart.is_finite();
+    Ok(if far {
+        f32::INFINITY
+    } else {
+        apart / unit.max(f32::MIN_POSITIVE)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_no_number_is_no_agreement_wherever_it_stands() {
+        let tensor = |values: [f32; 3]| Tensor::new(&values, &Device::Cpu).unwrap();
+        let want = tensor([1.0, -2.0, 0.5]);
+        assert_eq!(apart(&want, &want).unwrap(), 0.0);
+        assert_eq!(apart(&tensor([1.0, -2.0, 1.0]), &want).unwrap(), 0.25);
+        for place in 0..3 {
+            for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let mut values = [1.0, -2.0, 0.5];
+                values[place] = wrong;
+                assert_eq!(apart(&tensor(values), &want).unwrap(), f32::INFINITY);
+                assert_eq!(apart(&want, &tensor(values)).unwrap(), f32::INFINITY);
+            }
+        }
+    }
 }

@@ -61,13 +61,29 @@ fn room_for(len: usize) -> Vec<f32> {
 
 /// Starts the threads that the kernels run on: so many, or one for each core that the process may use.
 /// Without it they start when something is first computed, and a system that gives none ends the program.
-/// Only the first call acts, and only before anything was computed.
+/// Only the first call acts, and only before anything was computed, while the program has one thread.
 ///
 /// # Errors
 /// The system gives no threads.
+#[expect(
+    unsafe_code,
+    clippy::disallowed_methods,
+    reason = "candle is told by the environment alone"
+)]
 pub fn start_threads(threads: Option<usize>) -> std::io::Result<()> {
-    // Of rayon, 0 is what it would do by itself.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0));
+    /// What rayon reads, and candle for its products, which would take one thread for two of a core.
+    const VARIABLE: &str = "RAYON_NUM_THREADS";
+    let threads = match (threads, std::env::var_os(VARIABLE)) {
+        (Some(threads), _) => threads,
+        (None, None) => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        // Of rayon, 0 is what it would do by itself, which is to read the variable.
+        (None, Some(_)) => 0,
+    };
+    if threads > 0 {
+        // SAFETY: the caller says that no other thread is there to read the environment.
+        unsafe { std::env::set_var(VARIABLE, threads.to_string()) };
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
     pool.build_global().map_err(std::io::Error::other)
 }
 
@@ -163,8 +179,15 @@ pub(super) fn for_each_with_scratch<S>(
 
 #[cfg(test)]
 mod tests {
-    use super::for_each_with_scratch;
+    use super::{for_each_with_scratch, start_threads, threads};
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn so_many_threads_compute_as_were_asked_for_also_in_candles_products() {
+        start_threads(Some(3)).unwrap();
+        let candles = candle_core::utils::get_num_threads();
+        assert_eq!((threads(), candles), (3, 3));
+    }
 
     #[test]
     fn every_task_runs_once_and_a_thread_makes_one_buffer() {

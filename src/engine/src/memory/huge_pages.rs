@@ -26,6 +26,11 @@ impl HugePages {
     pub fn give_back() {
         large::give_back();
     }
+
+    /// How often the system was asked for a large buffer since the program began; 0 where nothing is kept.
+    pub fn mapped() -> usize {
+        large::mapped()
+    }
 }
 
 /// What `alloc` gives; where it is refused, once more without what is kept. A refusal that may not be is
@@ -115,6 +120,10 @@ mod large {
     }
 
     pub(super) fn give_back() {}
+
+    pub(super) fn mapped() -> usize {
+        0
+    }
 
     #[expect(unsafe_code, reason = "the same on every system")]
     pub(super) unsafe fn dealloc(_: *mut u8, _: Layout) {}

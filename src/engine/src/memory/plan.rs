@@ -18,9 +18,9 @@ use acestep_domain::{
     capabilities::DeviceKind,
     defaults::AUTO_DURATION_SECS,
     lora::LoraUse,
-    memory::{MemoryPlan, Network, StageMemory},
+    memory::{MemoryPlan, Network, Smaller, StageMemory},
     note::Note,
-    task::{Family, TaskType},
+    task::TaskType,
     tier::size_text,
 };
 
@@ -72,7 +72,6 @@ pub struct Work {
     pub(super) duration_secs: f64,
     pub(super) songs: usize,
     steps: usize,
-    guided: bool,
     caption_bytes: usize,
     lyric_bytes: usize,
     /// The language model plans the song.
@@ -110,7 +109,6 @@ impl Work {
                 .as_ref()
                 .map_or(params.inference_steps, Vec::len)
                 .max(1),
-            guided: models.family == Family::Base && params.guidance_scale > 1.0,
             caption_bytes: params.caption.len(),
             lyric_bytes: params.lyrics.len(),
             plans: lm.is_some() && params.lm_plans(),
@@ -170,6 +168,11 @@ impl Work {
         }
     }
 
+    /// Whether the length is the user's to choose: it is neither the source's nor that of given codes.
+    fn length_is_open(&self) -> bool {
+        !self.encodes && !self.given_codes
+    }
+
     /// Codes that the language model reads as its prompt.
     fn read_codes(&self) -> usize {
         if self.sings || !self.follows {
@@ -210,22 +213,39 @@ impl Needs {
     }
 }
 
+impl Asked {
+    /// What is asked, and what counts of `free` for it.
+    fn new(models: &Models, options: &LoadOptions, work: Work, free: Free) -> (Self, Free) {
+        let free = match options.device {
+            DeviceKind::Cpu => Free { device: 0, ..free },
+            _ => free,
+        };
+        let asked = Self {
+            models: models.clone(),
+            options: *options,
+            work,
+            context_bytes: needs::context_bytes(free.device + free.others),
+            threads: free.threads,
+        };
+        (asked, free)
+    }
+}
+
+/// The least change to number and length of the songs with which `work` fits as the models are loaded;
+/// `None` where it fits already, and where no such change is enough.
+pub fn lowered(models: &Models, options: &LoadOptions, work: Work, free: Free) -> Option<Smaller> {
+    let (asked, free) = Asked::new(models, options, work, free);
+    let fits = needs::needs(&asked, free).fit(free);
+    (!fits).then(|| smaller::lowered(&asked, free)).flatten()
+}
+
 /// Plans `work` with `models` loaded by `options`.
 pub fn plan(models: &Models, options: &LoadOptions, work: Work, free: Free) -> MemoryPlan {
-    let free = match options.device {
-        DeviceKind::Cpu => Free { device: 0, ..free },
-        _ => free,
-    };
-    let asked = Asked {
-        models: models.clone(),
-        options: *options,
-        work,
-        context_bytes: needs::context_bytes(free.device + free.others),
-        threads: free.threads,
-    };
+    let (asked, free) = Asked::new(models, options, work, free);
     let needs = needs::needs(&asked, free);
     let fits = needs.fit(free);
     let next_smaller = smaller::next(&asked, &needs, free);
+    let lowered = (!fits).then(|| smaller::lowered(&asked, free)).flatten();
     let mut notes = Vec::new();
     let on_card = options.device != DeviceKind::Cpu;
     if on_card && !needs.moved.is_empty() {
@@ -263,6 +283,7 @@ pub fn plan(models: &Models, options: &LoadOptions, work: Work, free: Free) -> M
     MemoryPlan {
         expected_peak_bytes: needs.peak(),
         free_bytes,
+        others_bytes: free.others,
         fits,
         stages: needs.stages,
         resident: needs.resident,
@@ -270,6 +291,7 @@ pub fn plan(models: &Models, options: &LoadOptions, work: Work, free: Free) -> M
         vae_tile_frames: needs.tile_frames,
         lm_cache_bytes: needs.lm_cache_bytes,
         next_smaller,
+        lowered,
         notes,
     }
 }
@@ -285,6 +307,7 @@ pub fn admit(plan: &MemoryPlan) -> Result<()> {
     Err(Error::DoesNotFit {
         needed: plan.expected_peak_bytes.at_work(),
         free: plan.free_bytes,
+        others: plan.others_bytes,
         smaller: plan.next_smaller.clone().map(Box::new),
     })
 }

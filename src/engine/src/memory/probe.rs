@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -14,7 +14,10 @@ use sysinfo::{CGroupLimits, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::{give_back, plan::Free};
 use crate::{
-    cards::{self, Card},
+    cards::{
+        self, Card,
+        silent::{Maker, makers},
+    },
     kernels::rates::Reader,
     room::ask,
 };
@@ -40,14 +43,22 @@ pub struct Host {
 pub struct Probe {
     /// Every NVIDIA card.
     pub cards: Vec<Card>,
+    /// Makers of the GPUs that the system lists, where there is no NVIDIA card.
+    pub other_gpus: Vec<Maker>,
     /// The host.
     pub host: Host,
 }
 
 /// Reads card and host. A machine without an NVIDIA driver simply has no card.
 pub fn probe() -> Probe {
+    let cards = cards::list();
     Probe {
-        cards: cards::list(),
+        other_gpus: if cards.is_empty() {
+            makers()
+        } else {
+            Vec::new()
+        },
+        cards,
         host: host(),
     }
 }
@@ -76,7 +87,7 @@ fn host() -> Host {
 
 /// Memory that this program can have now where networks of `device` run, and what others use of it.
 pub fn free(device: DeviceKind) -> Free {
-    let own = resident_bytes();
+    let own = own_bytes_of_host();
     let (total, available) = System::new().map_or((0, 0), |mut system| {
         system.refresh_memory();
         within_limits(&mut system)
@@ -84,7 +95,10 @@ pub fn free(device: DeviceKind) -> Free {
     let host = available + own;
     let threads = rayon::current_num_threads();
     let card = if device == DeviceKind::Cuda {
-        card_free().ok()
+        // Of a card whose driver has fallen silent no more is known than all it has.
+        card_free()
+            .ok()
+            .or_else(|| cards::total_bytes().map(|total| (total, total)))
     } else {
         None
     };
@@ -146,43 +160,80 @@ fn card_free() -> Result<(u64, u64), NvmlError> {
     let nvml = Nvml::init()?;
     let device = nvml.device_by_index(cards::used().0)?;
     let memory = device.memory_info()?;
-    let own = listed_bytes(&device)?;
+    let own = held(
+        listed_bytes(&device).ok(),
+        memory.used,
+        USED_BEFORE.get().copied(),
+    );
     Ok((memory.total, memory.free + own))
+}
+
+/// Bytes of the card that were in use before this process opened it.
+static USED_BEFORE: OnceLock<u64> = OnceLock::new();
+
+/// Remembers what others use of the card that is about to be opened; a second call changes nothing.
+#[cfg(feature = "cuda")]
+pub(crate) fn before_opening() {
+    let used = || {
+        let nvml = Nvml::init()?;
+        let device = nvml.device_by_index(cards::used().0)?;
+        Ok::<_, NvmlError>(device.memory_info()?.used)
+    };
+    if USED_BEFORE.get().is_none()
+        && let Ok(bytes) = used()
+    {
+        USED_BEFORE.get_or_init(|| bytes);
+    }
+}
+
+/// Bytes of a card that this process holds, of those `listed` for it by the driver and all that are `used`.
+/// Inside a container the driver may know a process by another number and list nothing; then it is what has
+/// come since `before` the card was opened. Of a card that was not opened nothing is held.
+fn held(listed: Option<u64>, used: u64, before: Option<u64>) -> u64 {
+    match listed {
+        Some(bytes) if bytes > 0 => bytes,
+        _ => before.map_or(0, |before| used.saturating_sub(before)),
+    }
 }
 
 /// Watches what this process holds of the card's memory.
 #[derive(Debug)]
 pub struct CardWatch {
     stop: Arc<AtomicBool>,
-    /// `None` where the system gave no thread.
-    watch: Option<std::thread::JoinHandle<u64>>,
+    /// The most that was seen; 0 where the driver does not tell and the system gave no thread.
+    most: Arc<AtomicU64>,
 }
 
 impl CardWatch {
     /// Begins to look, some hundred times a second.
     pub fn start() -> Self {
         const PAUSE: Duration = Duration::from_millis(5);
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let watch = std::thread::Builder::new().spawn(move || {
-            let Ok(nvml) = Nvml::init() else { return 0 };
-            let mut most = 0;
+        let watch = Self {
+            stop: Arc::default(),
+            most: Arc::default(),
+        };
+        let (stopped, most) = (Arc::clone(&watch.stop), Arc::clone(&watch.most));
+        let looks = move || {
+            let Ok(nvml) = Nvml::init() else { return };
             while !stopped.load(Ordering::Relaxed) {
-                most = most.max(own_bytes(&nvml).unwrap_or(0));
+                most.fetch_max(own_bytes(&nvml).unwrap_or(0), Ordering::Relaxed);
                 std::thread::sleep(PAUSE);
             }
-            most
-        });
-        Self {
-            stop,
-            watch: watch.ok(),
-        }
+        };
+        // Without a thread nothing is seen.
+        drop(std::thread::Builder::new().spawn(looks));
+        watch
     }
 
-    /// The most that was held; `None` where the driver does not tell.
-    pub fn most(self) -> Option<u64> {
+    /// The most that was held until now; `None` where the driver does not tell.
+    pub fn most(&self) -> Option<u64> {
+        Some(self.most.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
+    }
+}
+
+impl Drop for CardWatch {
+    fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.watch?.join().ok().filter(|bytes| *bytes > 0)
     }
 }
 
@@ -204,21 +255,22 @@ pub fn card_bytes() -> Option<u64> {
     Nvml::init().and_then(|nvml| own_bytes(&nvml)).ok()
 }
 
-/// Bytes of the used card that this process holds. Inside a container a driver may know a process by
-/// another number; then all that is in use counts.
+/// Bytes of the used card that this process holds.
 fn own_bytes(nvml: &Nvml) -> Result<u64, NvmlError> {
     let device = nvml.device_by_index(cards::used().0)?;
-    let own = listed_bytes(&device)?;
-    if own > 0 {
-        return Ok(own);
-    }
-    Ok(device.memory_info()?.used)
+    let listed = listed_bytes(&device).ok();
+    Ok(held(
+        listed,
+        device.memory_info()?.used,
+        USED_BEFORE.get().copied(),
+    ))
 }
 
-/// Bytes of main memory that this process holds; 0 where the system does not say (anything but
-/// Linux).
-fn resident_bytes() -> u64 {
-    status_bytes("VmRSS:").unwrap_or(0)
+/// Bytes of main memory that only this process can give up; 0 where the system does not say (anything but
+/// Linux). Files that are mapped are not among them: the system counts them as free.
+fn own_bytes_of_host() -> u64 {
+    let lines = ["RssAnon:", "RssShmem:"];
+    lines.into_iter().filter_map(status_bytes).sum()
 }
 
 /// A line of `/proc/self/status` that counts kB.
@@ -265,6 +317,47 @@ mod tests {
         drop(large);
         super::restart_peak();
         assert!(super::peak_bytes().unwrap() <= with - (32 << 20));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_mapped_file_is_not_ours_to_give_up_and_a_buffer_is() {
+        use std::io::Write as _;
+
+        const BYTES: usize = 96 << 20;
+        let most = BYTES as u64 / 2;
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![1; BYTES]).unwrap();
+        let before = super::own_bytes_of_host();
+        #[expect(unsafe_code, reason = "a map of a file that nobody else has")]
+        // SAFETY: the file has no name, so nobody changes it.
+        let map = unsafe { memmap2::Mmap::map(&file) }.unwrap();
+        let read: u64 = map.iter().step_by(4096).map(|byte| u64::from(*byte)).sum();
+        assert_eq!(read, BYTES as u64 / 4096);
+        assert!(super::own_bytes_of_host() < before + most);
+        let buffer = vec![1u8; BYTES];
+        assert!(
+            super::own_bytes_of_host() > before + most,
+            "{}",
+            buffer.len()
+        );
+    }
+
+    #[test]
+    fn what_is_held_of_a_card_is_told_inside_a_container_too() {
+        assert_eq!(super::held(Some(5), 9, Some(1)), 5);
+        assert_eq!(
+            super::held(Some(0), 9, Some(1)),
+            8,
+            "listed by another number"
+        );
+        assert_eq!(super::held(None, 9, Some(1)), 8);
+        assert_eq!(super::held(Some(0), 1, Some(3)), 0, "others gave some back");
+        assert_eq!(
+            super::held(Some(0), 9, None),
+            0,
+            "the card was never opened"
+        );
     }
 
     #[test]

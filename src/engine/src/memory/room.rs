@@ -6,7 +6,7 @@
 
 use candle_core::Device;
 
-use super::probe;
+use super::{give_back, probe};
 use crate::{
     error::{Error, Result, Stage},
     footprint::Footprint,
@@ -43,19 +43,47 @@ pub(crate) fn for_bytes(stage: Stage, bytes: u64, device: &Device) -> Result<()>
         free,
     };
     if bytes >= MUCH
-        && let Some(free) = probe::available_bytes()
-        && bytes > free
+        && let Some(free) = shortage(bytes, probe::available_bytes, give_back)
     {
         return Err(out_of_memory(Some(free)));
     }
     ask(bytes, device).map_err(|_refused| out_of_memory(None))
 }
 
+/// What is free where `bytes` are not. Buffers of the step before, which are kept for the next one, count as
+/// taken with the system until they are given back, so that is done before anything is called short.
+fn shortage(bytes: u64, free: impl Fn() -> Option<u64>, give_back: impl FnOnce()) -> Option<u64> {
+    let short = || free().filter(|free| bytes > *free);
+    short()?;
+    give_back();
+    short()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use candle_core::Device;
 
     use super::*;
+
+    #[test]
+    fn what_is_kept_for_the_next_step_is_given_back_before_memory_is_short() {
+        let free = Cell::new(300);
+        let asked =
+            |bytes, kept| shortage(bytes, || Some(free.get()), || free.set(free.get() + kept));
+        assert_eq!(
+            (asked(300, 500), free.get()),
+            (None, 300),
+            "nothing is given back in plenty"
+        );
+        assert_eq!((asked(700, 500), free.get()), (None, 800));
+        assert_eq!(asked(900, 50), Some(850), "what is free then is told");
+        assert_eq!(
+            shortage(900, || None, || panic!("the system says nothing")),
+            None
+        );
+    }
 
     #[test]
     fn more_than_the_machine_has_is_refused_with_both_figures() {

@@ -25,6 +25,7 @@ use crate::{
     audio::Audio,
     diffusion::noise::{Purpose, normal},
     error::{Error, Result},
+    memory::room::for_network,
     models::dit::Watch,
     observer::Observer,
     tasks::{MIN_FRAMES, Sources},
@@ -206,6 +207,7 @@ impl Looking<'_> {
         };
         let dit = self.networks.dit()?;
         let device = &self.networks.placement.device;
+        self.room(x, &watch)?;
         let look = || {
             let times = dit.prepare_times(&[t])?;
             let context = dit.prepare_context(&self.context.to_device(device)?)?;
@@ -216,6 +218,22 @@ impl Looking<'_> {
         finite::tensor(&attention, Stage::Diffusion, "DiT")?;
         let frames = self.kept_frames.div_ceil(config.patch_size);
         Maps::from_attention(&attention, frames).map_err(Error::in_stage(Stage::Diffusion))
+    }
+
+    /// Room for the pass over `x` `[1, t, c]` and for what comes of it.
+    fn room(&self, x: &Tensor, watch: &Watch<'_>) -> Result<()> {
+        /// The heads themselves, turned, sharpened, and the way through them.
+        const COPIES: usize = 4;
+        let places = |tensor: &Tensor| tensor.dim(1).map_err(prepare());
+        let (frames, tokens) = (places(x)?, places(self.condition)?);
+        let looks = frames.div_ceil(self.networks.config.patch_size);
+        let heads = || watch.heads.values().map(Vec::len);
+        // Scores and shares of a layer's heads over the whole condition; of all of them the words.
+        let whole = 2 * heads().max().unwrap_or(0) * looks * tokens;
+        let words = COPIES * heads().sum::<usize>() * looks * watch.columns.len();
+        let mut footprint = self.networks.dit_footprint((frames, tokens), 1);
+        footprint.activations += ((whole + words) * size_of::<f32>()) as u64;
+        for_network(Stage::Diffusion, footprint, &self.networks.placement.device)
     }
 }
 

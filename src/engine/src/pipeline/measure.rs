@@ -135,7 +135,7 @@ pub(crate) fn measure(
     })?;
     let total_secs = start.elapsed().as_secs_f64();
     let peak_bytes = peak_bytes();
-    let card_peak_bytes = watch.and_then(CardWatch::most);
+    let card_peak_bytes = watch.as_ref().and_then(CardWatch::most);
     let step_secs = clock.quickest();
     let step = branches * Dit::operations(&networks.config, frames);
     Ok(MeasuredSong {

@@ -91,11 +91,7 @@ pub(crate) fn think(
                 given: Given::of(asked),
                 write_caption: asked.use_cot_caption,
                 write_language: asked.use_cot_language,
-                options: TextOptions::of(
-                    asked,
-                    seeds.first().copied().unwrap_or_default(),
-                    max_duration_secs,
-                ),
+                options: TextOptions::of(asked, asked.plan_seed(seeds), max_duration_secs),
             },
             observer,
         )?;

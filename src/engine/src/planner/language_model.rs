@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Tokens of prompt and answer together, unless the model was made for fewer.
-const MAX_CONTEXT: usize = 8192;
+pub(crate) const MAX_CONTEXT: usize = 8192;
 
 /// What is loaded.
 #[derive(Debug, Clone, PartialEq)]

@@ -33,6 +33,17 @@ pub(crate) fn tiny(is_turbo: bool, copy: &Path) -> Checkpoint {
     Checkpoint::open(copy, name).unwrap()
 }
 
+/// [`tiny`], which says of some heads that they follow the words.
+#[allow(dead_code, reason = "shared with tests that time nothing")]
+pub(crate) fn with_lyric_heads(copy: &Path) -> Checkpoint {
+    let checkpoint = tiny(true, copy);
+    let config = copy.join(checkpoint.name()).join("config.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    json["lyric_alignment_layers_config"] = serde_json::json!({ "1": [0, 1] });
+    fs::write(&config, json.to_string()).unwrap();
+    Checkpoint::open(copy, checkpoint.name()).unwrap()
+}
+
 /// The sound of a take, `[channels, n]`.
 pub(crate) fn waveform(take: &Take) -> Tensor {
     let frames = take.audio.frames();

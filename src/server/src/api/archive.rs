@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use super::{error::Result, json::Query, songs::Filter};
-use crate::media::file_name;
+use crate::media::names::file_stem;
 
 /// Bytes that are gathered before they are sent.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -32,10 +32,11 @@ const WAITING: usize = 4;
 
 type Chunk = io::Result<Bytes>;
 
-/// `GET /api/v1/songs.zip`: all songs of the list, or those that `query`, `favourite` and `job_id` leave.
+/// `GET /api/v1/songs.zip`: all songs of the list, or those that `query`, `favourite`, `job_id`, `limit` and
+/// `offset` leave.
 pub async fn songs(State(studio): State<Studio>, Query(asked): Query<Filter>) -> Result<Response> {
-    let filter = asked.into_filter();
-    let songs = all(&studio, filter)?;
+    let filter = asked.into_filter(usize::MAX);
+    let songs = all(&filter, |page| Ok(studio.songs(page)?.songs))?;
     if songs.is_empty() {
         return Err(UserError::new(
             "not_found",
@@ -62,16 +63,32 @@ pub async fn songs(State(studio): State<Studio>, Query(asked): Query<Filter>) ->
     Ok((head, body).into_response())
 }
 
-/// Every song of `filter`, page by page.
-fn all(studio: &Studio, mut filter: SongFilter) -> Result<Vec<Song>> {
-    let mut songs = Vec::new();
+/// Every song of `filter`, page by page. The last song of a page is read once more with the next one: where
+/// another stands in its place, the list has changed meanwhile and is read anew, so that no song is left out
+/// or comes twice.
+fn all(
+    filter: &SongFilter,
+    mut read: impl FnMut(&SongFilter) -> Result<Vec<Song>>,
+) -> Result<Vec<Song>> {
+    let mut songs: Vec<Song> = Vec::new();
     loop {
-        filter.offset = songs.len();
-        let page = studio.songs(&filter)?.songs;
-        if page.is_empty() {
+        let again = songs.last().map(|last| last.id.clone());
+        let known = songs.len() - usize::from(again.is_some());
+        let page = SongFilter {
+            offset: filter.offset.saturating_add(known),
+            limit: filter.limit - known,
+            ..filter.clone()
+        };
+        let mut page = read(&page)?.into_iter();
+        if again.is_some() && page.next().map(|first| first.id) != again {
+            songs.clear();
+            continue;
+        }
+        let before = songs.len();
+        songs.extend(page);
+        if songs.len() == before || songs.len() >= filter.limit {
             return Ok(songs);
         }
-        songs.extend(page);
     }
 }
 
@@ -103,8 +120,7 @@ fn write(studio: &Studio, songs: &[Song], pipe: Pipe) -> io::Result<()> {
 
 /// The song's title as a file name without ending, unlike those that are `taken`.
 fn free_name(song: &Song, taken: &mut HashSet<String>) -> String {
-    let whole = file_name(song, "x");
-    let title = whole.strip_suffix(".x").unwrap_or(&whole).to_owned();
+    let title = file_stem(song);
     let mut name = title.clone();
     let mut number = 1;
     // File systems that take capital and small letters for the same would let one replace the other.
@@ -153,6 +169,64 @@ impl Write for Pipe {
         } else {
             // Nobody reads on; writing ends here.
             Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::names::tests::song;
+
+    /// What of a library that gives three songs at once is collected; `change` is made before the second read.
+    fn collected(asked: &SongFilter, change: impl Fn(&mut Vec<&'static str>)) -> Vec<String> {
+        let mut library = vec!["g", "f", "e", "d", "c", "b", "a"];
+        let mut reads = 0;
+        let songs = all(asked, |page| {
+            reads += 1;
+            if reads == 2 {
+                change(&mut library);
+            }
+            let page = library.iter().skip(page.offset).take(page.limit.min(3));
+            Ok(page.map(|id| song(id, "x")).collect())
+        });
+        songs.unwrap().into_iter().map(|song| song.id).collect()
+    }
+
+    #[test]
+    fn many_songs_are_collected_whatever_happens_to_the_list_meanwhile() {
+        let every = SongFilter {
+            limit: usize::MAX,
+            ..SongFilter::default()
+        };
+        let text = |change: fn(&mut Vec<&'static str>)| collected(&every, change).concat();
+        assert_eq!(text(|_| ()), "gfedcba");
+        assert_eq!(text(|songs| songs.insert(0, "h")), "hgfedcba");
+        assert_eq!(text(|songs| songs.retain(|id| *id != "f")), "gedcba");
+        assert_eq!(text(|songs| songs.truncate(2)), "gf");
+        assert_eq!(text(Vec::clear), "");
+    }
+
+    #[test]
+    fn limit_and_offset_are_those_of_the_list() {
+        for (limit, offset, expected) in [
+            (5, 0, "gfedc"),
+            (4, 2, "edcb"),
+            (3, 0, "gfe"),
+            (1, 6, "a"),
+            (9, 7, ""),
+            (0, 0, ""),
+        ] {
+            let asked = SongFilter {
+                limit,
+                offset,
+                ..SongFilter::default()
+            };
+            assert_eq!(
+                collected(&asked, |_| ()).concat(),
+                expected,
+                "{limit} {offset}"
+            );
         }
     }
 }

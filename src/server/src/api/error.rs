@@ -111,6 +111,9 @@ impl From<QueryRejection> for ApiError {
             .split_once(": ")
             .map(|(name, _)| name)
             .filter(|name| !name.contains(' '));
+        if let Some(unknown) = field.and_then(|field| unknown_key(field, reason)) {
+            return unknown.into();
+        }
         UserError {
             field: field.map(str::to_owned),
             ..UserError::new(
@@ -121,6 +124,20 @@ impl From<QueryRejection> for ApiError {
         }
         .into()
     }
+}
+
+/// The reader says ``page: unknown field `page`, expected `limit` or `offset` ``.
+fn unknown_key(key: &str, reason: &str) -> Option<UserError> {
+    let told = reason
+        .strip_prefix(key)?
+        .strip_prefix(": unknown field `")?
+        .strip_prefix(key)?;
+    let known: Vec<&str> = told.split('`').skip(2).step_by(2).collect();
+    Some(UserError::invalid(
+        key,
+        format!("There is no key {key:?} in this query."),
+        format!("The keys are {}.", known.join(", ")),
+    ))
 }
 
 impl IntoResponse for ApiError {

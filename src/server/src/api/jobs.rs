@@ -49,6 +49,7 @@ fn accepted(job: Job) -> impl IntoResponse {
 
 /// The query of [`list`].
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Page {
     limit: Option<usize>,
 }
@@ -80,7 +81,7 @@ pub async fn change(
     body: JsonBody,
 ) -> Result<Json<Job>> {
     let body = body.required()?;
-    let hint = "Send {\"repeat\": 0} to stop after this run.";
+    let hint = "Send repeat, queue_position or dismissed, for example {\"repeat\": 0} to stop after this run.";
     let Value::Object(change) = &body else {
         let message = "The change is not a JSON object.";
         return Err(UserError::new("invalid_json", message, hint).into());
@@ -89,6 +90,10 @@ pub async fn change(
     if let Some(other) = change.keys().find(|key| !known.contains(&key.as_str())) {
         let message = format!("{other:?} of a job cannot be changed.");
         return Err(UserError::invalid(other, message, hint).into());
+    }
+    if change.is_empty() {
+        let message = "Nothing is to be changed.";
+        return Err(UserError::new("invalid_value", message, hint).into());
     }
     if change.len() > 1 {
         let message = "More than one change at a time.";
@@ -114,7 +119,14 @@ pub async fn change(
         .get("repeat")
         .and_then(Value::as_u64)
         .and_then(|number| u32::try_from(number).ok())
-        .ok_or_else(|| UserError::invalid("repeat", "repeat is not a number of runs.", hint))?;
+        .ok_or_else(|| {
+            let message = "repeat is not a number of runs.";
+            UserError::invalid(
+                "repeat",
+                message,
+                "Send a whole number, 0 to stop after this run.",
+            )
+        })?;
     Ok(Json(studio.set_repeat(&id, repeat)?))
 }
 

@@ -104,6 +104,27 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// No query: whatever stands in one is refused, since nobody reads it.
+#[derive(Debug)]
+pub struct NoQuery;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await?;
+        match pairs.into_iter().next() {
+            None => Ok(Self),
+            Some((key, _)) => Err(UserError::invalid(
+                &key,
+                format!("There is no key {key:?} here: this route reads no query."),
+                "Leave out what stands behind the question mark.",
+            )
+            .into()),
+        }
+    }
+}
+
 /// Parts of the path, in our own words when they are no text.
 #[derive(Debug)]
 pub struct Path<T>(pub T);

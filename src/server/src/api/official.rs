@@ -87,6 +87,11 @@ pub fn most_bytes(path: &str) -> Option<usize> {
     (path == CHAT).then_some(chat::MAX_BODY_BYTES)
 }
 
+/// A body beyond that limit.
+pub fn refused_for_size(path: &str) -> Option<ApiError> {
+    (path == CHAT).then(chat::too_large)
+}
+
 async fn not_found(OriginalUri(uri): OriginalUri) -> ApiError {
     let shown: String = uri.path().chars().take(120).collect();
     UserError::new(

@@ -40,6 +40,7 @@ pub async fn models(State(studio): State<Studio>) -> Json<Models> {
 
 /// The query of [`initialize`].
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Wait {
     #[serde(default, with = "switch")]
     wait: Option<bool>,

@@ -16,6 +16,7 @@ use super::{
 
 /// The query of [`list`].
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Filter {
     limit: Option<usize>,
     offset: Option<usize>,
@@ -26,10 +27,10 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// As the library takes it.
-    pub(super) fn into_filter(self) -> SongFilter {
+    /// As the library takes it; with `usual` songs where nobody says how many.
+    pub(super) fn into_filter(self, usual: usize) -> SongFilter {
         SongFilter {
-            limit: self.limit.unwrap_or(SongFilter::default().limit),
+            limit: self.limit.unwrap_or(usual),
             offset: self.offset.unwrap_or(0),
             query: self.query.filter(|query| !query.trim().is_empty()),
             favourite: self.favourite,
@@ -43,7 +44,8 @@ pub async fn list(
     State(studio): State<Studio>,
     Query(asked): Query<Filter>,
 ) -> Result<Json<SongList>> {
-    Ok(Json(studio.songs(&asked.into_filter())?))
+    let filter = asked.into_filter(SongFilter::default().limit);
+    Ok(Json(studio.songs(&filter)?))
 }
 
 /// `GET /api/v1/songs/{id}`.

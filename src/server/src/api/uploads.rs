@@ -34,6 +34,7 @@ pub const MAX_BODY_BYTES: usize = MAX_UPLOAD_BYTES as usize + (1 << 20);
 
 /// The query of [`receive`].
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Named {
     name: Option<String>,
 }

@@ -1,12 +1,17 @@
 //! `acestep download`: released checkpoints from a hub into the checkpoints folder. What was fetched
 //! outlives Ctrl-C; the same command takes it up again.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use acestep_domain::{
     error::UserError,
     release::{Downloadable, Hub, Release},
 };
+use acestep_engine::checkpoint;
 use acestep_studio::download::{DownloadOptions, Watch, download, downloadable};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -52,15 +57,14 @@ pub(crate) fn run(args: &DownloadArgs, environment: &Environment) -> ExitCode {
         .checkpoints
         .clone()
         .unwrap_or_else(|| PathBuf::from("checkpoints"));
-    let lacking = downloadable(&root);
     if args.names.is_empty() {
-        list(&lacking, args.json);
+        list(&downloadable(&root), args.json);
         return ExitCode::SUCCESS;
     }
     let outcome = wanted(&args.names).and_then(|releases| {
         releases
             .into_iter()
-            .map(|release| fetch(&root, release, &lacking, &options))
+            .map(|release| fetch(&root, release, &options))
             .collect::<Result<Vec<Fetched>, Failure>>()
     });
     match outcome {
@@ -105,10 +109,20 @@ fn wanted(names: &[String]) -> Result<Vec<&'static Release>, Failure> {
     names.iter().map(release).collect()
 }
 
+/// Whether `release` and what it needs beside it lie below `root` and can be loaded, by their configs and
+/// headers. A list of releases does not look as closely, since it is made often.
+fn is_here(root: &Path, release: &Release) -> bool {
+    let is_whole = |folder: &str| {
+        let found = checkpoint::inspect(&root.join(folder));
+        let mut problems = found.models.iter().flat_map(|model| &model.problems);
+        found.problems.is_empty() && problems.next().is_none()
+    };
+    is_whole(release.name) && release.parts().all(|part| is_whole(part.name))
+}
+
 fn fetch(
-    root: &std::path::Path,
+    root: &Path,
     release: &'static Release,
-    lacking: &[Downloadable],
     options: &DownloadOptions,
 ) -> Result<Fetched, Failure> {
     let name = release.name;
@@ -117,7 +131,7 @@ fn fetch(
         source: None,
         bytes: 0,
     };
-    if !lacking.iter().any(|entry| entry.name == name) {
+    if is_here(root, release) {
         tell(&format!("{name} is here already."));
         return Ok(fetched);
     }

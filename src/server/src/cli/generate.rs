@@ -1,8 +1,10 @@
 //! `acestep generate`: songs from a file of parameters, by the same engine as the studio's.
 
 mod listen;
+mod memory;
 mod settle;
 mod sources;
+mod widen;
 mod write;
 
 use std::{
@@ -13,30 +15,29 @@ use std::{
 
 use acestep_domain::{
     GenerationParams, Note, SongPlan, UserError, audio_codes,
-    capabilities::{Capabilities, ModelEntry},
+    capabilities::{Capabilities, DeviceKind, ModelEntry},
     generation::clamp::{Bounds, minutes},
     library::MemoryReport,
     lora::LoraUse,
-    memory::MemoryPlan,
     service::{DEFAULT_MODEL, Installed, Resolved, resolve},
     task::Family,
 };
 use acestep_engine::{
     checkpoint::{Checkpoint, LmCheckpoint, lora::Lora},
     engine::{Engine, EngineInfo, LoadOptions, Request, Thinking},
-    memory::{
-        plan::{Free, Models, Work, admit, plan, settle},
-        probe::{free, peak_bytes},
-    },
+    memory::probe::{CardWatch, restart_peak},
     pipeline::vae_tiles::TileOptions,
 };
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(super) use self::memory::Memory;
 use self::{
-    settle::{read_noise, read_params, settle_format, settle_params, settle_seeds},
+    memory::report_of,
+    settle::{Noise, read_noise, read_params, settle_format, settle_params, settle_seeds},
     sources::Recordings,
+    widen::another_try,
     write::{Output, Writer, write_kept},
 };
 use super::{
@@ -99,6 +100,9 @@ pub(crate) struct GenerateArgs {
     /// Adapter that takes part, at a scale from 0 to 1 (repeatable) [default scale: 1]
     #[arg(long, value_name = "NAME[:SCALE]", value_parser = LoraUse::parse)]
     lora: Vec<LoraUse>,
+    /// Where the run does not fit into the memory, lower what its plan names (takes, length, how models are loaded) and say so
+    #[arg(long, conflicts_with = "noise")]
+    fit: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -106,6 +110,19 @@ pub(crate) struct GenerateArgs {
     service: ServiceArgs,
     #[command(flatten)]
     loras: LoraArgs,
+}
+
+/// A run that fits; nothing is loaded for it yet.
+struct Prepared {
+    checkpoint: Checkpoint,
+    resolved: Resolved,
+    bounds: Bounds,
+    params: GenerationParams,
+    seeds: Vec<u32>,
+    noise: Option<Noise>,
+    recordings: Recordings,
+    memory: Memory,
+    notes: Vec<Note>,
 }
 
 /// What a run tells.
@@ -157,8 +174,8 @@ pub(crate) fn run(args: &GenerateArgs, environment: &Environment) -> ExitCode {
     }
 }
 
-fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, Failure> {
-    let started = Instant::now();
+/// Reads and settles what is asked, and refuses what cannot be made.
+fn prepare(args: &GenerateArgs, environment: &Environment) -> Result<Prepared, Failure> {
     let mut notes = Vec::new();
     let asked = read_asked(args, &mut notes)?;
     let output_format = args.output.as_deref().map(format_of).transpose()?;
@@ -166,7 +183,7 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
 
     let (capabilities, more) = machine(environment, &args.service);
     notes.extend(more);
-    let (resolved, more) = settle_service(
+    let (mut resolved, more) = settle_service(
         &args.service,
         args.thinking == Some(true),
         environment,
@@ -175,35 +192,74 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     notes.extend(more);
     let root = args.service.root();
     let checkpoint = Checkpoint::open(&root, &resolved.config_path)?;
-    let bounds = bounds_of(args, &capabilities, &resolved, checkpoint.family());
+    let mut bounds = bounds_of(args, &capabilities, &resolved, checkpoint.family());
     let params = read_params(&asked, bounds, &mut notes)?;
     let recordings = Recordings::read(&params, &mut notes)?;
     let given = (noise.as_ref(), recordings.source_secs());
     let mut params = settle_params(params, &asked, bounds, given, &mut notes)?;
+
+    let mut memory = Memory::new(&checkpoint, &root, &resolved)?;
+    let lora_dir = args.loras.dir(&args.service);
+    memory.brought = recordings.brought(&params, &lora_dir, resolved.device);
+    if args.fit {
+        notes.extend(memory.fit(&checkpoint, &mut resolved, &mut params));
+        // What hangs on it, for example seeds of takes that are not made.
+        bounds.lm_loaded = resolved.init_llm;
+        params = settle_params(params, &asked, bounds, given, &mut notes)?;
+        memory.brought = recordings.brought(&params, &lora_dir, resolved.device);
+    }
     let seeds = settle_seeds(&params)?;
     params.seeds.clone_from(&seeds);
     notes.extend(idle_thinking(&asked, &resolved));
     settle_format(args, &asked, output_format, &mut params, &mut notes);
-
-    let memory = Memory::new(&checkpoint, &root, &resolved)?;
     // Refused now rather than after the language model has written for a minute.
     notes.extend(memory.admit(&params)?.notes);
+    Ok(Prepared {
+        checkpoint,
+        resolved,
+        bounds,
+        params,
+        seeds,
+        noise,
+        recordings,
+        memory,
+        notes,
+    })
+}
+
+fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, Failure> {
+    let started = Instant::now();
+    let Prepared {
+        checkpoint,
+        resolved,
+        bounds,
+        mut params,
+        seeds,
+        noise,
+        recordings,
+        memory,
+        mut notes,
+    } = prepare(args, environment)?;
 
     let bar = Bar::new();
-    let loras = params.loras.get_or_insert_default();
+    let loras = params.loras.get_or_insert_default().clone();
     let from = (&args.service, &args.loras);
-    let (mut engine, more) = load((&checkpoint, loras), from, &resolved, memory.options, &bar)
-        .inspect_err(|_| bar.clear())?;
+    let load = |options| {
+        load((&checkpoint, &loras), from, &resolved, options, &bar).inspect_err(|_| bar.clear())
+    };
+    let (mut engine, more) = load(memory.options)?;
     notes.extend(more);
     let mut timings = Timings {
         load_secs: started.elapsed().as_secs_f32(),
         ..Timings::default()
     };
-    let info = engine.info().clone();
-    notes.extend(info.notes.iter().cloned());
+    notes.extend(engine.info().notes.iter().cloned());
     if let Some(noise) = &noise {
-        noise.check_against(&info, &mut params, bounds, &mut notes)?;
+        noise.check_against(engine.info(), &mut params, bounds, &mut notes)?;
     }
+    // What loading held for a moment is no part of the run.
+    restart_peak();
+    let card = (resolved.device == DeviceKind::Cuda).then(CardWatch::start);
 
     let thinking = Thinking {
         params: &params,
@@ -214,9 +270,8 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     notes.extend(thought.notes.iter().cloned());
     timings.language_model_secs = thought.plan_secs + thought.codes_secs;
     let params = thought.params;
-    let planned = memory.admit(&params)?;
-    let tiles = TileOptions::from(&planned);
-    let request = Request {
+    let mut planned = memory.admit(&params)?;
+    let mut request = Request {
         params: params.clone(),
         seeds: seeds.clone(),
         codes: thought.codes.clone(),
@@ -225,12 +280,27 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         noise: noise.as_ref().map(|noise| noise.state.clone()),
         keep_latents: args.output_latents.is_some() || params.auto_lrc || params.auto_score,
         raw_level: noise.is_some(),
-        tiles,
+        tiles: TileOptions::from(&planned),
     };
-    let loras = engine.loras();
-    let asked = (&request, timings.language_model_secs);
-    let mut writer = Writer::new(args, asked, (&info, &loras), &resolved);
-    let ran = engine.generate(&request, &bar, &mut |take| writer.take(take));
+    let wrote = (thought.plan.is_some(), timings.language_model_secs);
+    let mut writer = Writer::new(args, (&request, wrote), &engine, &resolved);
+    let mut ran = engine.generate(&request, &bar, &mut |take| writer.take(take));
+    let root = args.service.root();
+    let from = (&checkpoint, root.as_path());
+    let begun = !writer.outputs.is_empty();
+    if let Err(error) = &ran
+        && let Some((options, plan)) =
+            another_try((error, begun), from, &resolved, (&memory, &params))
+    {
+        // Both would not fit beside each other.
+        drop(engine);
+        (engine, _) = load(options)?;
+        notes.push(widen::note());
+        planned = plan;
+        request.tiles = TileOptions::from(&planned);
+        writer = Writer::new(args, (&request, wrote), &engine, &resolved);
+        ran = engine.generate(&request, &bar, &mut |take| writer.take(take));
+    }
     bar.clear();
     if let Some(failure) = writer.failure {
         return Err(failure);
@@ -250,21 +320,13 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
         params,
         plan: thought.plan,
         seeds,
-        loras,
+        loras: writer.loras,
         notes: once(notes),
-        model: model_json(&info, &resolved, report.steps),
+        model: model_json(&writer.info, &resolved, report.steps),
         timings,
-        memory: report_of(&planned),
+        memory: report_of(&planned, card.as_ref()),
         latents: args.output_latents.clone(),
     })
-}
-
-/// What was planned, and what was held until now.
-fn report_of(planned: &MemoryPlan) -> MemoryReport {
-    MemoryReport {
-        planned_bytes: planned.expected_peak_bytes,
-        measured_host_bytes: peak_bytes(),
-    }
 }
 
 /// The parameters with what flags put over them, once it is clear that the results have a place.
@@ -289,37 +351,6 @@ fn bounds_of(
         lm_loaded: resolved.init_llm,
         family,
         unlimited: args.service.unlimited && capabilities.vram.total_gib == 0.0,
-    }
-}
-
-/// What the memory of a run is planned with.
-pub(super) struct Memory {
-    models: Models,
-    pub(super) options: LoadOptions,
-    free: Free,
-}
-
-impl Memory {
-    pub(super) fn new(
-        checkpoint: &Checkpoint,
-        root: &Path,
-        resolved: &Resolved,
-    ) -> Result<Self, Failure> {
-        let models = Models::of(checkpoint).with_lm(root, resolved.lm())?;
-        let free = free(resolved.device);
-        Ok(Self {
-            options: settle(LoadOptions::from(resolved), &models, free),
-            models,
-            free,
-        })
-    }
-
-    /// The plan of a run by `params`, which fits.
-    pub(super) fn admit(&self, params: &GenerationParams) -> Result<MemoryPlan, Failure> {
-        let work = Work::of(params, &self.models);
-        let plan = plan(&self.models, &self.options, work, self.free);
-        admit(&plan)?;
-        Ok(plan)
     }
 }
 

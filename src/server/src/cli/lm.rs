@@ -179,7 +179,10 @@ fn planned(args: &PlanSongArgs, environment: &Environment) -> Result<Planned, Fa
     let given = Given::of(&params);
     let options = TextOptions::of(
         &params,
-        params.seeds.first().copied().unwrap_or(args.seed),
+        params
+            .lm_seed
+            .or(params.seeds.first().copied())
+            .unwrap_or(args.seed),
         capabilities.tier.row().with_lm.max_duration_secs,
     );
     let planned = match &args.description {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use acestep_domain::{
-    UserError,
+    GenerationParams, UserError,
     capabilities::DeviceKind,
     generation::clamp::minutes,
     memory::{MemoryPlan, RunPlan, TimePlan},
@@ -16,9 +16,10 @@ use acestep_domain::{
     tier::{GIB, size_text},
 };
 use acestep_engine::{
+    audio::decode::{self, Limit},
     engine::LoadOptions,
     memory::{
-        plan::{Free, Models},
+        plan::{Brought, Free, Models, Work, lora_bytes, plan as plan_memory},
         probe::free,
     },
 };
@@ -29,9 +30,12 @@ use serde::Serialize;
 use super::{
     machine::{installed, machine},
     output::{Failure, fail, read_json, say, say_json},
-    service::ServiceArgs,
+    service::{LoraArgs, ServiceArgs},
 };
 use crate::env::Environment;
+
+/// Seconds that are heard of each reference.
+const REFERENCE_SECS: f64 = 30.0;
 
 /// What to plan.
 #[derive(Debug, Args)]
@@ -52,6 +56,8 @@ pub(crate) struct PlanArgs {
     json: bool,
     #[command(flatten)]
     service: ServiceArgs,
+    #[command(flatten)]
+    loras: LoraArgs,
 }
 
 /// Plans and prints.
@@ -80,16 +86,15 @@ struct Answer {
     time: Option<TimePlan>,
 }
 
-/// Memory and time of `plan` with the models below `root`. A simulated card is planned for as if it
+/// Memory and time of `plan` with the models of `args`. A simulated card is planned for as if it
 /// were there, and its switches with it; how long it would take is not known.
 fn needs(
     plan: &mut Plan,
     asked: &ServiceConfig,
-    root: &Path,
-    output_dir: &Path,
+    args: &PlanArgs,
 ) -> acestep_engine::error::Result<RunPlan> {
     let service = &mut plan.resolved.service;
-    let models = Models::find(root, &service.config_path, service.lm())?;
+    let models = Models::find(&args.service.root(), &service.config_path, service.lm())?;
     if let Some(released) = models.release() {
         plan.notes.push(
             Note::new(
@@ -133,14 +138,43 @@ fn needs(
         };
     }
     let params = &plan.resolved.params;
-    // A source whose length is not known is as long as the song.
-    let heard = if params.works_on_source() {
-        plan.resolved.duration_secs
-    } else {
-        0.0
+    let lora_dir = args.loras.dir(&args.service);
+    let uses = params.loras.as_deref().unwrap_or_default();
+    let brought = Brought {
+        lora_bytes: lora_bytes(&lora_dir, uses, options.device),
+        ..recordings(params, plan.resolved.duration_secs)
     };
+    let heard = brought.source_secs + REFERENCE_SECS * params.reference_audio.len() as f64;
     let how = (&models, &options, free);
-    Ok(needs_of_songs(output_dir, how, params, heard))
+    let RunPlan { time, .. } = needs_of_songs(&args.output_dir, how, params, heard);
+    let work = Work::of(params, &models).with(brought);
+    let mut memory = plan_memory(&models, &options, work, free);
+    for stage in &mut memory.stages {
+        let stages = time.as_ref().map(|time| &time.stages);
+        stage.secs = stages.and_then(|stages| stages.get(&stage.stage).copied());
+    }
+    Ok(RunPlan { memory, time })
+}
+
+/// Lengths of the recordings that `params` name. A source whose file cannot be read is as long as the song,
+/// a reference as long as what is heard of it.
+fn recordings(params: &GenerationParams, song_secs: f64) -> Brought {
+    let secs = |path: &str, otherwise: f64| {
+        let found = decode::inspect(Path::new(path), Limit::song(), 1);
+        found.map_or(otherwise, |found| found.duration_secs)
+    };
+    let source = params.src_audio.as_deref();
+    let source = source.map_or(song_secs, |path| secs(path, song_secs));
+    let references = params.reference_audio.iter();
+    Brought {
+        source_secs: if params.works_on_source() {
+            source
+        } else {
+            0.0
+        },
+        reference_secs: references.map(|path| secs(path, REFERENCE_SECS)).sum(),
+        ..Brought::default()
+    }
 }
 
 fn planned(args: &PlanArgs, environment: &Environment) -> Result<Answer, Failure> {
@@ -161,8 +195,7 @@ fn planned(args: &PlanArgs, environment: &Environment) -> Result<Answer, Failure
     let mut plan = plan(request, &capabilities, installed)?;
     notes.append(&mut plan.notes);
     plan.notes = notes;
-    let root = args.service.root();
-    let (memory, time) = match needs(&mut plan, &config, &root, &args.output_dir) {
+    let (memory, time) = match needs(&mut plan, &config, args) {
         Ok(RunPlan { memory, time }) => {
             plan.notes.extend(memory.notes.iter().cloned());
             (Some(memory), time)

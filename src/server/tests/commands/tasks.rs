@@ -289,3 +289,31 @@ fn a_description_refuses_what_it_cannot_use_before_anything_is_loaded() {
         assert!(stderr(&output).contains(says), "{}", stderr(&output));
     }
 }
+
+#[test]
+fn a_plan_counts_the_recordings_of_a_run() {
+    let folder = with_song();
+    // What is measured of the machine is kept there, so that two plans go by the same figures.
+    std::fs::create_dir(folder.path().join("acestep_outputs")).unwrap();
+    let planned = |more: Value| {
+        let mut params = json!({ "caption": "x", "duration": 10, "batch_size": 1 });
+        params
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let words = ["plan", "--json", "--params", "-"];
+        let plan = json_of(&run(folder.path(), &words, &params.to_string()));
+        let bytes = plan["memory"]["expected_peak_bytes"]["host"]
+            .as_u64()
+            .unwrap();
+        (bytes, plan["time"]["total"].as_f64().unwrap())
+    };
+    let alone = planned(json!({}));
+    for reference in ["a.wav", "gone.wav"] {
+        let with = planned(json!({ "reference_audio": [reference] }));
+        assert!(with.0 > alone.0 && with.1 > alone.1, "{with:?} {alone:?}");
+    }
+    let short = planned(json!({ "reference_audio": vec!["a.wav"; 8] }));
+    let gone = planned(json!({ "reference_audio": vec!["gone.wav"; 8] }));
+    assert!(short.0 < gone.0, "one that is read counts as long as it is");
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use acestep_server::auth::Credentials;
 use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
 
@@ -182,6 +183,29 @@ async fn recordings_of_a_message_are_source_and_reference() {
     let song = app.get("/api/v1/songs").await.json()["songs"][0].clone();
     assert_eq!(song["made_from"][0]["field"], "reference_audio");
     assert_eq!(song["params"]["lyrics"], "[inst]");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_of_some_megabytes_may_come_with_the_key_in_the_body() {
+    let app = TestApp::with(Setup {
+        credentials: Credentials {
+            api_key: Some("sk-1".to_owned()),
+            ..Credentials::default()
+        },
+        ..Setup::default()
+    });
+    let recording = encode(&wav(40.0, 0.5));
+    assert!(recording.len() > 2 << 20, "{}", recording.len());
+    let sound =
+        json!({ "type": "input_audio", "input_audio": { "data": recording, "format": "wav" } });
+    let text = json!({ "type": "text", "text": "<prompt>techno</prompt>" });
+    let mut body = said(json!([text, sound]), json!({ "ai_token": "sk-1" }));
+    raised(&app.post(PATH, &body).await, 503, "loaded");
+    body["ai_token"] = json!("sk-2");
+    raised(&app.post(PATH, &body).await, 401, "API key");
+    body["ai_token"] = json!("sk-1");
+    body["padding"] = json!("x".repeat(48 << 20));
+    raised(&app.post(PATH, &body).await, 413, "48 MB");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -243,6 +243,49 @@ async fn what_is_left_out_is_as_clients_expect_and_every_spelling_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_read_is_told_wherever_it_stands() {
+    let app = TestApp::ready().await;
+    let released = async |body: Value| {
+        let task = app.release(body).await;
+        let path = format!("/api/v1/jobs/{}", task["task_id"].as_str().unwrap());
+        let job = app.delete(&path).await.json();
+        let fields: Vec<String> = task["notes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|note| note["field"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        (job["params"].clone(), fields)
+    };
+    let broken =
+        json!({ "prompt": "x", "batch_size": 1, "duration": 20, "param_obj": "{\"bpm\": 90,}" });
+    let (params, told) = released(broken).await;
+    assert_eq!(
+        (told, &params["bpm"]),
+        (vec!["param_obj".to_owned()], &Value::Null)
+    );
+
+    let below = json!({
+        "prompt": "x", "batch_size": 1, "duration": 20,
+        "param_obj": { "instrumental": true, "loras": [], "colour": "red" },
+        "metas": { "bpm": 90 }, "user_metadata": { "bpm": 80 },
+    });
+    let (params, told) = released(below).await;
+    assert_eq!(
+        (&params["instrumental"], &params["loras"], &params["bpm"]),
+        (&json!(true), &json!([]), &json!(90))
+    );
+    assert_eq!(told, ["user_metadata", "colour"]);
+
+    // The studio's own spellings are as good as the official ones.
+    let (params, told) =
+        released(json!({ "prompt": "x", "batch_size": 1, "duration": 20, "steps": 5 })).await;
+    assert_eq!((&params["inference_steps"], told), (&json!(5), vec![]));
+    let thinking = json!({ "prompt": "x", "think": true });
+    raised(&app.post("/release_task", thinking).await, 503, "thinking");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn forms_with_and_without_files_are_read() {
     let app = TestApp::ready().await;
     let pairs =
@@ -270,13 +313,22 @@ async fn forms_with_and_without_files_are_read() {
             ("prompt", None, b"techno"),
             ("audio_format", None, b"wav"),
             ("ctx_audio", Some("old.wav"), &source),
+            ("src_audio_path", None, b"/etc/passwd"),
             ("ref_audio", Some("voice.wav"), &source),
+            ("ref_audio", Some("drums.wav"), &source),
             ("other", Some(""), b""),
         ],
     );
     let answer = app.send(cover).await;
-    let entry = app.poll(data(&answer)["task_id"].as_str().unwrap()).await;
+    let task = data(&answer);
+    let notes = task["notes"].to_string();
+    assert!(notes.contains("what is named is not used"), "{notes}");
+    let id = task["task_id"].as_str().unwrap();
+    let entry = app.poll(id).await;
     assert_eq!(entry["status"], 1, "{entry}");
+    let job = app.get(&format!("/api/v1/jobs/{id}")).await.json();
+    let references = job["params"]["reference_audio"].as_array();
+    assert_eq!(references.map(Vec::len), Some(2), "{job}");
     let file = entry["result"][0]["file"].as_str().unwrap().to_owned();
     assert!((seconds(&app.get(&file).await.body) - 2.0).abs() < 0.1);
 
@@ -302,6 +354,14 @@ async fn forms_with_and_without_files_are_read() {
             "seed",
         ),
         (&[("src_audio", Some("a.txt"), b"no sound")], "a.txt"),
+        (
+            &[
+                ("task_type", None, b"cover"),
+                ("src_audio", Some("a.wav"), source.as_slice()),
+                ("src_audio", Some("b.wav"), source.as_slice()),
+            ],
+            "more than one",
+        ),
     ] {
         raised(
             &app.send(multipart("/release_task", parts)).await,
@@ -345,7 +405,10 @@ async fn what_fails_is_told_with_its_reason() {
         (&over["status"], &over["result"][0]["stage"]),
         (&json!(2), &json!("cancelled"))
     );
-    assert_eq!(over["error"], "The job was cancelled.");
+    assert_eq!(
+        over["error"],
+        "The job was cancelled. Send it again to have it made."
+    );
     let form = json!({ "task_id_list": "x" });
     raised(&app.post("/query_result", form).await, 400, "task_id_list");
     raised(

@@ -83,10 +83,18 @@ async fn words_without_songs_are_answered_as_words() {
         assert!(item.get(key).is_some(), "{key} in {item}");
     }
     let asked = json!({
-        "prompt": "lofi piano", "lyrics": "la la", "temperature": 0.5,
+        "prompt": "lofi piano", "lyrics": "la la", "temperature": 0.5, "lm_top_p": 0.2, "colour": 3,
         "param_obj": { "bpm": 71, "key": "Am", "language": "en" }
     });
     let formatted = data(&app.post("/format_input", asked).await);
+    let notes = formatted["notes"].as_array().unwrap();
+    let told: Vec<_> = notes.iter().map(|note| note["field"].as_str()).collect();
+    assert_eq!(told, [Some("colour")], "{notes:?}");
+    let job = app.get("/api/v1/jobs?limit=1").await.json()["jobs"][0]["params"].clone();
+    assert_eq!(
+        (&job["lm_top_p"], &job["lm_temperature"]),
+        (&json!(0.2), &json!(0.5))
+    );
     assert_eq!(
         (&formatted["bpm"], &formatted["key_scale"]),
         (&json!(71), &json!("A minor"))
@@ -142,4 +150,16 @@ async fn a_chat_has_a_described_song_written_and_made() {
         .map(|job| job["kind"].as_str().unwrap())
         .collect();
     assert_eq!(kinds, ["generate", "sample"]);
+
+    // Lyrics beside a description are not sung, and that is said.
+    let asked = json!({
+        "model": "acestep-v15-demo", "sample_mode": true,
+        "messages": [{ "role": "user", "content": "a slow waltz <lyrics>la la</lyrics>" }],
+        "audio_config": { "duration": 10, "format": "wav" }, "seed": 4,
+    });
+    let answer = app.post("/v1/chat/completions", asked).await.json();
+    let content = answer["choices"][0]["message"]["content"].as_str().unwrap();
+    assert!(content.contains("lyrics: not used"), "{content}");
+    let sample = app.get("/api/v1/jobs?limit=2").await.json()["jobs"][1].clone();
+    assert_eq!(sample["params"]["caption"], "a slow waltz");
 }

@@ -85,18 +85,22 @@ async fn a_song_is_given_in_every_format_with_its_settings() {
     let song = app.take_of(json!({ "bpm": 92 })).await;
     let path = format!("/api/v1/songs/{}/audio", song["id"].as_str().unwrap());
     let own = app.get(&path).await;
-    for (format, media_type, extension) in [
-        ("mp3", "audio/mpeg", "mp3"),
-        ("flac", "audio/flac", "flac"),
-        ("wav", "audio/wav", "wav"),
-        ("wav24", "audio/wav", "wav"),
+    let disposition = own.header("content-disposition");
+    assert!(
+        disposition.contains("lofi piano 32 bit float.wav\""),
+        "{disposition}"
+    );
+    for (format, media_type, named, extension) in [
+        ("mp3", "audio/mpeg", "lofi piano.mp3\"", "mp3"),
+        ("flac", "audio/flac", "lofi piano.flac\"", "flac"),
+        ("wav", "audio/wav", "lofi piano.wav\"", "wav"),
+        ("wav24", "audio/wav", "lofi piano 24 bit.wav\"", "wav"),
     ] {
         let other = app.get(&format!("{path}?format={format}&download=1")).await;
         assert_eq!(other.status, 200);
         assert_eq!(other.header("content-type"), media_type);
-        let named = format!("lofi piano.{extension}\"");
         let disposition = other.header("content-disposition");
-        assert!(disposition.contains(&named), "{disposition}");
+        assert!(disposition.contains(named), "{disposition}");
         assert_ne!(other.body, own.body);
         let settings = app.settings(&format!("x.{extension}"), other.body).await;
         assert_eq!(settings.status, 200, "{format}");
@@ -277,7 +281,20 @@ async fn all_songs_come_in_one_file_and_a_search_narrows_it() {
     let kept: Value = serde_json::from_slice(&bytes("lofi piano (2).json")).unwrap();
     assert_eq!(kept["seed"], 7);
 
-    let found = app.get("/api/v1/songs.zip?query=drums").await;
-    let archive = zip::ZipArchive::new(Cursor::new(found.body)).unwrap();
-    assert_eq!(archive.len(), 2);
+    for (query, songs) in [
+        ("query=drums", 1),
+        ("limit=2", 2),
+        ("offset=1", 2),
+        ("limit=1&offset=2", 1),
+        ("limit=9", 3),
+    ] {
+        let found = app.get(&format!("/api/v1/songs.zip?{query}")).await;
+        let archive = zip::ZipArchive::new(Cursor::new(found.body)).unwrap();
+        assert_eq!(archive.len(), 2 * songs, "{query}");
+    }
+    for none in ["limit=0", "offset=3"] {
+        app.get(&format!("/api/v1/songs.zip?{none}"))
+            .await
+            .is_refusal(404, "not_found", None);
+    }
 }

@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use acestep_domain::{
-    Note,
-    capabilities::DeviceKind,
     lora::LoraUse,
     service::{LoadedLm, LoadedModel, Resolved},
 };
@@ -31,9 +29,6 @@ pub(crate) struct EngineBackend {
     checkpoints_dir: PathBuf,
     lora_dir: PathBuf,
     engine: Option<Engine>,
-    /// What is loaded, and the adapters beside it.
-    wanted: Option<Resolved>,
-    loras: Vec<LoraUse>,
 }
 
 impl EngineBackend {
@@ -42,26 +37,7 @@ impl EngineBackend {
             checkpoints_dir,
             lora_dir,
             engine: None,
-            wanted: None,
-            loras: Vec::new(),
         }
-    }
-
-    /// Loads again what is loaded, in f32.
-    fn widen(&mut self, observer: &dyn Observer) -> Result<Note> {
-        let wanted = Resolved {
-            full_precision: true,
-            ..self.wanted.clone().unwrap_or_default()
-        };
-        let loras = std::mem::take(&mut self.loras);
-        self.engine = None;
-        self.load(&wanted, observer)?;
-        self.load_lm(&wanted, observer)?;
-        self.use_loras(&loras, observer)?;
-        Ok(Note::general(
-            "made_in_full_precision",
-            "Precision: in half precision the values of this song left their range, so the model was loaded again in f32 and stays so.",
-        ))
     }
 
     fn open(&self, wanted: &Resolved) -> Result<Checkpoint> {
@@ -100,8 +76,6 @@ impl Backend for EngineBackend {
         let audio_codes = engine.has_audio_codes();
         let times_lyrics = engine.can_time_lyrics();
         self.engine = Some(engine);
-        self.wanted = Some(wanted.clone());
-        self.loras.clear();
         Ok(Loaded {
             model: LoadedModel {
                 name: info.name,
@@ -167,9 +141,10 @@ impl Backend for EngineBackend {
         let dir = self.lora_dir.clone();
         let engine = self.engine()?;
         let notes = engine.use_loras(uses, &dir, observer)?;
-        let loras = engine.loras();
-        self.loras = uses.to_vec();
-        Ok(UsedLoras { loras, notes })
+        Ok(UsedLoras {
+            loras: engine.loras(),
+            notes,
+        })
     }
 
     fn align(&mut self, request: &AlignRequest<'_>, observer: &dyn Observer) -> Result<Aligned> {
@@ -186,20 +161,7 @@ impl Backend for EngineBackend {
         observer: &dyn Observer,
         sink: &mut dyn FnMut(Take) -> Result<()>,
     ) -> Result<RunReport> {
-        let mut begun = false;
-        let outcome = self.engine()?.generate(request, observer, &mut |take| {
-            begun = true;
-            sink(take)
-        });
-        match outcome {
-            Err(error) if !begun && helps(&error, self.wanted.as_ref()) => {
-                let note = self.widen(observer)?;
-                let mut report = self.engine()?.generate(request, observer, sink)?;
-                report.notes.push(note);
-                Ok(report)
-            }
-            outcome => outcome,
-        }
+        self.engine()?.generate(request, observer, sink)
     }
 
     fn think(&mut self, thinking: Thinking<'_>, observer: &dyn Observer) -> Result<Thought> {
@@ -229,13 +191,6 @@ fn models(checkpoints_dir: &Path, wanted: &Resolved) -> Result<Models> {
     })
 }
 
-/// Whether another try in f32 can help: what is loaded runs in half precision and left its range.
-fn helps(error: &Error, wanted: Option<&Resolved>) -> bool {
-    let half =
-        wanted.is_some_and(|wanted| wanted.device != DeviceKind::Cpu && !wanted.full_precision);
-    half && matches!(error, Error::NotFinite { .. })
-}
-
 /// As asked; on a card, what fits stays there.
 fn options(wanted: &Resolved, models: &Models) -> LoadOptions {
     settle(LoadOptions::from(wanted), models, free(wanted.device))
@@ -248,34 +203,5 @@ pub(crate) fn scan(checkpoints_dir: &Path) -> Found {
         lms: list_lms(checkpoints_dir),
         built_in_lm: built_in_lm(checkpoints_dir),
         downloadable: downloadable(checkpoints_dir),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use acestep_domain::{capabilities::DeviceKind, service::Resolved};
-    use acestep_engine::error::{Error, Stage};
-
-    use super::helps;
-
-    #[test]
-    fn values_out_of_range_are_tried_again_once_where_precision_was_half() {
-        let on = |device, full_precision| Resolved {
-            device,
-            full_precision,
-            ..Resolved::default()
-        };
-        let lost = Error::NotFinite {
-            stage: Stage::Diffusion,
-            module: "dit",
-        };
-        assert!(helps(&lost, Some(&on(DeviceKind::Cuda, false))));
-        assert!(!helps(&lost, Some(&on(DeviceKind::Cuda, true))));
-        assert!(!helps(&lost, Some(&on(DeviceKind::Cpu, false))));
-        assert!(!helps(&lost, None));
-        assert!(!helps(
-            &Error::Cancelled,
-            Some(&on(DeviceKind::Cuda, false))
-        ));
     }
 }

@@ -241,11 +241,11 @@ impl Downloads {
             entry.dropped = true;
             entry.shown.state = DownloadState::Paused;
         } else {
-            let was_done = entry.shown.state == DownloadState::Done;
-            inner.entries.retain(|entry| entry.shown.name != name);
-            if !was_done {
+            // One whose files stay can be removed again.
+            if entry.shown.state != DownloadState::Done {
                 drop_staging(&self.root, name)?;
             }
+            inner.entries.retain(|entry| entry.shown.name != name);
         }
         self.changed.notify_all();
         Ok(())
@@ -321,9 +321,16 @@ impl Downloads {
         entry.shown.eta_secs = None;
         entry.shown.file = None;
         if entry.dropped {
-            inner.entries.remove(at);
-            if let Err(error) = drop_staging(&self.root, release.name) {
-                tracing::warn!("{}: {error}", release.name);
+            match drop_staging(&self.root, release.name) {
+                Ok(()) => {
+                    inner.entries.remove(at);
+                }
+                Err(error) => {
+                    tracing::warn!("{}: {error}", release.name);
+                    entry.dropped = false;
+                    entry.shown.state = DownloadState::Failed;
+                    entry.shown.error = Some(UserError::from(error));
+                }
             }
             return;
         }

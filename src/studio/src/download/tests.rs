@@ -487,6 +487,24 @@ fn a_removed_download_leaves_nothing() {
 }
 
 #[test]
+fn one_whose_files_cannot_be_removed_stays_in_the_list() {
+    let root = TempDir::new().unwrap();
+    let downloads = Downloads::open(root.path().to_owned(), options(&nowhere(), &nowhere()));
+    downloads.start(LM, None).unwrap();
+    downloads.pause(LM).unwrap();
+    // A file in place of the folder is none that could be removed as one.
+    let folder = staging(root.path(), LM);
+    fs::remove_dir_all(&folder).unwrap();
+    fs::write(&folder, "x").unwrap();
+    let told = acestep_domain::UserError::from(downloads.remove(LM).unwrap_err());
+    assert_eq!(told.code, "storage");
+    assert_eq!(downloads.list()[0].state, DownloadState::Paused);
+    fs::remove_file(&folder).unwrap();
+    downloads.remove(LM).unwrap();
+    assert_eq!(downloads.list(), []);
+}
+
+#[test]
 fn only_releases_can_be_asked_for() {
     let root = TempDir::new().unwrap();
     let list = List::open(&root, options(&nowhere(), &nowhere()));

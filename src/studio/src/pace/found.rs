@@ -25,10 +25,9 @@ impl Amount {
     /// Of a job of `kind` that finds out something about a song of `song_secs`.
     pub(crate) const fn of_finding_out(kind: JobKind, song_secs: f64) -> Self {
         Self {
-            plans: 0.0,
             heard_secs: song_secs,
             found: Some(kind),
-            ..Self::of_text()
+            ..Self::NOTHING
         }
     }
 }

@@ -7,7 +7,7 @@ use acestep_domain::{
     library::Song,
 };
 
-use super::{Asked, Shared, Studio};
+use super::{Asked, Runs, Shared, Studio};
 use crate::{
     error::{Error, Result},
     jobs, seeds,
@@ -54,7 +54,8 @@ impl Studio {
             notes,
             source_song_id: old.source_song_id,
             then_generate: old.then_generate,
-            repeat: old.repeat,
+            fit: false,
+            repeat: Runs::Asked(old.repeat),
         })?;
         // The new one is what there is to see now.
         shared.store.write(|db| jobs::dismiss(db, job_id))?;
@@ -84,7 +85,8 @@ impl Studio {
             notes,
             source_song_id: Some(song.id),
             then_generate: false,
-            repeat: 0,
+            fit: false,
+            repeat: Runs::Asked(0),
         })
     }
 

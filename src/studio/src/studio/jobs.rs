@@ -4,20 +4,24 @@ use acestep_domain::{
     GenerationParams, Note, UserError,
     event::EventKind,
     generation::{clamp::Clamped, inputs::idle_thinking, read::params_from_json},
-    job::{Job, JobKind, JobState, MAX_REPEATS},
+    job::{Job, JobKind, JobState},
     memory::RunPlan,
 };
+use rusqlite::Connection;
 use serde_json::Value;
 use tracing::Span;
 
-use super::{Shared, Studio};
+use super::{
+    Shared, Studio,
+    errand::{Errand, admit_repeat},
+};
 use crate::{
     error::{Error, Result},
     events::Subscription,
     jobs::{self, NewJob},
     loadout::Loadout,
-    queue::{CancelFlag, Ticket},
-    recordings::SOURCE,
+    queue::{CancelFlag, Stood, Ticket},
+    recordings::{self, SOURCE},
     seeds,
     store::End,
 };
@@ -26,8 +30,9 @@ impl Studio {
     /// Reads `request` over the defaults, brings it inside the limits, settles the seeds, stores the job
     /// and queues it. Beside the parameters it may hold `kind` (see [`JobKind`]; songs when absent),
     /// `song_id` (what is listened to; `src_audio` does as well), `then_generate` (a sample or
-    /// formatted texts go on to songs) and `repeat` (so many runs follow, see [`Job::repeat`]). What the parameters of a task on a recording hold is told in
-    /// [`acestep_domain::generation::inputs`].
+    /// formatted texts go on to songs), `repeat` (so many runs follow, see [`Job::repeat`]) and `fit` (songs
+    /// that need too much memory may be fewer or shorter, which is noted). What the parameters of a task on a
+    /// recording hold is told in [`acestep_domain::generation::inputs`].
     ///
     /// # Errors
     /// When nothing is loaded, the queue is full, the kind needs a language model and none is loaded,
@@ -62,21 +67,26 @@ impl Studio {
     }
 
     /// The job that `request` asks for, as it would be queued with `loadout`.
-    fn read(&self, loadout: &Loadout, request: &Value) -> Result<Asked> {
+    pub(super) fn read(&self, loadout: &Loadout, request: &Value) -> Result<Asked<'static>> {
         let shared = self.shared();
+        let errand = Errand::read(request)?;
+        let idle = errand.idle_fields();
         let Errand {
             kind,
             mut source_song_id,
             then_generate,
             repeat,
+            fit,
             params,
-        } = Errand::read(request)?;
+        } = errand;
         loadout.require_lm(kind)?;
         if kind.is_kept_with_song() {
-            return shared.about_song(loadout, kind, source_song_id, &params);
+            let mut asked = shared.about_song(loadout, kind, source_song_id, &params)?;
+            asked.notes.extend(idle);
+            return Ok(asked);
         }
         let (asked, mut notes) = params_from_json(&params, loadout.defaults())?.strict()?;
-        notes.extend(idle_fields(kind, source_song_id.is_some(), then_generate));
+        notes.extend(idle);
         if !kind.listens() {
             source_song_id = None;
         }
@@ -85,9 +95,11 @@ impl Studio {
             (source_song_id, field) = (asked.src_audio.clone(), SOURCE);
         }
         if let Some(id) = &source_song_id {
-            if shared.recording(id, field)?.audio_codes.is_empty() {
+            let recording = shared.recording(id, field)?;
+            if recording.audio_codes.is_empty() {
                 loadout.require_audio_codes(field)?;
             }
+            notes.extend(recording.beside(&asked.audio_codes, field));
         } else if kind == JobKind::Encode {
             return Err(UserError::invalid(
                 "song_id",
@@ -113,7 +125,7 @@ impl Studio {
         let Clamped {
             params,
             notes: clamp_notes,
-        } = shared.settle(loadout, kind, asked)?;
+        } = shared.settle_within(loadout, kind, asked, fit)?;
         notes.extend(clamp_notes);
         loadout.require_room(kind, &params)?;
         notes.extend(shared.check_loras(&loadout.model, params.loras.as_deref())?);
@@ -125,7 +137,8 @@ impl Studio {
             notes,
             source_song_id,
             then_generate: then_generate && kind.may_go_on(),
-            repeat,
+            fit,
+            repeat: Runs::Asked(repeat),
         })
     }
 
@@ -137,7 +150,8 @@ impl Studio {
         self.shared().job(id)
     }
 
-    /// The newest jobs first.
+    /// The newest `limit` jobs, and with them every older one that is still to be seen: what waits or runs, and
+    /// what ended without its songs until it is dismissed. Newest first.
     ///
     /// # Errors
     /// When the library cannot be read.
@@ -156,15 +170,19 @@ impl Studio {
         Ok(jobs)
     }
 
-    /// Cancels a job: a waiting one at once, the running one within a step or tile. One that is over stays
-    /// what it became: whoever cancels cannot know whether it has just ended, and it runs no more either way.
+    /// Cancels a job: a waiting one at once, the running one within a step or tile, and with it the one that
+    /// it has queued to go on. One that is over stays what it became: whoever cancels cannot know whether it
+    /// has just ended, and it runs no more either way.
     ///
     /// # Errors
     /// When there is none of that id.
     pub fn cancel(&self, id: &str) -> Result<Job> {
         let shared = self.shared();
-        if shared.queue.cancel(id) {
-            shared.events.end(id, End::plain(JobState::Cancelled))?;
+        let stood = shared.cancel(id)?;
+        if stood == Stood::Running
+            && let Some(next) = shared.job(id)?.next_job_id
+        {
+            shared.cancel(&next)?;
         }
         // Of one that runs, that it was asked to stop is news too.
         shared.touch();
@@ -188,26 +206,23 @@ impl Studio {
         shared.job(id)
     }
 
-    /// Changes how many runs follow a job that waits or runs; 0 stops after it. Of one that is done it
-    /// is the run that followed which is meant: a stop may come a moment late.
+    /// Changes how many runs follow a job that waits or runs; 0 stops after it. Where the next run was
+    /// queued meanwhile that one is meant: a stop may come a moment late.
     ///
     /// # Errors
     /// When there is none of that id, it makes no songs, it is over, or the number is out of range.
     pub fn set_repeat(&self, id: &str, repeat: u32) -> Result<Job> {
         let shared = self.shared();
         shared.store.catch_up()?;
-        let mut job = shared.job(id)?;
-        while job.state == JobState::Done
-            && let Some(next) = &job.next_job_id
-        {
-            job = shared.job(next)?;
-        }
-        admit_repeat(repeat, job.kind, job.then_generate)?;
-        shared
-            .store
-            .write(|db| jobs::set_repeat(db, &job.id, repeat))?;
+        let changed = shared.store.write(|db| {
+            let last = jobs::last_of(db, id)?;
+            let job = jobs::find(db, &last)?;
+            admit_repeat(repeat, job.kind, job.then_generate)?;
+            jobs::set_repeat(db, &last, repeat)?;
+            Ok(last)
+        })?;
         shared.touch();
-        shared.job(&job.id)
+        shared.job(&changed)
     }
 
     /// The job's events after number `after`, then live.
@@ -219,72 +234,75 @@ impl Studio {
     }
 }
 
-/// What a request for `kind` names and it does not read.
-fn idle_fields(kind: JobKind, names_song: bool, then_generate: bool) -> Vec<Note> {
-    let mut notes = Vec::new();
-    if then_generate && !kind.may_go_on() {
-        notes.push(Note::new(
-            "then_generate_unused",
-            "then_generate",
-            format!(
-                "then_generate: only a sample and formatted texts go on to their songs, and this is of kind {}.",
-                kind.as_str()
-            ),
-        ));
-    }
-    if names_song && !kind.listens() {
-        notes.push(Note::new(
-            "song_id_unused",
-            "song_id",
-            format!(
-                "song_id: nothing is listened to for kind {}; a recording to work on is src_audio.",
-                kind.as_str()
-            ),
-        ));
-    }
-    notes
-}
-
 /// A job that is about to be queued.
-pub(crate) struct Asked {
+pub(crate) struct Asked<'a> {
     pub(crate) kind: JobKind,
     pub(crate) params: GenerationParams,
     pub(crate) seeds: Vec<u32>,
     pub(crate) notes: Vec<Note>,
     pub(crate) source_song_id: Option<String>,
     pub(crate) then_generate: bool,
-    pub(crate) repeat: u32,
+    /// See [`Ticket::fit`].
+    pub(crate) fit: bool,
+    pub(crate) repeat: Runs<'a>,
+}
+
+/// How many runs follow a job that is about to be queued.
+pub(crate) enum Runs<'a> {
+    /// As many as were asked for. Whatever else keeps going ends then.
+    Asked(u32),
+    /// As many as its predecessor has left when this one is queued, and none after one that was cancelled: the
+    /// user may do either until then.
+    LeftOf(&'a Job, &'a CancelFlag),
 }
 
 impl Shared {
-    /// Queues the run that follows `done`: its settings as they were asked, new seeds, one less to
-    /// come. Nothing when none follows. It is queued only now, so there is never more than one ahead.
-    pub(crate) fn follow_up(&self, done: &Job) -> Result<Option<Job>> {
-        // It may have been changed while the job ran.
-        let repeat = self.store.read(|db| jobs::repeat(db, &done.id))?;
-        if repeat == 0 || done.kind != JobKind::Generate {
+    fn cancel(&self, id: &str) -> Result<Stood> {
+        let stood = self.queue.cancel(id);
+        if stood == Stood::Waiting {
+            self.events.end(id, End::plain(JobState::Cancelled))?;
+        }
+        Ok(stood)
+    }
+
+    /// Queues the run that follows `done`, whose ticket it had: its settings as they were `asked`, new seeds,
+    /// one less to come. Nothing when none follows. It is queued only now, so there is never more than one
+    /// ahead.
+    pub(crate) fn follow_up(
+        &self,
+        done: &Job,
+        asked: &GenerationParams,
+        ticket: &Ticket,
+    ) -> Result<Option<Job>> {
+        if done.kind != JobKind::Generate || self.store.read(|db| jobs::repeat(db, &done.id))? == 0
+        {
             return Ok(None);
         }
-        let mut params = done.params.clone();
-        params.seeds.clear();
-        let clamped = self.settle(&self.service.loadout()?, done.kind, params)?;
-        let seeds = seeds::settle(&[], clamped.params.batch_size)?;
+        let params = GenerationParams {
+            seeds: Vec::new(),
+            ..asked.clone()
+        };
+        // What cannot run is told now. What is clamped is a matter of what is loaded when its turn comes.
+        self.settle(&self.service.loadout()?, done.kind, params.clone())?;
+        let seeds = seeds::settle(&[], params.batch_size)?;
         let next = self.queue_job(Asked {
             kind: done.kind,
-            params: clamped.params,
+            params,
             seeds,
-            notes: clamped.notes,
+            notes: Vec::new(),
             source_song_id: None,
             then_generate: false,
-            repeat: repeat - 1,
-        })?;
-        self.store
-            .write(|db| jobs::set_next(db, &done.id, &next.id))?;
-        Ok(Some(next))
+            fit: ticket.fit,
+            repeat: Runs::LeftOf(done, &ticket.cancel),
+        });
+        match next {
+            Err(Error::NoneFollows) => Ok(None),
+            next => next.map(Some),
+        }
     }
 
     /// Stores and queues a job.
-    pub(crate) fn queue_job(&self, asked: Asked) -> Result<Job> {
+    pub(crate) fn queue_job(&self, asked: Asked<'_>) -> Result<Job> {
         let id = uuid::Uuid::now_v7().to_string();
         let created_at = jiff::Timestamp::now().to_string();
         let Asked {
@@ -294,25 +312,27 @@ impl Shared {
             notes,
             source_song_id,
             then_generate,
+            fit,
             repeat,
         } = asked;
         params.seeds.clone_from(&seeds);
-        if kind == JobKind::Generate {
-            // Whatever is loaded later, this job keeps what it was asked with.
+        if kind == JobKind::Generate || then_generate {
+            // Whatever is loaded later, its songs keep what they were asked with.
             params.loras.get_or_insert_with(|| self.service.loras());
         }
         let ticket = Ticket {
             job_id: id.clone(),
             model: self.service.model()?.name,
+            fit,
             cancel: CancelFlag::default(),
             span: Span::current(),
         };
-        let job = NewJob {
+        let mut job = NewJob {
             id: &id,
             kind,
             source_song_id: source_song_id.as_deref(),
             then_generate,
-            repeat,
+            repeat: 0,
             created_at: &created_at,
             params: &params,
             seeds: &seeds,
@@ -320,9 +340,22 @@ impl Shared {
         };
         self.queue.submit(ticket, || {
             self.events.record(&id, |db| {
-                if repeat > 0 {
-                    jobs::end_repeats(db)?;
+                match repeat {
+                    Runs::Asked(0) => {}
+                    Runs::Asked(runs) => {
+                        jobs::end_repeats(db)?;
+                        job.repeat = runs;
+                    }
+                    Runs::LeftOf(before, cancel) => {
+                        // Whoever cancels after this look finds the job that is queued here.
+                        if cancel.is_raised() {
+                            return Err(Error::NoneFollows);
+                        }
+                        job.repeat = left_of(db, before)?;
+                        jobs::set_next(db, &before.id, &id)?;
+                    }
                 }
+                recordings::require(db, &job)?;
                 jobs::insert(db, &job)?;
                 let state = JobState::Queued;
                 let mut kinds = vec![EventKind::State { state }];
@@ -335,106 +368,14 @@ impl Shared {
     }
 }
 
-/// A request as it comes: what is made of which parameters.
-struct Errand {
-    kind: JobKind,
-    source_song_id: Option<String>,
-    then_generate: bool,
-    repeat: u32,
-    params: Value,
-}
-
-impl Errand {
-    /// Takes what is no parameter out of `request`.
-    fn read(request: &Value) -> Result<Self> {
-        let mut errand = Self {
-            kind: JobKind::Generate,
-            source_song_id: None,
-            then_generate: false,
-            repeat: 0,
-            params: request.clone(),
-        };
-        let Value::Object(object) = &mut errand.params else {
-            return Ok(errand);
-        };
-        let given = |value: Option<Value>| value.filter(|value| !value.is_null());
-        if let Some(kind) = given(object.remove("kind")) {
-            let known = kind.as_str().and_then(JobKind::from_name);
-            errand.kind = known.ok_or_else(|| {
-                UserError::invalid(
-                    "kind",
-                    format!("There is no kind of job {kind}."),
-                    format!(
-                        "Kinds are {}.",
-                        JobKind::ALL.map(JobKind::as_str).join(", ")
-                    ),
-                )
-            })?;
-        }
-        if let Some(id) = given(object.remove("song_id")) {
-            let text = id.as_str().map(str::to_owned);
-            errand.source_song_id = Some(text.ok_or_else(|| {
-                UserError::invalid(
-                    "song_id",
-                    format!("{id} is no id of a song."),
-                    "Give it as text.",
-                )
-            })?);
-        }
-        if let Some(on) = given(object.remove("then_generate")) {
-            errand.then_generate = match &on {
-                Value::Bool(on) => *on,
-                Value::String(text) if text == "true" => true,
-                Value::String(text) if text == "false" => false,
-                _ => {
-                    return Err(UserError::invalid(
-                        "then_generate",
-                        format!("then_generate: {on} is neither on nor off."),
-                        "Give true or false.",
-                    )
-                    .into());
-                }
-            };
-        }
-        if let Some(count) = given(object.remove("repeat")) {
-            let number = match &count {
-                Value::String(text) => text.trim().parse().ok(),
-                other => other.as_u64(),
-            };
-            errand.repeat = number
-                .and_then(|number| u32::try_from(number).ok())
-                .ok_or_else(|| repeat_refused(&count))?;
-            admit_repeat(errand.repeat, errand.kind, errand.then_generate)?;
-        }
-        Ok(errand)
+/// The runs that follow the one after `before`, which is one of its own unless it only wrote the song.
+fn left_of(db: &Connection, before: &Job) -> Result<u32> {
+    let left = jobs::repeat(db, &before.id)?;
+    if before.kind == JobKind::Generate {
+        left.checked_sub(1).ok_or(Error::NoneFollows)
+    } else {
+        Ok(left)
     }
-}
-
-fn repeat_refused(given: &dyn std::fmt::Display) -> UserError {
-    UserError::invalid(
-        "repeat",
-        format!("repeat: {given} is not a number of runs."),
-        format!("Give a whole number from 0 to {MAX_REPEATS}."),
-    )
-}
-
-/// Only songs are made again.
-fn admit_repeat(repeat: u32, kind: JobKind, then_generate: bool) -> Result<()> {
-    if repeat > MAX_REPEATS {
-        return Err(repeat_refused(&repeat).into());
-    }
-    if repeat > 0 && kind != JobKind::Generate && !then_generate {
-        return Err(UserError::invalid(
-            "repeat",
-            format!(
-                "repeat: a job of the kind {} is not made again.",
-                kind.as_str()
-            ),
-            "Leave it out, or ask for songs.",
-        )
-        .into());
-    }
-    Ok(())
 }
 
 /// Whether the caller wrote `thinking` himself: it is on by default.

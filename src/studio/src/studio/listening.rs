@@ -12,7 +12,7 @@ use acestep_domain::{
 };
 use serde_json::Value;
 
-use super::{Asked, Shared, Studio};
+use super::{Asked, Runs, Shared, Studio};
 use crate::{
     error::{Error, Result},
     loadout::Loadout,
@@ -53,7 +53,7 @@ impl Shared {
         kind: JobKind,
         id: Option<String>,
         given: &Value,
-    ) -> Result<Asked> {
+    ) -> Result<Asked<'static>> {
         let id = id.ok_or_else(|| {
             UserError::invalid(
                 "song_id",
@@ -94,7 +94,8 @@ impl Shared {
             notes,
             source_song_id: Some(id),
             then_generate: false,
-            repeat: 0,
+            fit: false,
+            repeat: Runs::Asked(0),
         })
     }
 

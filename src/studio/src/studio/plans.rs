@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use acestep_domain::{
     GenerationParams, Note, UserError,
     capabilities::DeviceKind,
+    generation::clamp::{Clamped, minutes},
     job::{Job, JobKind},
     memory::RunPlan,
 };
@@ -56,7 +57,7 @@ impl Shared {
             }
         })?;
         let memory = memory.ok_or(not_ready)?;
-        let rates = self.paces.rates(&memory.models, &memory.options);
+        let rates = self.paces.rates(memory.setup());
         let loadout = Loadout::ahead(memory, self.service.bounds(), rates);
         let mut told = vec![loadout.note_ahead()];
         told.extend(notes);
@@ -74,6 +75,53 @@ impl Shared {
     ) -> Option<RunPlan> {
         let given = self.given(loadout.device(), kind, params, source_song_id);
         loadout.plan(kind, params, given)
+    }
+
+    /// [`Self::settle`]; and where that is allowed by `fit`, songs that need too much memory are fewer or
+    /// shorter then. Where that does not help they stay as they are.
+    pub(crate) fn settle_within(
+        &self,
+        loadout: &Loadout,
+        kind: JobKind,
+        params: GenerationParams,
+        fit: bool,
+    ) -> Result<Clamped> {
+        let Clamped {
+            mut params,
+            mut notes,
+        } = self.settle(loadout, kind, params)?;
+        let smaller = (fit && kind == JobKind::Generate)
+            .then(|| loadout.lowered(&params, self.given(loadout.device(), kind, &params, None)))
+            .flatten();
+        let Some(smaller) = smaller else {
+            return Ok(Clamped { params, notes });
+        };
+        for change in &smaller.changes {
+            let Some(used) = change.value.as_f64() else {
+                continue;
+            };
+            notes.push(if change.field == "batch_size" {
+                let asked = std::mem::replace(&mut params.batch_size, used as usize);
+                lowered_to_fit(
+                    &change.field,
+                    "Takes",
+                    (asked.to_string(), used.to_string()),
+                )
+            } else {
+                let asked = params.duration_secs.replace(used);
+                let asked = asked.map_or_else(|| "auto".to_owned(), minutes);
+                lowered_to_fit(&change.field, "Length", (asked, minutes(used)))
+            });
+        }
+        // What hangs on them, for example seeds of takes that are not made.
+        let again = self.settle(loadout, kind, params)?;
+        let news = again.notes.into_iter().filter(|note| !notes.contains(note));
+        let news: Vec<Note> = news.collect();
+        notes.extend(news);
+        Ok(Clamped {
+            params: again.params,
+            notes,
+        })
     }
 
     /// What a job that waits needs.
@@ -153,15 +201,24 @@ impl Shared {
     pub(crate) fn learnt(&self, rates: Rates) {
         self.service.set_rates(rates);
         if let Some(memory) = self.service.memory() {
-            self.paces.keep(&memory.models, &memory.options, rates);
+            self.paces.keep(memory.setup(), rates);
         }
     }
 
     /// Models were loaded: their pace is that of their last runs.
     pub(crate) fn recall_pace(&self) {
         if let Some(memory) = self.service.memory() {
-            let rates = self.paces.rates(&memory.models, &memory.options);
-            self.service.set_rates(rates);
+            self.service.set_rates(self.paces.rates(memory.setup()));
         }
     }
+}
+
+fn lowered_to_fit(field: &str, name: &str, (asked, used): (String, String)) -> Note {
+    Note::new(
+        "lowered_to_fit",
+        field,
+        format!("{name}: asked {asked}, using {used}, so that it fits into the memory."),
+    )
+    .with("asked", asked)
+    .with("used", used)
 }

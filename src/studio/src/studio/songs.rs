@@ -10,7 +10,12 @@ use acestep_domain::{
 use serde_json::Value;
 
 use super::Studio;
-use crate::{error::Result, jobs, library::SongFilter, song_file};
+use crate::{
+    error::Result,
+    jobs,
+    library::{self, SongFilter},
+    song_file,
+};
 
 /// Longest title that is kept.
 const LONGEST_TITLE: usize = 200;
@@ -112,12 +117,12 @@ impl Studio {
     pub fn delete_song(&self, id: &str) -> Result<()> {
         let shared = self.shared();
         let kept = shared.library.find(id)?;
-        shared
-            .store
-            .read(|db| jobs::refuse_if_needed(db, id, &kept.song.title))?;
-        // The file first: a row without its file is not listed, a file without its row would stay.
-        song_file::remove(&shared.paths.song(&kept.file_name))?;
-        shared.library.forget(id)?;
+        shared.store.write(|db| {
+            jobs::refuse_if_needed(db, id, &kept.song.title)?;
+            library::forget(db, id)?;
+            // Where it cannot be removed, the row stays: a file without its row would come back.
+            song_file::remove(&shared.paths.song(&kept.file_name))
+        })?;
         shared.touch();
         Ok(())
     }

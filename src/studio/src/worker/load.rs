@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::{guarded, observe::LoadObserver};
 use crate::{
-    backend::Backend,
+    backend::{Backend, Memory},
     error::{Error, Result},
     queue::{CancelFlag, Load},
     studio::Shared,
@@ -86,12 +86,23 @@ fn models(
             )]
         }
     };
-    shared.service.set_memory((shared.survey)(wanted)?);
+    shared.service.set_memory(surveyed(shared, wanted));
     shared.recall_pace();
     dropped.extend(notes);
     shared.service.ready(dropped);
     shared.queue.set_model_loaded(true);
     Ok(())
+}
+
+/// What memory plans are made of. Nothing but those hangs on it: what is loaded works without.
+fn surveyed(shared: &Shared, wanted: &Resolved) -> Option<Memory> {
+    (shared.survey)(wanted).unwrap_or_else(|error| {
+        warn!(
+            error = &error as &dyn std::error::Error,
+            "nothing is known of the sizes of what is loaded, so runs are not planned"
+        );
+        None
+    })
 }
 
 fn main_model(
@@ -155,16 +166,44 @@ fn drop_all(shared: &Shared, backend: &mut dyn Backend) {
     backend.unload();
 }
 
-/// Loads the same models again after a panic: nothing is known of the engine's state. A load that the
-/// user asked for meanwhile comes next and makes this one needless.
+/// Loads `wide` in place of `half`, which is in force, for a run that cannot go on with it. Where that fails or
+/// is cancelled, `half` comes back. `false` where the user has asked for a load meanwhile, which comes next.
+pub(super) fn widen(
+    shared: &Shared,
+    backend: &mut dyn Backend,
+    (half, wide): (&Resolved, &Resolved),
+    cancel: &CancelFlag,
+) -> Result<bool> {
+    if !shared.queue.claim_load(cancel) {
+        return Ok(false);
+    }
+    warn!("values left the range of half precision, so the models are loaded again in f32");
+    shared.service.begin_again(wide);
+    shared.touch();
+    let outcome = models(shared, backend, wide, cancel);
+    if outcome.is_err() {
+        if shared.service.model().is_ok() {
+            // It ended before anything was dropped.
+            shared.service.withdraw();
+        } else {
+            rebuild(shared, backend, half);
+        }
+    }
+    shared.queue.load_done();
+    shared.touch();
+    outcome.map(|()| true)
+}
+
+/// Loads the same models again, of whose state nothing is known after a panic. A load that the user asked for
+/// meanwhile comes next and makes this one needless.
 pub(super) fn rebuild(shared: &Shared, backend: &mut dyn Backend, wanted: &Resolved) {
     let cancel = CancelFlag::default();
     if !shared.queue.claim_load(&cancel) {
         drop_all(shared, backend);
         return;
     }
-    warn!("the engine is rebuilt after a panic");
-    shared.service.begin_again();
+    warn!("the engine is rebuilt");
+    shared.service.begin_again(wanted);
     shared.touch();
     shared.service.forget_main();
     match models(shared, backend, wanted, &cancel) {

@@ -9,12 +9,12 @@ use acestep_engine::observer::Observer;
 use super::{guarded, observe::JobObserver};
 use crate::{
     backend::{Backend, WriteRequest},
-    error::Result,
+    error::{Error, Result},
     jobs,
     pace::{Amount, Measured},
-    queue::CancelFlag,
+    queue::Ticket,
     seeds,
-    studio::{Asked, Shared},
+    studio::{Asked, Runs, Shared},
 };
 
 /// Does a job that makes no songs itself; answers what is worth saying.
@@ -22,12 +22,12 @@ pub(super) fn text(
     shared: &Shared,
     backend: &mut dyn Backend,
     job: &Job,
-    cancel: &CancelFlag,
+    ticket: &Ticket,
 ) -> Result<Vec<Note>> {
     shared.service.loadout()?.require_lm(job.kind)?;
     let mut rates = shared.service.rates();
     let amount = Amount::of_text();
-    let observer = JobObserver::new(shared, &job.id, cancel, (rates, amount));
+    let observer = JobObserver::new(shared, &job.id, &ticket.cancel, (rates, amount));
     observer.check()?;
     let mut params = job.params.clone();
     let mut source = None;
@@ -47,7 +47,7 @@ pub(super) fn text(
     let request = WriteRequest {
         kind: job.kind,
         params: &params,
-        seed: job.seeds.first().copied().unwrap_or_default(),
+        seed: params.plan_seed(&job.seeds),
         max_duration_secs: max_duration_secs as u32,
         source,
     };
@@ -71,10 +71,8 @@ pub(super) fn text(
         && job.kind.may_go_on()
         && let Some(plan) = &report.plan
     {
-        match go_on(shared, job, plan) {
-            Ok(next) => shared
-                .store
-                .write(|db| jobs::set_next(db, &job.id, &next))?,
+        match go_on(shared, job, plan, ticket) {
+            Ok(_) | Err(Error::NoneFollows) => {}
             // What was written is not lost.
             Err(error) => {
                 let told = acestep_domain::UserError::from(error);
@@ -91,21 +89,22 @@ pub(super) fn text(
     Ok(notes)
 }
 
-/// Queues the songs of a plan; answers the job's id.
-fn go_on(shared: &Shared, job: &Job, plan: &SongPlan) -> Result<String> {
+/// Queues the songs of a plan.
+fn go_on(shared: &Shared, job: &Job, plan: &SongPlan, ticket: &Ticket) -> Result<Job> {
     let params = written(job.kind, &job.params, plan);
-    let clamped = shared.settle(&shared.service.loadout()?, JobKind::Generate, params)?;
+    let loadout = shared.service.loadout()?;
+    let clamped = shared.settle_within(&loadout, JobKind::Generate, params, ticket.fit)?;
     let seeds = seeds::settle(&job.params.seeds, clamped.params.batch_size)?;
-    let next = shared.queue_job(Asked {
+    shared.queue_job(Asked {
         kind: JobKind::Generate,
         params: clamped.params,
         seeds,
         notes: clamped.notes,
         source_song_id: None,
         then_generate: false,
-        repeat: shared.store.read(|db| jobs::repeat(db, &job.id))?,
-    })?;
-    Ok(next.id)
+        fit: ticket.fit,
+        repeat: Runs::LeftOf(job, &ticket.cancel),
+    })
 }
 
 /// The request for the song that was written: the plan is what the user sees and may edit, so nothing

@@ -3,6 +3,7 @@
 
 use acestep_domain::{event::Stage, generation::clamp::minutes, memory::Change, tier::size_text};
 use leptos::prelude::*;
+use serde_json::{Map, Value};
 
 use crate::{
     api::needs::{RunNeeds, TimeNeeds},
@@ -10,7 +11,7 @@ use crate::{
     i18n::{t, t_string, use_i18n},
     live::live,
     pages::generate::words::{self, Words},
-    state::{StudioStore, needs::Needs},
+    state::{StudioStore, form::Form, needs::Needs},
 };
 
 /// The two rows; they keep their height whatever they say.
@@ -81,17 +82,23 @@ fn memory_text(i18n: Words, plan: &RunNeeds) -> impl IntoView {
         }
         .into_any();
     }
+    let all_in_words = |changes: &[Change]| {
+        let words = changes.iter().map(|change| in_words(i18n, change));
+        words.collect::<Vec<_>>().join(", ")
+    };
     let help = match &plan.changes {
-        Some(changes) => {
-            let what: Vec<String> = changes
-                .iter()
-                .map(|change| in_words(i18n, change))
-                .collect();
-            t_string!(i18n, needs.fits_with, what = what.join(", "))
-        }
+        Some(changes) => t_string!(i18n, needs.fits_with, what = all_in_words(changes)),
         None => t_string!(i18n, needs.nothing_fits).to_string(),
     };
-    let text = t_string!(i18n, needs.too_much, needed = needed, free = free);
+    let mut text = t_string!(i18n, needs.too_much, needed = needed, free = free);
+    if plan.others_bytes > 0 {
+        let others = size_text(plan.others_bytes);
+        text += &t_string!(i18n, needs.others, others = others);
+    }
+    let lower = plan.lowered.as_ref().map(|changes| {
+        let text = t_string!(i18n, needs.lower, what = all_in_words(changes));
+        view! { " " <Lower changes=changes.clone() text /> }
+    });
     view! {
         <span class="plan__fit plan__fit--no">
             <Icon name="error" />
@@ -99,6 +106,28 @@ fn memory_text(i18n: Words, plan: &RunNeeds) -> impl IntoView {
         </span>
         " "
         <span class="readout__auto">{help}</span>
+        {lower}
+    }
+    .into_any()
+}
+
+/// The consent to make less, so that it fits.
+#[component]
+fn Lower(changes: Vec<Change>, text: String) -> impl IntoView {
+    let form = Form::expect();
+    let fields: Map<String, Value> = changes
+        .into_iter()
+        .map(|change| (change.field, change.value))
+        .collect();
+    let fields = Value::Object(fields);
+    view! {
+        <button
+            type="button"
+            class="button button--small needs-script"
+            on:click=move |_| form.apply(&fields)
+        >
+            {text}
+        </button>
     }
     .into_any()
 }
@@ -118,6 +147,7 @@ fn in_words(i18n: Words, change: &Change) -> String {
             let time = minutes(value.as_f64().unwrap_or_default());
             t_string!(i18n, needs.change.duration, time = time)
         }
+        "device" => t_string!(i18n, needs.change.processor).to_string(),
         _ => t_string!(i18n, needs.change.without_lm).to_string(),
     }
 }

@@ -59,6 +59,31 @@ fn the_note_reads_as_the_design_asks() {
 }
 
 #[test]
+fn a_length_is_rounded_to_tenths_and_that_is_told() {
+    let notes = |secs| {
+        let asked = GenerationParams {
+            caption: "x".into(),
+            duration_secs: Some(secs),
+            ..GenerationParams::default()
+        };
+        let clamped = clamp(asked, bounds(GpuTier::Tier4, false)).unwrap();
+        let codes: Vec<String> = clamped.notes.into_iter().map(|note| note.code).collect();
+        (clamped.params.duration_secs, codes)
+    };
+    assert_eq!(notes(12.3), (Some(12.3), vec![]));
+    assert_eq!(
+        notes(12.34),
+        (Some(12.3), vec!["duration_rounded".to_owned()])
+    );
+    let most = f64::from(limits(GpuTier::Tier4, false).max_duration_secs);
+    assert_eq!(
+        notes(most + 0.04),
+        (Some(most), vec!["duration_rounded".to_owned()]),
+        "no limit is in the way"
+    );
+}
+
+#[test]
 fn auto_length_is_fixed_and_shown() {
     let clamped = clamp(
         GenerationParams {

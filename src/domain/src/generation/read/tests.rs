@@ -166,6 +166,44 @@ fn seeds_in_every_form() {
 }
 
 #[test]
+fn the_seed_of_the_plan_is_one_number_or_the_first_songs() {
+    for (value, expected) in [
+        (json!(7), Some(7)),
+        (json!("4294967295"), Some(u32::MAX)),
+        (json!(-1), None),
+        (json!(""), None),
+        (json!(null), None),
+    ] {
+        assert_eq!(read(json!({ "lm_seed": value })).params.lm_seed, expected);
+    }
+    for wrong in [json!([1, 2]), json!(1.5), json!("one"), json!(-2)] {
+        let wrong = read(json!({ "lm_seed": wrong })).strict().unwrap_err();
+        assert_eq!(wrong.field.as_deref(), Some("lm_seed"));
+    }
+    let run = GenerationParams {
+        seeds: vec![7, 8],
+        ..GenerationParams::default()
+    };
+    assert_eq!(run.plan_seed(&[7, 8]), 7);
+    let of = |seed, planned| run.of_song(seed, &[7, 8], planned);
+    assert_eq!((of(8, true).seeds, of(8, true).lm_seed), (vec![8], Some(7)));
+    assert_eq!(of(7, true).lm_seed, None, "its own seed is the plan's");
+    assert_eq!(of(8, false).lm_seed, None, "nothing was planned");
+}
+
+#[test]
+fn only_minus_one_is_the_end_of_the_source() {
+    let end = |value: Value| read(json!({ "repainting_end": value }));
+    for open in [json!(-1), json!("-1"), json!(null), json!("")] {
+        assert_eq!(end(open).params.repainting_end, None);
+    }
+    assert_eq!(end(json!(0)).params.repainting_end, Some(0.0));
+    let before = end(json!(-2)).strict().unwrap_err();
+    assert_eq!(before.field.as_deref(), Some("repainting_end"));
+    assert!(before.hint.contains("-1"), "{before}");
+}
+
+#[test]
 fn wrong_kinds_name_their_field() {
     for (key, value) in [
         ("caption", json!(3)),
@@ -328,6 +366,9 @@ fn what_is_dropped_is_told() {
             json!({ "instruction": "Generate the DRUMS track based on the audio context:", "track_name": "drums" }),
             &[],
         ),
+        (json!({ "bpm": 92.6 }), &["bpm_rounded bpm"]),
+        (json!({ "bpm": "92.5" }), &["bpm_rounded bpm"]),
+        (json!({ "bpm": "92.0" }), &[]),
         (
             json!({ "complete_track_classes": ["drums", "bass", "Drums", "drums"] }),
             &["tracks_repeated complete_track_classes"],

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::GenerationParams;
-use crate::{metadata::is_auto, note::Note, task::TaskType};
+use crate::{metadata::is_auto, note::Note, number::decimal, task::TaskType};
 
 /// What of the value of `key`, which was set, is left out.
 pub(super) fn left_out(params: &mut GenerationParams, key: &str, value: &Value) -> Option<Note> {
@@ -14,6 +14,7 @@ pub(super) fn left_out(params: &mut GenerationParams, key: &str, value: &Value) 
             "Own timesteps: only the end point 0 is given, so steps and shift decide.",
         )),
         "complete_track_classes" => repeated(&mut params.complete_track_classes, key),
+        "bpm" => rounded(params, value),
         _ => None,
     }
 }
@@ -25,6 +26,22 @@ fn says_something(value: &Value) -> bool {
         Value::Array(items) => !items.is_empty(),
         _ => true,
     }
+}
+
+/// The models know whole tempi.
+fn rounded(params: &GenerationParams, value: &Value) -> Option<Note> {
+    let given = match value {
+        Value::String(text) => decimal(text.trim())?,
+        value => value.as_f64()?,
+    };
+    let used = params.bpm?.0;
+    (given.fract() != 0.0).then(|| {
+        Note::new(
+            "bpm_rounded",
+            "bpm",
+            format!("Tempo: {used} is used in place of {given}, models know whole beats a minute."),
+        )
+    })
 }
 
 /// Takes every track once.

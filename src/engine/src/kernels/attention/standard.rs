@@ -12,10 +12,22 @@ pub const MAX_SCORES: usize = 16 * 1024 * 1024;
 /// Textbook attention; the softmax is taken in f32. Items of a batch run one after another, so
 /// that neither memory nor results depend on the batch.
 pub fn standard(q: &Tensor, k: &Tensor, v: &Tensor, scale: f32, mask: Mask) -> Result<Tensor> {
+    in_blocks(q, k, v, scale, mask, MAX_SCORES)
+}
+
+/// [`standard`] with no more than `most` scores at once, as far as one query goes.
+pub(super) fn in_blocks(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    scale: f32,
+    mask: Mask,
+    most: usize,
+) -> Result<Tensor> {
     let shapes = Shapes::new(q.shape(), k.shape(), v.shape())?;
     shapes.check_mask(mask)?;
     let Shapes { b, nq, lq, lk, .. } = shapes;
-    let rows = (MAX_SCORES / (nq * lk).max(1)).clamp(1, lq.max(1));
+    let rows = (most / (nq * lk).max(1)).clamp(1, lq.max(1));
     let mut items = Vec::with_capacity(b);
     for item in 0..b {
         let (q, k, v) = (

@@ -1,4 +1,4 @@
-use super::{FEW_QUERIES, fused, standard};
+use super::{FEW_QUERIES, fused, standard, standard::in_blocks};
 use crate::kernels::check::{assert_close, flat, same_on_any_number_of_threads, tensor};
 use crate::nn::mask::Mask;
 use candle_core::{DType, Tensor};
@@ -85,6 +85,20 @@ fn both_forms_equal_the_definition() {
             &want,
             2e-5,
         );
+    }
+}
+
+/// Seams between blocks of queries are nowhere near the sizes of a test.
+#[test]
+fn blocks_of_queries_of_any_size_give_the_same() {
+    for case in 0..CASES.len() {
+        let (q, k, v, mask) = inputs(case);
+        let want = reference(&q, &k, &v, 0.3, mask);
+        let (heads, queries, keys) = (q.dim(1).unwrap(), q.dim(2).unwrap(), k.dim(2).unwrap());
+        for rows in [1, 2, 7, queries.div_ceil(2)] {
+            let y = in_blocks(&q, &k, &v, 0.3, mask, rows * heads * keys).unwrap();
+            assert_close(&flat(&y), &want, 2e-5);
+        }
     }
 }
 

@@ -68,6 +68,8 @@ impl Kept {
     /// The bytes are not in use after all: mapping them failed.
     pub(super) fn refused(&mut self, len: usize) {
         self.used -= len;
+        // So much was never held.
+        self.most = self.most.min(self.used + self.spare);
     }
 
     /// Keeps a range that was in use, joined with those beside it.
@@ -212,6 +214,23 @@ mod tests {
             "the need itself may exceed what was"
         );
         memory.dealloc(&mut kept, d, 70);
+    }
+
+    #[test]
+    fn what_was_refused_was_never_held() {
+        let (mut kept, mut memory) = (Kept::new(), Memory::default());
+        let a = memory.alloc(&mut kept, 30);
+        memory.dealloc(&mut kept, a, 30);
+        let mut gone = 0;
+        assert_eq!(kept.take(10_000, |_, len| gone += len), None);
+        kept.refused(10_000);
+        memory.mapped = (0..30 - gone).collect();
+        let b = memory.alloc(&mut kept, 20);
+        let c = memory.alloc(&mut kept, 20);
+        memory.dealloc(&mut kept, b, 20);
+        memory.dealloc(&mut kept, c, 20);
+        memory.alloc(&mut kept, 25);
+        assert!(memory.mapped.len() <= 45, "{}", memory.mapped.len());
     }
 
     #[test]

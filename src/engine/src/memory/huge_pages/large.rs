@@ -3,7 +3,10 @@
 use std::{
     alloc::Layout,
     ptr::null_mut,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use super::kept::Kept;
@@ -15,6 +18,13 @@ const PAGE: usize = 2 << 20;
 const LARGE: usize = 1 << 20;
 
 static KEPT: Mutex<Kept> = Mutex::new(Kept::new());
+
+static MAPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// How often a buffer was mapped.
+pub(super) fn mapped() -> usize {
+    MAPPED.load(Ordering::Relaxed)
+}
 
 fn kept() -> MutexGuard<'static, Kept> {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner)
@@ -68,6 +78,7 @@ fn find(layout: Layout) -> (*mut u8, bool) {
     if let Some(start) = kept.take(len, unmap) {
         return (std::ptr::with_exposed_provenance_mut(start), false);
     }
+    MAPPED.fetch_add(1, Ordering::Relaxed);
     let start = map(layout.size(), len);
     if start.is_null() {
         kept.refused(len);

@@ -12,7 +12,7 @@ use crate::{
         room::SCRATCH_BYTES,
         sizes::{Inputs, Loading, Size},
     },
-    planner::jobs::PLAN_TOKENS,
+    planner::{jobs::PLAN_TOKENS, language_model::MAX_CONTEXT},
     tasks::Lengths,
     text::{caption, lyrics},
 };
@@ -356,7 +356,9 @@ fn sum(asked: &Asked, moved: (bool, bool), tile_frames: usize) -> Needs {
 /// Tokens of the sequences that the language model writes side by side, prompts included.
 fn lengths(asked: &Asked) -> Vec<usize> {
     let work = &asked.work;
-    let prompt = (work.caption_bytes + work.lyric_bytes + FRAME_TOKENS).min(lyrics::MAX_TOKENS);
+    // A token is a byte at least; what leaves no room for a plan is refused before it runs.
+    let words = work.caption_bytes + work.lyric_bytes + FRAME_TOKENS;
+    let prompt = words.min(MAX_CONTEXT - PLAN_TOKENS);
     let planning = prompt + work.read_codes() + PLAN_TOKENS;
     if !work.writes_codes {
         return vec![planning];

@@ -97,18 +97,42 @@ pub(super) fn next(asked: &Asked, now: &Needs, free: Free) -> Option<Smaller> {
     })
 }
 
+/// The least change to songs and length with which it fits.
+pub(super) fn lowered(asked: &Asked, free: Free) -> Option<Smaller> {
+    let one_song = Step::Songs(1);
+    let shorter = || lengths(asked).map(Step::Length);
+    let songs = songs(asked).map(|step| vec![step]);
+    let mut ways = songs
+        .chain(shorter().map(|length| vec![length]))
+        .chain(shorter().map(|length| vec![one_song, length]));
+    ways.find_map(|steps| {
+        let smaller = steps
+            .iter()
+            .try_fold(asked.clone(), |asked, step| step.take(&asked))?;
+        let then = needs(&smaller, free);
+        then.fit(free).then(|| told(&steps, &then))
+    })
+}
+
+/// Fewer songs, the most of them first.
+fn songs(asked: &Asked) -> impl Iterator<Item = Step> {
+    (1..asked.work.songs).rev().map(Step::Songs)
+}
+
+/// Shorter lengths, where the length can be chosen.
+fn lengths(asked: &Asked) -> impl Iterator<Item = f64> + Clone {
+    let (open, now) = (asked.work.length_is_open(), asked.work.duration_secs);
+    LENGTHS.into_iter().filter(move |secs| open && *secs < now)
+}
+
 /// Steps that are taken together, the smallest change first.
 fn ways(asked: &Asked) -> Vec<Vec<Step>> {
     use Step::{Length, Offload, OffloadDit, OnProcessor, Quantize, Songs, WithoutLm};
     let quantize = [Quantize(Quantization::Int8), Quantize(Quantization::Int4)];
     let mut ways = vec![vec![Offload], vec![OffloadDit]];
     ways.extend(quantize.map(|step| vec![step]));
-    let songs = (1..asked.work.songs).rev().map(Songs);
-    ways.extend(songs.map(|step| vec![step]));
-    let lengths = LENGTHS
-        .into_iter()
-        .filter(|secs| *secs < asked.work.duration_secs)
-        .map(Length);
+    ways.extend(songs(asked).map(|step| vec![step]));
+    let lengths = lengths(asked).map(Length);
     ways.extend(lengths.clone().map(|step| vec![step]));
     ways.push(vec![WithoutLm]);
     // More than one at a time: as it is loaded, then the rest as well.

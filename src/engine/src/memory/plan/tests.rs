@@ -225,6 +225,8 @@ fn what_does_not_fit_is_told_with_the_least_that_would() {
     let options = LoadOptions::default();
     let tight = plan(&models, &options, work, free(9 * GIB));
     assert!(!tight.fits && tight.expected_peak_bytes.host > 9 * GIB);
+    let refused = admit(&tight).unwrap_err();
+    assert!(matches!(refused, Error::DoesNotFit { others, .. } if others == 3 * GIB));
     let smaller = tight.next_smaller.unwrap();
     assert!(smaller.expected_peak_bytes.host <= 9 * GIB);
     assert_eq!(
@@ -249,6 +251,159 @@ fn what_does_not_fit_is_told_with_the_least_that_would() {
     let roomy = plan(&models, &options, work, PLENTY);
     assert!(roomy.fits && roomy.notes.is_empty());
     assert!(roomy.next_smaller.unwrap().expected_peak_bytes.host < roomy.expected_peak_bytes.host);
+}
+
+#[test]
+fn by_consent_songs_and_length_are_lowered_as_far_as_it_takes() {
+    let models = models(false, None);
+    let options = LoadOptions::default();
+    let lower = |work: Work, host| {
+        let free = Free { host, ..PLENTY };
+        let smaller = lowered(&models, &options, work, free)?;
+        let told = |change: &acestep_domain::memory::Change| {
+            (change.field.clone(), change.value.as_f64().unwrap())
+        };
+        Some(smaller.changes.iter().map(told).collect::<Vec<_>>())
+    };
+    let fits = |secs, songs, host| {
+        let free = Free { host, ..PLENTY };
+        plan(&models, &options, work(&models, secs, songs), free).fits
+    };
+    // The most in which so much does not fit, to 16 MiB.
+    let short_of = |secs, songs| {
+        let below = |steps: u64| 16 * GIB - (steps << 24);
+        (0..1024)
+            .map(below)
+            .find(|host| !fits(secs, songs, *host))
+            .unwrap()
+    };
+    let of = |field: &str, value: f64| (field.to_owned(), value);
+    assert_eq!(lower(work(&models, 600.0, 1), PLENTY.host), None, "it fits");
+    for (host, longest) in [
+        (short_of(600.0, 1), 480.0),
+        (short_of(480.0, 1), 360.0),
+        (short_of(60.0, 1), 30.0),
+    ] {
+        assert!(fits(longest, 1, host));
+        let lowered = lower(work(&models, 600.0, 1), host);
+        assert_eq!(lowered, Some(vec![of("duration", longest)]));
+    }
+    assert_eq!(lower(work(&models, 600.0, 1), GIB), None, "nothing helps");
+    let host = short_of(600.0, 8);
+    let most = (1..8)
+        .rev()
+        .find(|songs| fits(600.0, *songs, host))
+        .unwrap();
+    assert_eq!(
+        lower(work(&models, 600.0, 8), host),
+        Some(vec![of("batch_size", most as f64)])
+    );
+    // The length of a cover is its source's.
+    let cover = GenerationParams {
+        task_type: TaskType::Cover,
+        src_audio: Some("x".to_owned()),
+        duration_secs: Some(600.0),
+        batch_size: 1,
+        ..GenerationParams::default()
+    };
+    let cover = Work::of(&cover, &models);
+    let host = short_of(60.0, 1);
+    assert_eq!(lower(cover, host), None);
+    let plan = plan(&models, &options, cover, Free { host, ..PLENTY });
+    let named = |field| {
+        let smaller = plan.next_smaller.as_ref();
+        smaller.is_some_and(|smaller| smaller.changes.iter().any(|change| change.field == field))
+    };
+    assert!(!named("duration"), "{:?}", plan.next_smaller);
+}
+
+#[test]
+fn every_task_by_tiers_models_and_lengths() {
+    let mut table = String::new();
+    for row in &TIERS {
+        for xl in [false, true] {
+            let models = models(xl, None);
+            let options = on(DeviceKind::Cuda, Quantization::Int8);
+            for task in TaskType::ALL {
+                write!(
+                    table,
+                    "{:9} {} {:10}",
+                    row.tier.as_str(),
+                    if xl { "XL" } else { "2B" },
+                    task.as_str()
+                )
+                .unwrap();
+                for secs in [30.0, 240.0, 600.0] {
+                    let params = GenerationParams {
+                        task_type: task,
+                        caption: "a slow waltz for two pianos".to_owned(),
+                        lyrics: "la ".repeat(300),
+                        duration_secs: Some(secs),
+                        batch_size: 1,
+                        inference_steps: 8,
+                        src_audio: (task != TaskType::Text2music).then(|| "source".to_owned()),
+                        ..GenerationParams::default()
+                    };
+                    let brought = Brought {
+                        source_secs: if task == TaskType::Text2music {
+                            0.0
+                        } else {
+                            secs
+                        },
+                        ..Brought::default()
+                    };
+                    let work = Work::of(&params, &models).with(brought);
+                    let plan = plan(&models, &options, work, card(row.from_gb));
+                    write!(table, " | {}", cell(&plan)).unwrap();
+                }
+                table.push('\n');
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_processor_by_its_memory_models_lengths_and_formats() {
+    let mut table = String::new();
+    for host in [4, 6, 8, 12, 16, 32] {
+        let free = Free {
+            host: host * GIB,
+            ..PLENTY
+        };
+        for (xl, lm) in [
+            (false, None),
+            (false, Some(LmSize::Small)),
+            (true, Some(LmSize::Medium)),
+        ] {
+            let models = models(xl, lm);
+            for quantization in [Quantization::None, Quantization::Int8, Quantization::Int4] {
+                for moves in [false, true] {
+                    let options = LoadOptions {
+                        offload_to_cpu: moves,
+                        offload_dit_to_cpu: moves,
+                        ..on(DeviceKind::Cpu, quantization)
+                    };
+                    write!(
+                        table,
+                        "{host:2} GiB {} LM {:4} {:4} {:7}",
+                        if xl { "XL" } else { "2B" },
+                        lm.map_or("none", LmSize::as_str),
+                        quantization.as_str(),
+                        if moves { "offload" } else { "" }
+                    )
+                    .unwrap();
+                    for secs in [30.0, 240.0, 600.0] {
+                        let work = work(&models, secs, 2);
+                        let plan = plan(&models, &options, work, free);
+                        write!(table, " | {}", cell(&plan)).unwrap();
+                    }
+                    table.push('\n');
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
 }
 
 /// Nobody gives a take away for a rounding error, and who has no card that is large enough has a processor.
@@ -303,7 +458,7 @@ fn a_smaller_plan_saves_something_or_makes_it_fit() {
 
 /// What runs bring along, by tasks: a column each.
 #[test]
-fn tasks_recordings_and_adapters_by_tiers() {
+fn stages_of_tasks_recordings_and_adapters() {
     let models = models(false, Some(LmSize::Small));
     let params = |task_type| GenerationParams {
         task_type,

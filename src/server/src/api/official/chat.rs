@@ -194,6 +194,16 @@ async fn play(
     }
 }
 
+/// A body beyond the limit.
+pub(super) fn too_large() -> ApiError {
+    UserError::new(
+        "too_large",
+        format!("The body is larger than {} MB.", MAX_BODY_BYTES >> 20),
+        "Send recordings as mp3, or to /release_task.",
+    )
+    .into()
+}
+
 fn too_late(job_id: &str) -> ApiError {
     ApiError::new(
         StatusCode::GATEWAY_TIMEOUT,

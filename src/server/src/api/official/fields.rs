@@ -18,11 +18,14 @@ const SILENT: [&str; 7] = [
     "genres",
 ];
 
+/// Of the studio's own requests what is no parameter of a song: it is decided here.
+const NO_PARAMETERS: [&str; 4] = ["kind", "song_id", "then_generate", "repeat"];
+
 /// Parameters by the name that [`acestep_domain::generation::read`] knows them by, each with its spellings.
 pub(super) const PARAMETERS: &[(&str, &[&str])] = &[
     ("caption", &["prompt", "caption"]),
     ("lyrics", &["lyrics"]),
-    ("thinking", &["thinking"]),
+    ("thinking", &["thinking", "think"]),
     ("task_type", &["task_type", "taskType"]),
     ("bpm", &["bpm"]),
     ("keyscale", &["key_scale", "keyscale", "keyScale", "key"]),
@@ -44,7 +47,10 @@ pub(super) const PARAMETERS: &[(&str, &[&str])] = &[
         "vocal_language",
         &["vocal_language", "vocalLanguage", "language"],
     ),
-    ("inference_steps", &["inference_steps", "inferenceSteps"]),
+    (
+        "inference_steps",
+        &["inference_steps", "inferenceSteps", "steps"],
+    ),
     ("guidance_scale", &["guidance_scale", "guidanceScale"]),
     ("use_random_seed", &["use_random_seed", "useRandomSeed"]),
     ("seed", &["seed", "seeds"]),
@@ -69,6 +75,7 @@ pub(super) const PARAMETERS: &[(&str, &[&str])] = &[
         "audio_codes",
         &["audio_code_string", "audioCodeString", "audio_codes"],
     ),
+    ("lm_seed", &["lm_seed"]),
     ("lm_temperature", &["lm_temperature", "lmTemperature"]),
     ("lm_cfg_scale", &["lm_cfg_scale", "lmCfgScale"]),
     ("lm_top_k", &["lm_top_k", "lmTopK"]),
@@ -107,16 +114,26 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    pub(super) fn new(mut top: Map<String, Value>) -> Self {
-        let mut below: Vec<_> = top
-            .remove("param_obj")
-            .and_then(object)
-            .into_iter()
-            .collect();
-        let mut metas = METAS.iter().filter_map(|name| top.remove(*name));
-        below.extend(metas.find_map(object));
-        // The others are not looked at there either.
-        metas.for_each(drop);
+    /// Those of `top`, and of the objects in it; what of them is not read gets a note.
+    pub(super) fn new(mut top: Map<String, Value>, notes: &mut Vec<Note>) -> Self {
+        let mut below = Vec::new();
+        let mut first = None;
+        for name in std::iter::once("param_obj").chain(METAS) {
+            let Some(value) = top.remove(name).filter(says_something) else {
+                continue;
+            };
+            let is_meta = name != "param_obj";
+            if let Some(taken) = first.filter(|_| is_meta) {
+                let message = format!("{name}: not used, since {taken} is given as well.");
+                notes.push(Note::new("field_ignored", name, message));
+            } else if let Some(fields) = object(value) {
+                below.push(fields);
+                first = is_meta.then_some(name);
+            } else {
+                let message = format!("{name}: this is no JSON object; nothing of it is used.");
+                notes.push(Note::new("field_unread", name, message));
+            }
+        }
         Self { top, below }
     }
 
@@ -163,12 +180,26 @@ impl Fields {
         false
     }
 
-    /// What is left at the top: no field of the official program.
-    pub(super) fn rest(self) -> impl Iterator<Item = (String, Value)> {
-        self.top
-            .into_iter()
-            .filter(|(name, value)| !value.is_null() && !SILENT.contains(&name.as_str()))
+    /// Puts what is left into `request`, where the studio's own parameters are understood as well; of what
+    /// is none it says so.
+    pub(super) fn pass_on(self, request: &mut Map<String, Value>, notes: &mut Vec<Note>) {
+        for (name, value) in std::iter::once(self.top).chain(self.below).flatten() {
+            if value.is_null() || SILENT.contains(&name.as_str()) {
+                continue;
+            }
+            if NO_PARAMETERS.contains(&name.as_str()) {
+                let message = format!("{name}: this is not a parameter; it is not used.");
+                notes.push(Note::new("unknown_field", &name, message));
+            } else {
+                request.entry(name).or_insert(value);
+            }
+        }
     }
+}
+
+/// Whether a value is more than a field that a form leaves empty.
+pub(super) fn says_something(value: &Value) -> bool {
+    !value.is_null() && value.as_str().is_none_or(|text| !text.trim().is_empty())
 }
 
 /// An object, which a form holds as text.
@@ -187,7 +218,7 @@ mod tests {
     use super::*;
 
     fn fields(value: Value) -> Fields {
-        Fields::new(object(value).unwrap())
+        Fields::new(object(value).unwrap(), &mut Vec::new())
     }
 
     #[test]
@@ -208,7 +239,54 @@ mod tests {
             Some(json!(12))
         );
         assert_eq!(fields.take(&["time_signature"]), None);
-        assert_eq!(fields.rest().count(), 0);
+        let mut rest = Map::new();
+        fields.pass_on(&mut rest, &mut Vec::new());
+        assert_eq!(Value::Object(rest), json!({}));
+    }
+
+    #[test]
+    fn what_is_not_read_is_told() {
+        let mut notes = Vec::new();
+        let asked = json!({
+            "param_obj": "{\"duration\": 30,}", "metas": "", "meta": [1], "metadata": "{\"bpm\": 80}",
+            "user_metadata": { "bpm": 90 }, "kind": "score",
+        });
+        let mut fields = Fields::new(object(asked).unwrap(), &mut notes);
+        assert_eq!(fields.take(&["bpm"]), Some(json!(80)));
+        fields.pass_on(&mut Map::new(), &mut notes);
+        let told: Vec<_> = notes
+            .iter()
+            .map(|note| {
+                (
+                    note.code.as_str(),
+                    note.field.as_deref().unwrap_or_default(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("field_unread", "param_obj"),
+                ("field_unread", "meta"),
+                ("field_ignored", "user_metadata"),
+                ("unknown_field", "kind"),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_stands_below_is_passed_on_as_what_stands_at_the_top() {
+        let mut fields = fields(json!({
+            "instrumental": false, "genres": "pop",
+            "param_obj": { "instrumental": true, "loras": [], "bpm": 90 },
+        }));
+        fields.take(&["bpm"]);
+        let mut request = Map::new();
+        fields.pass_on(&mut request, &mut Vec::new());
+        assert_eq!(
+            Value::Object(request),
+            json!({ "instrumental": false, "loras": [] })
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use acestep_studio::Studio;
 use serde_json::{Map, Value, json};
 
 use super::{
-    fields::{Fields, PARAMETERS},
+    fields::{Fields, PARAMETERS, says_something},
     form::Form,
     hints,
     recordings::ids,
@@ -90,8 +90,8 @@ impl Order {
     /// # Errors
     /// A field that decides what is made and is not understood, or a recording that is not there.
     pub(super) fn read(studio: &Studio, form: &Form) -> Result<Self, ApiError> {
-        let mut fields = Fields::new(form.fields.clone());
         let mut notes = Vec::new();
+        let mut fields = Fields::new(form.fields.clone(), &mut notes);
         let wish = Wish::take(&mut fields, &mut notes);
         let mut request = Map::new();
         for (name, spellings) in PARAMETERS {
@@ -99,18 +99,10 @@ impl Order {
                 request.insert((*name).to_owned(), value);
             }
         }
-        name_recordings(studio, &mut fields, form, &mut request)?;
+        name_recordings(studio, &mut fields, form, (&mut request, &mut notes))?;
         name_track(&mut fields, &mut request, &mut notes);
         note_models(studio, &mut fields, &mut notes);
-        for (name, value) in fields.rest() {
-            if ["kind", "song_id", "then_generate", "repeat"].contains(&name.as_str()) {
-                let message = format!("{name}: this is not a parameter; it is not used.");
-                notes.push(Note::new("unknown_field", &name, message));
-            } else {
-                // The studio's own parameters are understood as well; of what is none it says so.
-                request.entry(name).or_insert(value);
-            }
-        }
+        fields.pass_on(&mut request, &mut notes);
         let wants_thought = request.get("thinking").is_some();
         let sung = request
             .get("instrumental")
@@ -248,7 +240,7 @@ fn name_recordings(
     studio: &Studio,
     fields: &mut Fields,
     form: &Form,
-    request: &mut Map<String, Value>,
+    (request, notes): (&mut Map<String, Value>, &mut Vec<Note>),
 ) -> Result<(), ApiError> {
     let named = [
         (
@@ -274,15 +266,22 @@ fn name_recordings(
         ),
     ];
     for (name, files, paths) in named {
-        let mut sent = form.files.iter();
-        let sent = sent.find(|(field, _)| files.contains(&field.as_str()));
-        let spelt = [files, paths].concat();
-        let given = fields.take(&spelt);
-        let found = match (sent, given) {
-            // A file that is sent stands above what is named.
-            (Some((_, upload)), _) => vec![upload.id.clone()],
-            (None, Some(value)) => ids(studio, name, &value)?,
-            (None, None) => Vec::new(),
+        let sent = form.files.iter();
+        let sent: Vec<String> = sent
+            .filter(|(field, _)| files.contains(&field.as_str()))
+            .map(|(_, upload)| upload.id.clone())
+            .collect();
+        let given = fields.take(&[files, paths].concat());
+        let found = match given {
+            None => sent,
+            Some(value) if sent.is_empty() => ids(studio, name, &value)?,
+            Some(value) => {
+                if says_something(&value) {
+                    let message = format!("{name}: a file is sent, so what is named is not used.");
+                    notes.push(Note::new("field_ignored", name, message));
+                }
+                sent
+            }
         };
         match (name, found.as_slice()) {
             (_, []) => {}
@@ -295,8 +294,8 @@ fn name_recordings(
             (_, _) => {
                 return Err(UserError::invalid(
                     name,
-                    format!("{name}: more than one recording is named."),
-                    "Name one.",
+                    format!("{name}: more than one recording is given."),
+                    "Give one.",
                 )
                 .into());
             }

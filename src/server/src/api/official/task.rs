@@ -93,7 +93,11 @@ impl Task {
             return Some(error.clone());
         }
         let (code, message, hint) = match job.state {
-            JobState::Cancelled => ("cancelled", "The job was cancelled.".to_owned(), ""),
+            JobState::Cancelled => (
+                "cancelled",
+                "The job was cancelled.".to_owned(),
+                "Send it again to have it made.",
+            ),
             JobState::Interrupted => (
                 "interrupted",
                 "The program ended before the job did.".to_owned(),
@@ -102,9 +106,16 @@ impl Task {
             _ => {
                 let notes = job.notes.iter();
                 let mut said = notes.filter(|note| note.code == "not_generated");
-                let message = said.next().map(|note| note.message.clone());
-                let unknown = || "The song was written but not made.".to_owned();
-                ("not_generated", message.unwrap_or_else(unknown), "")
+                // The note says what to do as well.
+                let told = said.next().map(|note| (note.message.clone(), ""));
+                let unknown = || {
+                    (
+                        "The song was written but not made.".to_owned(),
+                        "Send it again.",
+                    )
+                };
+                let (message, hint) = told.unwrap_or_else(unknown);
+                ("not_generated", message, hint)
             }
         };
         Some(UserError::new(code, message, hint))

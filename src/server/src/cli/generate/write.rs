@@ -47,12 +47,15 @@ pub(super) struct Output {
 pub(super) struct Writer<'a> {
     pub(super) args: &'a GenerateArgs,
     pub(super) params: &'a GenerationParams,
+    /// Of all takes.
+    pub(super) seeds: &'a [u32],
+    /// A language model planned for them.
+    pub(super) planned: bool,
     /// Codes of each take, where a language model wrote them.
     pub(super) codes: &'a [Vec<u32>],
-    pub(super) info: &'a EngineInfo,
-    pub(super) loras: &'a [LoraUse],
+    pub(super) info: EngineInfo,
+    pub(super) loras: Vec<LoraUse>,
     pub(super) resolved: &'a Resolved,
-    pub(super) count: usize,
     pub(super) outputs: Vec<Output>,
     pub(super) kept: Vec<(Tensor, Audio)>,
     pub(super) language_model_secs: f32,
@@ -61,21 +64,22 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// For the takes of `request`, for which the language model wrote so long.
+    /// For the takes of `request`, whether a language model planned for them, and how long it wrote.
     pub(super) fn new(
         args: &'a GenerateArgs,
-        (request, language_model_secs): (&'a Request, f32),
-        (info, loras): (&'a EngineInfo, &'a [LoraUse]),
+        (request, (planned, language_model_secs)): (&'a Request, (bool, f32)),
+        engine: &Engine,
         resolved: &'a Resolved,
     ) -> Self {
         Self {
             args,
             params: &request.params,
+            seeds: &request.seeds,
+            planned,
             codes: &request.codes,
-            info,
-            loras,
+            info: engine.info().clone(),
+            loras: engine.loras(),
             resolved,
-            count: request.seeds.len(),
             outputs: Vec::new(),
             kept: Vec::new(),
             language_model_secs,
@@ -119,7 +123,7 @@ impl<'a> Writer<'a> {
     fn write(&self, take: &Take) -> Result<Output, Failure> {
         let format = self.params.audio_format;
         let path = match &self.args.output {
-            Some(path) => numbered(path, take.item, self.count),
+            Some(path) => numbered(path, take.item, self.seeds.len()),
             None => free_name(&format!("acestep-{}", take.seed), format),
         };
         let bytes = encode(&take.audio, format)?;
@@ -151,9 +155,8 @@ impl<'a> Writer<'a> {
     /// The parameters that make this take again, with a language model or without.
     fn tagged_params(&self, take: &Take) -> String {
         let mut params = GenerationParams {
-            seeds: vec![take.seed],
             batch_size: 1,
-            ..self.params.clone()
+            ..self.params.of_song(take.seed, self.seeds, self.planned)
         };
         if let Some(codes) = self.codes.get(take.item) {
             params.audio_codes = audio_codes::to_text(codes);

@@ -138,6 +138,31 @@ fn a_song_made_once_more_keeps_what_was_asked_and_what_was_written_for_it() {
 }
 
 #[test]
+fn a_song_made_once_more_without_the_model_that_planned_it_has_its_length() {
+    let fixture = ready_with_lm();
+    let studio = &fixture.studio;
+    let asked = json!({
+        "caption": "rain", "thinking": false, "batch_size": 1, "audio_format": "wav"
+    });
+    let job = fixture.run(&asked);
+    assert_eq!(job.params.duration_secs, None);
+    let off = ServiceConfig {
+        init_llm: Some(false),
+        ..asking_for(TURBO)
+    };
+    wait_for(studio.initialize_and_wait(off)).unwrap();
+    let again = studio.recreate(&job.song_ids[0]).unwrap();
+    let again = fixture.end_of(&again.id);
+    assert_eq!(
+        (again.state, again.params.duration_secs),
+        (JobState::Done, None)
+    );
+    assert_eq!(codes(&again.notes), ["lyrics_cut"]);
+    let request = fixture.script.lock().unwrap().requests.pop().unwrap();
+    assert_eq!(request.params.duration_secs, Some(20.0));
+}
+
+#[test]
 fn a_search_finds_a_song_by_its_seed_and_by_its_words() {
     let fixture = ready();
     fixture.run(&with(

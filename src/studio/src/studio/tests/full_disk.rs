@@ -69,6 +69,19 @@ fn the_end_is_recorded_as_soon_as_the_database_can_be_written() {
 }
 
 #[test]
+fn an_upload_that_cannot_be_recorded_leaves_no_file() {
+    let fixture = ready();
+    fixture.refuse_writes(true);
+    let sound = super::recordings::wav(1.0, 0.5);
+    let refused = told(fixture.send("a.wav", &sound).unwrap_err());
+    assert_eq!(refused.code, "storage");
+    assert_eq!(fixture.upload_files(), 0);
+    fixture.refuse_writes(false);
+    fixture.send("a.wav", &sound).unwrap();
+    assert_eq!(fixture.upload_files(), 1);
+}
+
+#[test]
 fn a_waiting_job_is_cancelled_on_a_full_disk() {
     let fixture = ready();
     let keeper = fixture.hold();

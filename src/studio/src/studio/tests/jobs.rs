@@ -47,14 +47,8 @@ fn jobs_run_in_order_and_know_their_place() {
     assert_eq!(place(&second), (JobState::Queued, Some(1)));
     assert_eq!(place(&third), (JobState::Queued, Some(2)));
     assert_eq!(fixture.studio.status().queue_length, 2);
-    let listed: Vec<String> = fixture
-        .studio
-        .jobs(2)
-        .unwrap()
-        .into_iter()
-        .map(|job| job.id)
-        .collect();
-    assert_eq!(listed, [third.id.clone(), second.id.clone()]);
+    let listed = listed(&fixture, 2);
+    assert_eq!(listed[..2], [third.id.clone(), second.id.clone()]);
 
     // A full queue refuses and leaves no trace.
     let refused = told(fixture.studio.submit(&caption("four")).unwrap_err());
@@ -75,6 +69,88 @@ fn jobs_run_in_order_and_know_their_place() {
         .map(|request| request.params.caption.clone())
         .collect();
     assert_eq!(captions, ["one", "three"]);
+}
+
+fn listed(fixture: &Fixture, limit: usize) -> Vec<String> {
+    let jobs = fixture.studio.jobs(limit).unwrap();
+    jobs.into_iter().map(|job| job.id).collect()
+}
+
+#[test]
+fn what_is_still_to_be_seen_is_listed_however_much_came_after_it() {
+    let fixture = ready();
+    let studio = &fixture.studio;
+    let failing = || {
+        fixture.play([Act::Fail(EngineError::Silent {
+            rms: 0.0,
+            peak: 0.0,
+        })]);
+        fixture.run(&song())
+    };
+    let failed = failing();
+    let seen = failing();
+    studio.dismiss(&seen.id).unwrap();
+    let keeper = fixture.hold();
+    let cancelled = studio.submit(&song()).unwrap();
+    keeper.wait();
+    studio.cancel(&cancelled.id).unwrap();
+    keeper.open();
+    fixture.end_of(&cancelled.id);
+    let done = fixture.run(&song());
+    let keeper = fixture.hold();
+    let running = studio.submit(&song()).unwrap();
+    keeper.wait();
+    let removed = studio.submit(&song()).unwrap();
+    studio.cancel(&removed.id).unwrap();
+    let waiting = studio.submit(&song()).unwrap();
+    let newest = studio.submit(&song()).unwrap();
+    assert_eq!(
+        listed(&fixture, 1),
+        [&newest, &waiting, &running, &cancelled, &failed].map(|job| job.id.clone())
+    );
+    let all = listed(&fixture, 99);
+    assert_eq!(all.len(), 8);
+    for id in [&seen.id, &done.id, &removed.id] {
+        assert!(all.contains(id));
+    }
+    keeper.open();
+    fixture.end_of(&newest.id);
+}
+
+#[test]
+fn a_run_that_is_cancelled_while_its_last_song_is_saved_keeps_it_and_nothing_follows() {
+    let fixture = ready();
+    let asked = with(with(song(), "lyrics", "[Verse]\nla la"), "auto_lrc", true);
+    let keeper = fixture.hold_at_end();
+    let job = fixture.studio.submit(&with(asked, "repeat", 9)).unwrap();
+    keeper.wait();
+    fixture.studio.cancel(&job.id).unwrap();
+    keeper.open();
+    let ended = fixture.end_of(&job.id);
+    assert_eq!((ended.song_ids.len(), ended.next_job_id), (1, None));
+    assert_eq!(codes(&ended.notes), ["lyrics_cut"]);
+    assert_eq!(fixture.run(&song()).state, JobState::Done);
+    assert_eq!(
+        listed(&fixture, 99).len(),
+        2,
+        "no run and no timing of the lyrics"
+    );
+}
+
+#[test]
+fn what_a_running_job_has_queued_to_go_on_is_cancelled_with_it() {
+    let fixture = ready();
+    let keeper = fixture.hold();
+    let job = fixture.studio.submit(&with(song(), "repeat", 9)).unwrap();
+    keeper.wait();
+    let next = repeat::follow_up(&fixture, &job).unwrap();
+    assert_eq!(next.state, JobState::Queued);
+    fixture.studio.cancel(&job.id).unwrap();
+    let next = fixture.studio.job(&next.id).unwrap();
+    assert_eq!((next.state, next.begun), (JobState::Cancelled, false));
+    keeper.open();
+    assert_eq!(fixture.end_of(&job.id).state, JobState::Cancelled);
+    assert_eq!(fixture.script.lock().unwrap().requests.len(), 1);
 }
 
 #[test]

@@ -108,6 +108,7 @@ fn a_song_carries_what_was_asked_and_what_the_model_wrote() {
         (song.params.bpm, song.params.caption.as_str()),
         (None, "piano")
     );
+    assert_eq!((song.seed, song.params.lm_seed), (5, Some(4)));
     assert_eq!(song.plan.unwrap().caption, "A warm piano.");
     assert_eq!(song.audio_codes, "<|audio_code_5|>");
     assert_eq!(song.provenance.lm.as_deref(), Some(LM));
@@ -168,6 +169,41 @@ fn a_sample_goes_on_to_its_songs_when_asked() {
 }
 
 #[test]
+fn songs_of_a_sample_have_the_adapters_that_were_in_use_when_it_was_asked() {
+    let fixture = ready_with_lm();
+    let keeper = fixture.hold_words();
+    fixture.use_lora(Some("harp"));
+    let sample = json!({ "kind": "sample", "caption": "rain", "then_generate": true });
+    let job = fixture.studio.submit(&sample).unwrap();
+    keeper.wait();
+    fixture.use_lora(None);
+    keeper.open();
+    let next = fixture.end_of(&job.id).next_job_id.unwrap();
+    let next = fixture.end_of(&next);
+    assert_eq!(next.params.loras, Some(vec![LoraUse::new("harp", 1.0)]));
+    let uses = fixture.script.lock().unwrap().uses.pop().unwrap();
+    assert_eq!(uses, [LoraUse::new("harp", 1.0)]);
+}
+
+#[test]
+fn a_sample_that_is_cancelled_at_its_end_is_kept_and_no_song_is_made() {
+    let fixture = ready_with_lm();
+    let (gate, keeper) = gate();
+    let mut script = fixture.script.lock().unwrap();
+    script.texts.push_back(Act::WaitAfterOne(gate));
+    drop(script);
+    let sample = json!({ "kind": "sample", "caption": "rain", "then_generate": true });
+    let job = fixture.studio.submit(&sample).unwrap();
+    keeper.wait();
+    fixture.studio.cancel(&job.id).unwrap();
+    keeper.open();
+    let ended = fixture.end_of(&job.id);
+    assert!(ended.plan.is_some() && ended.next_job_id.is_none());
+    assert_eq!(codes(&ended.notes), [""; 0]);
+    assert_eq!(fixture.studio.jobs(9).unwrap().len(), 1);
+}
+
+#[test]
 fn formatted_texts_go_on_to_their_songs_when_asked() {
     let fixture = ready_with_lm();
     let asked = json!({
@@ -222,6 +258,29 @@ fn a_song_of_the_library_is_listened_to() {
         (job.plan, job.audio_codes.as_str()),
         (None, "<|audio_code_7|>")
     );
+}
+
+#[test]
+fn of_codes_and_a_recording_given_together_the_one_that_is_used_is_named() {
+    let fixture = ready_with_lm();
+    let make = |thinking: bool| {
+        let made = fixture.run(&with(song(), "thinking", thinking));
+        made.song_ids[0].clone()
+    };
+    for (id, code, field) in [
+        (make(true), "audio_codes_replaced", "audio_codes"),
+        (make(false), "recording_unused", "song_id"),
+    ] {
+        let asked = json!({
+            "kind": "understand", "song_id": id, "audio_codes": "<|audio_code_3|>"
+        });
+        let job = fixture.studio.submit(&asked).unwrap();
+        let note = job.notes.iter().find(|note| note.code == code);
+        let note = note.unwrap_or_else(|| panic!("{:?}", job.notes));
+        assert_eq!(note.field.as_deref(), Some(field));
+        assert!(note.message.contains("warm lofi piano"), "{note:?}");
+        fixture.end_of(&job.id);
+    }
 }
 
 #[test]

@@ -184,9 +184,14 @@ fn a_language_model_scores_what_is_not_sung() {
     assert_eq!(job.state, JobState::Done, "{:?}", job.error);
     let scores = fixture.studio.song(&silent).unwrap().scores.unwrap();
     assert_eq!(scores.caption, Some(0.25));
-    // Values of the song's own are not to be changed.
-    let job = fixture.run(&with(ask("score", &silent), "caption", "other"));
-    assert_eq!(codes(&job.notes), ["field_ignored"]);
+    // Values of the song's own are not to be changed, and nothing is made of what is found out.
+    let other = with(ask("score", &silent), "caption", "other");
+    let other = with(with(other, "then_generate", true), "fit", true);
+    let job = fixture.run(&other);
+    assert_eq!(
+        codes(&job.notes),
+        ["field_ignored", "then_generate_unused", "fit_unused"]
+    );
     assert_ne!(job.params.caption, "other");
 }
 

@@ -1,6 +1,8 @@
 //! Jobs are held against the memory plan before they begin, and songs keep it.
 
-use acestep_domain::{capabilities::DeviceKind, memory::StageMemory};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use acestep_domain::{generation::clamp::minutes, memory::StageMemory};
 use acestep_engine::engine::LoadOptions;
 
 use super::*;
@@ -137,4 +139,104 @@ fn before_a_load_a_plan_is_of_what_would_be_loaded() {
         );
     }
     assert_eq!(loaded.memory.stages.len(), ahead.memory.stages.len());
+}
+
+/// Bytes that [`tight`] leaves; of the one test that asks it.
+static HOST: AtomicU64 = AtomicU64::new(64 << 30);
+
+fn tight(_: DeviceKind) -> Free {
+    Free {
+        host: HOST.load(Ordering::Relaxed),
+        ..host(0)
+    }
+}
+
+#[test]
+fn who_allows_it_gets_fewer_or_shorter_songs_where_the_memory_is_too_little() {
+    let fixture = ready_with(tight);
+    let studio = &fixture.studio;
+    let fits = |params: &Value, bytes: u64| {
+        HOST.store(bytes, Ordering::Relaxed);
+        studio.plan(params).unwrap().0.memory.fits
+    };
+    // As little as the smaller one needs, which is too little for the larger.
+    let room_for = |small: &Value, large: &Value| {
+        let (mut less, mut enough) = (0, 64 << 30);
+        while enough - less > 1 << 20 {
+            let between = u64::midpoint(less, enough);
+            if fits(small, between) {
+                enough = between;
+            } else {
+                less = between;
+            }
+        }
+        assert!(!fits(large, enough));
+    };
+    let told_of = |job: &Job, field: &str| {
+        let mut notes = job.notes.iter();
+        let note = notes.find(|note| note.code == "lowered_to_fit")?;
+        assert_eq!(note.field.as_deref(), Some(field));
+        let figure = |name| note.figure(name).unwrap_or_default().to_owned();
+        Some((figure("asked"), figure("used")))
+    };
+    let fit = |params: &Value| with(params.clone(), "fit", true);
+
+    let long = with(song(), "duration", 360);
+    room_for(&song(), &long);
+    let refused = fixture.run(&long);
+    assert_eq!(refused.error.unwrap().code, "out_of_memory");
+    let (plan, notes) = studio.plan(&fit(&long)).unwrap();
+    assert!(
+        plan.memory.fits && codes(&notes) == ["lowered_to_fit"],
+        "{notes:?}"
+    );
+    let job = studio.submit(&fit(&long)).unwrap();
+    let secs = job.params.duration_secs.unwrap();
+    assert!((10.0..360.0).contains(&secs), "{secs}");
+    let shown = ("6:00".to_owned(), minutes(secs));
+    assert_eq!(told_of(&job, "duration"), Some(shown.clone()));
+    assert_eq!(fixture.end_of(&job.id).state, JobState::Done);
+
+    // What fits is left alone.
+    let short = studio.submit(&fit(&song())).unwrap();
+    assert_eq!(told_of(&fixture.end_of(&short.id), "duration"), None);
+
+    // Memory that is taken while it waits.
+    HOST.store(64 << 30, Ordering::Relaxed);
+    let keeper = fixture.hold();
+    let before = studio.submit(&song()).unwrap();
+    keeper.wait();
+    let waits = studio.submit(&fit(&long)).unwrap();
+    assert_eq!(waits.params.duration_secs, Some(360.0));
+    room_for(&song(), &long);
+    keeper.open();
+    fixture.end_of(&before.id);
+    let job = fixture.end_of(&waits.id);
+    assert_eq!(
+        (job.state, told_of(&job, "duration")),
+        (JobState::Done, Some(shown))
+    );
+
+    // Takes go before length.
+    let many = with(with(song(), "batch_size", 4), "seed", json!([1, 2, 3, 4]));
+    room_for(&with(many.clone(), "batch_size", 1), &many);
+    let job = fixture.run(&fit(&many));
+    let takes = job.params.batch_size;
+    assert!(takes < 4 && job.params.duration_secs == Some(10.0));
+    assert_eq!(job.song_ids.len(), takes);
+    assert_eq!(
+        told_of(&job, "batch_size"),
+        Some(("4".to_owned(), takes.to_string()))
+    );
+    assert!(
+        codes(&job.notes).contains(&"seed_ignored"),
+        "{:?}",
+        job.notes
+    );
+
+    // Where nothing helps it is refused as ever.
+    HOST.store(1 << 30, Ordering::Relaxed);
+    let refused = fixture.run(&fit(&long));
+    assert_eq!(refused.error.as_ref().unwrap().code, "out_of_memory");
+    assert_eq!(told_of(&refused, "duration"), None);
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::*;
 
 /// A wav file of `secs` seconds.
-fn wav(secs: f64, scale: f32) -> Vec<u8> {
+pub(super) fn wav(secs: f64, scale: f32) -> Vec<u8> {
     let wave = (0..(secs * 8000.0) as usize).map(|i| scale * (i as f32 * 0.3).sin());
     let audio = Audio {
         channels: vec![wave.collect()],
@@ -17,7 +17,7 @@ fn wav(secs: f64, scale: f32) -> Vec<u8> {
 }
 
 impl Fixture {
-    fn send(&self, name: &str, bytes: &[u8]) -> Result<Upload> {
+    pub(super) fn send(&self, name: &str, bytes: &[u8]) -> Result<Upload> {
         let mut incoming = self.studio.receive(name)?;
         for part in bytes.chunks(1000) {
             incoming.write(part)?;
@@ -25,7 +25,7 @@ impl Fixture {
         incoming.finish()
     }
 
-    fn upload_files(&self) -> usize {
+    pub(super) fn upload_files(&self) -> usize {
         std::fs::read_dir(self.folder.path().join("uploads")).map_or(0, Iterator::count)
     }
 }
@@ -235,6 +235,62 @@ fn a_song_that_a_job_needs_is_not_deleted() {
     keeper.open();
     assert_eq!(fixture.end_of(&job.id).state, JobState::Done);
     fixture.studio.delete_song(&old).unwrap();
+}
+
+#[test]
+fn a_recording_that_is_deleted_before_its_job_is_queued_is_unknown_to_it() {
+    let fixture = ready_with_lm();
+    let studio = &fixture.studio;
+    let plain = with(song(), "thinking", false);
+    let of = |field: &str, id: &str| match field {
+        "src_audio" => cover(id),
+        "song_id" => json!({ "kind": "understand", "song_id": id }),
+        field => with(plain.clone(), field, id),
+    };
+    for field in ["src_audio", "reference_audio", "song_id"] {
+        let upload = fixture.send("a.wav", &wav(1.0, 0.5)).unwrap();
+        let made = fixture.run(&plain).song_ids.remove(0);
+        let shared = studio.shared();
+        let loadout = shared.service.loadout().unwrap();
+        for id in [&upload.id, &made] {
+            let asked = studio.read(&loadout, &of(field, id)).unwrap();
+            if *id == made {
+                studio.delete_song(id).unwrap();
+            } else {
+                studio.delete_upload(id).unwrap();
+            }
+            let raced = told(shared.queue_job(asked).unwrap_err());
+            assert_eq!(raced, told(studio.submit(&of(field, id)).unwrap_err()));
+            assert_eq!(raced.field.as_deref(), Some(field));
+        }
+    }
+    let jobs = studio.jobs(99).unwrap();
+    assert!(jobs.iter().all(|job| job.state == JobState::Done));
+}
+
+#[test]
+fn what_has_lost_its_file_can_be_deleted_and_what_keeps_it_stays_listed() {
+    let fixture = ready();
+    let studio = &fixture.studio;
+    let upload = fixture.send("a.wav", &wav(1.0, 0.5)).unwrap();
+    std::fs::remove_file(studio.upload_file(&upload.id).unwrap()).unwrap();
+    studio.delete_upload(&upload.id).unwrap();
+    assert_eq!(studio.uploads().unwrap().uploads, []);
+    let gone = told(studio.delete_upload(&upload.id).unwrap_err());
+    assert_eq!(gone.code, "not_found");
+
+    // A folder in its place cannot be removed as a file.
+    let made = fixture.run(&song()).song_ids.remove(0);
+    let path = studio.song_file(&made).unwrap();
+    let away = path.with_extension("away");
+    std::fs::rename(&path, &away).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let refused = told(studio.delete_song(&made).unwrap_err());
+    assert_eq!(refused.code, "storage");
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::rename(&away, &path).unwrap();
+    assert_eq!(studio.song(&made).unwrap().id, made);
+    studio.delete_song(&made).unwrap();
 }
 
 #[test]

@@ -1,6 +1,20 @@
 //! Runs that follow a run by themselves.
 
 use super::*;
+use crate::queue::{CancelFlag, Ticket};
+
+/// What the worker queues at the end of `done`.
+pub(super) fn follow_up(fixture: &Fixture, done: &Job) -> Option<Job> {
+    let ticket = Ticket {
+        job_id: done.id.clone(),
+        model: TURBO.to_owned(),
+        fit: false,
+        cancel: CancelFlag::default(),
+        span: tracing::Span::none(),
+    };
+    let shared = fixture.studio.shared();
+    shared.follow_up(done, &done.params, &ticket).unwrap()
+}
 
 fn keeps_going(repeat: u32) -> Value {
     with(with(song(), "seed", 11), "repeat", repeat)
@@ -69,7 +83,10 @@ fn one_stop_ends_it_and_so_do_a_cancelled_and_a_failed_run() {
     let done = fixture.end_of(&first.id);
     assert_eq!((done.state, done.next_job_id), (JobState::Done, None));
     let over = told(fixture.studio.set_repeat(&first.id, 3).unwrap_err());
-    assert_eq!(over.code, "conflict");
+    assert_eq!(
+        (over.code.as_str(), over.hint.as_str()),
+        ("conflict", "Start a new run.")
+    );
 
     let keeper = fixture.hold();
     let second = fixture.studio.submit(&keeps_going(9)).unwrap();
@@ -103,6 +120,26 @@ fn a_stop_that_comes_a_moment_late_stops_the_run_that_followed() {
     second_keeper.open();
     let second = fixture.end_of(&stopped.id);
     assert_eq!((second.state, second.next_job_id), (JobState::Done, None));
+}
+
+#[test]
+fn a_stop_between_the_next_run_and_the_end_of_this_one_stops_the_next() {
+    let fixture = ready();
+    let keeper = fixture.hold();
+    let first = fixture.studio.submit(&keeps_going(9)).unwrap();
+    keeper.wait();
+    let next = follow_up(&fixture, &first).unwrap();
+    let running = fixture.studio.job(&first.id).unwrap();
+    assert_eq!(
+        (running.state, running.repeat, next.repeat),
+        (JobState::Running, 9, 8),
+        "until it ends there is no other word on the page than Stop"
+    );
+    let stopped = fixture.studio.set_repeat(&first.id, 0).unwrap();
+    assert_eq!((stopped.id, stopped.repeat), (next.id, 0));
+    fixture.studio.cancel(&first.id).unwrap();
+    keeper.open();
+    fixture.end_of(&first.id);
 }
 
 #[test]
@@ -153,7 +190,50 @@ fn a_number_of_runs_is_a_number_of_runs() {
             "{wrong}"
         );
     }
-    let format = with(with(song(), "kind", "encode"), "repeat", 1);
-    let refused = told(fixture.studio.submit(&format).unwrap_err());
-    assert_eq!(refused.field.as_deref(), Some("repeat"));
+    for kind in ["encode", "understand", "score"] {
+        let keeps = with(with(song(), "kind", kind), "repeat", 1);
+        for goes_on in [false, true] {
+            let request = with(keeps.clone(), "then_generate", goes_on);
+            let refused = told(fixture.studio.submit(&request).unwrap_err());
+            assert_eq!(refused.field.as_deref(), Some("repeat"), "{request}");
+        }
+    }
+}
+
+#[test]
+fn what_is_clamped_for_one_run_is_asked_for_again_by_the_next() {
+    let fixture = ready();
+    let studio = &fixture.studio;
+    let keeper = fixture.hold();
+    let asked = with(keeps_going(2), "batch_size", 4);
+    let first = studio.submit(&asked).unwrap();
+    keeper.wait();
+    // With a language model the card has room for two.
+    studio.initialize(with_lm(LM)).unwrap();
+    let second_keeper = fixture.hold();
+    keeper.open();
+    fixture.end_of(&first.id);
+    second_keeper.wait();
+    studio
+        .initialize(ServiceConfig {
+            init_llm: Some(false),
+            ..asking_for(TURBO)
+        })
+        .unwrap();
+    second_keeper.open();
+    let jobs = chain(&fixture, &first.id);
+    let takes: Vec<_> = jobs
+        .iter()
+        .map(|job| (job.params.batch_size, job.seeds.len(), job.song_ids.len()))
+        .collect();
+    assert_eq!(takes, [(4, 4, 4), (2, 2, 2), (4, 4, 4)]);
+    let clamps: Vec<_> = jobs
+        .iter()
+        .map(|job| {
+            let mut told = codes(&job.notes);
+            told.retain(|code| *code != "lyrics_cut");
+            told
+        })
+        .collect();
+    assert_eq!(clamps, [vec![], vec!["batch_size_clamped"], vec![]]);
 }

@@ -101,6 +101,17 @@ fn a_failed_load_can_be_tried_again() {
 }
 
 #[test]
+fn what_cannot_be_surveyed_is_loaded_and_not_planned() {
+    let fixture = fixture();
+    fixture.script.lock().unwrap().no_survey = true;
+    let status = load(&fixture.studio, TURBO).unwrap();
+    assert_eq!(status.state, ServiceState::Ready);
+    assert_eq!(fixture.run(&song()).state, JobState::Done);
+    let unknown = told(fixture.studio.plan(&song()).unwrap_err());
+    assert_eq!(unknown.code, "not_ready");
+}
+
+#[test]
 fn a_load_under_way_shows_progress_refuses_a_second_and_can_be_cancelled() {
     let fixture = fixture();
     let (gate, keeper) = gate();
@@ -178,7 +189,9 @@ fn whoever_waits_for_a_load_that_is_taken_back_hears_of_it() {
         fixture.studio.cancel_initialize();
         waiting.await
     });
-    assert_eq!(told(answer.unwrap_err()).code, "cancelled");
+    let cancelled = told(answer.unwrap_err());
+    assert_eq!(cancelled.code, "cancelled");
+    assert!(cancelled.hint.contains("again"), "{cancelled}");
     keeper.open();
     fixture.end_of(&job.id);
 }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{
     MAX_BODY_BYTES,
     text::{Words, words},
+    too_large,
 };
 use crate::{
     api::{error::ApiError, json::is_json, official::form::Form},
@@ -40,13 +41,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         }
         let bytes = to_bytes(request.into_body(), MAX_BODY_BYTES)
             .await
-            .map_err(|_| {
-                UserError::new(
-                    "too_large",
-                    format!("The body is larger than {} MB.", MAX_BODY_BYTES >> 20),
-                    "Send recordings as mp3, or to /release_task.",
-                )
-            })?;
+            .map_err(|_| too_large())?;
         Ok(Self(bytes.to_vec()))
     }
 }
@@ -204,23 +199,23 @@ impl Body {
         let config = chat.audio_config.take().unwrap_or_default();
         let instrumental = config.get("instrumental").is_some_and(is_on);
         let mut fields = chat.passed_on(&config);
-        fields.insert("prompt".to_owned(), json!(prompt));
-        let lyrics = if instrumental && lyrics.trim().is_empty() {
-            "[inst]".to_owned()
-        } else {
-            lyrics
-        };
-        fields.insert("lyrics".to_owned(), json!(lyrics));
+        let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+        let described = !query.is_empty();
+        put(
+            if described { "sample_query" } else { "prompt" },
+            json!(if described { query } else { prompt }),
+        );
+        // A song that is described gets lyrics of its own; whoever gave some is told where the request is read.
+        if !lyrics.trim().is_empty() {
+            put("lyrics", json!(lyrics));
+        } else if !described {
+            put("lyrics", json!(if instrumental { "[inst]" } else { "" }));
+        }
         if instrumental {
-            fields.insert("instrumental".to_owned(), json!(true));
+            put("instrumental", json!(true));
         }
-        fields.insert("sample_mode".to_owned(), json!(sample_mode));
-        let by_heuristic = !query.is_empty() && !sample_mode;
-        if !query.is_empty() {
-            fields.insert("sample_query".to_owned(), json!(query));
-            fields.remove("prompt");
-            fields.remove("lyrics");
-        }
+        put("sample_mode", json!(sample_mode));
+        let by_heuristic = described && !sample_mode;
         Ok(Asked {
             stream: chat.stream.unwrap_or(false),
             by_heuristic,

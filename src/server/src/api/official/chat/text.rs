@@ -12,18 +12,24 @@ pub(super) struct Words {
 /// Tells the parts of `text`, with the lyrics that were given beside it.
 pub(super) fn words(text: &str, lyrics: &str, sample_mode: bool) -> Words {
     let text = text.trim();
-    let (prompt, tagged) = (between(text, "prompt"), between(text, "lyrics"));
+    let (prompt, tagged) = (tag(text, "prompt"), tag(text, "lyrics"));
+    let given = Some(lyrics).filter(|lyrics| !lyrics.trim().is_empty());
+    let sung = given.or(tagged.as_ref().map(|lyrics| lyrics.inside));
     if sample_mode {
+        let beside = tagged
+            .as_ref()
+            .map_or_else(|| text.to_owned(), Tag::outside);
         return Words {
-            query: prompt.unwrap_or_else(|| text.to_owned()),
-            ..Words::default()
+            query: prompt.map_or(beside, |prompt| prompt.inside.to_owned()),
+            // Nobody sings them, and that is said.
+            lyrics: sung.unwrap_or_default().to_owned(),
+            prompt: String::new(),
         };
     }
     if prompt.is_some() || tagged.is_some() {
-        let lyrics = Some(lyrics).filter(|lyrics| !lyrics.trim().is_empty());
         return Words {
-            prompt: prompt.unwrap_or_default(),
-            lyrics: lyrics.map(str::to_owned).or(tagged).unwrap_or_default(),
+            prompt: prompt.map_or_else(String::new, |prompt| prompt.inside.to_owned()),
+            lyrics: sung.unwrap_or_default().to_owned(),
             query: String::new(),
         };
     }
@@ -46,14 +52,36 @@ pub(super) fn words(text: &str, lyrics: &str, sample_mode: bool) -> Words {
     }
 }
 
+/// A part of a text in tags, and what stands on either side of them.
+struct Tag<'a> {
+    before: &'a str,
+    inside: &'a str,
+    after: &'a str,
+}
+
+impl Tag<'_> {
+    fn outside(&self) -> String {
+        [self.before.trim(), self.after.trim()]
+            .join(" ")
+            .trim()
+            .to_owned()
+    }
+}
+
 /// What stands between `<tag>` and `</tag>`, in any letter case; to the end where it is not closed.
-fn between(text: &str, tag: &str) -> Option<String> {
+fn tag<'a>(text: &'a str, tag: &str) -> Option<Tag<'a>> {
     let lower = text.to_ascii_lowercase();
-    let open = format!("<{tag}>");
-    let start = lower.find(&open)? + open.len();
-    let length = lower[start..].find(&format!("</{tag}>"));
+    let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
+    let opened = lower.find(&open)?;
+    let start = opened + open.len();
+    let length = lower[start..].find(&close);
     let end = length.map_or(text.len(), |length| start + length);
-    Some(text[start..end].trim().to_owned())
+    let after = length.map_or(text.len(), |_| end + close.len());
+    Some(Tag {
+        before: &text[..opened],
+        inside: text[start..end].trim(),
+        after: &text[after..],
+    })
 }
 
 /// Marks of sections, or at least four short lines.
@@ -94,6 +122,14 @@ mod tests {
             ),
             ("<lyrics>Ünder", "", false, ["", "Ünder", ""]),
             ("<prompt>x</prompt>", "", true, ["", "", "x"]),
+            ("a waltz", "la la", true, ["", "la la", "a waltz"]),
+            (
+                "a waltz <LYRICS>la</lyrics> for two",
+                "",
+                true,
+                ["", "la", "a waltz for two"],
+            ),
+            ("<lyrics>la", "", true, ["", "la", ""]),
             ("a waltz", "la la", false, ["a waltz", "la la", ""]),
             ("[Verse 1]\nla", "", false, ["", "[Verse 1]\nla", ""]),
             ("a\nb\nc\nd", "", false, ["", "a\nb\nc\nd", ""]),
