@@ -179,15 +179,8 @@ pub(super) fn for_each_with_scratch<S>(
 
 #[cfg(test)]
 mod tests {
-    use super::{for_each_with_scratch, start_threads, threads};
+    use super::for_each_with_scratch;
     use std::sync::atomic::{AtomicUsize, Ordering};
-
-    #[test]
-    fn so_many_threads_compute_as_were_asked_for_also_in_candles_products() {
-        start_threads(Some(3)).unwrap();
-        let candles = candle_core::utils::get_num_threads();
-        assert_eq!((threads(), candles), (3, 3));
-    }
 
     #[test]
     fn every_task_runs_once_and_a_thread_makes_one_buffer() {

@@ -54,21 +54,23 @@ fn linear(w: &Panels, x: &Tensor) -> Tensor {
 
 /// Every kernel that this machine can run.
 fn kernels() -> Vec<Kernel> {
-    let mut kernels = vec![Kernel::Portable];
     #[cfg(target_arch = "x86_64")]
     {
         let fma = is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
-        if fma && is_x86_feature_detected!("avx2") {
-            kernels.push(Kernel::Avx2);
-        }
-        if fma && is_x86_feature_detected!("avx512bw") {
-            kernels.push(Kernel::Avx512);
-            if is_x86_feature_detected!("avx512vnni") {
-                kernels.push(Kernel::Vnni);
-            }
-        }
+        let wide = fma && is_x86_feature_detected!("avx512bw");
+        let can = [
+            (Kernel::Portable, true),
+            (Kernel::Avx2, fma && is_x86_feature_detected!("avx2")),
+            (Kernel::Avx512, wide),
+            (Kernel::Vnni, wide && is_x86_feature_detected!("avx512vnni")),
+        ];
+        can.into_iter()
+            .filter(|(_, can)| *can)
+            .map(|(kernel, _)| kernel)
+            .collect()
     }
-    kernels
+    #[cfg(not(target_arch = "x86_64"))]
+    vec![Kernel::Portable]
 }
 
 #[test]
