@@ -43,6 +43,8 @@ impl Watch {
 
 #[test]
 fn later_steps_map_no_memory_and_later_tiles_room_for_their_sound() {
+    /// Which threads take part in an operation is chance, and each has buffers of its own.
+    const CHANCE: usize = 4;
     let root = tempfile::tempdir().unwrap();
     demo_folder::write(root.path());
     let checkpoint = Checkpoint::open(root.path(), demo::NAME).unwrap();
@@ -52,23 +54,19 @@ fn later_steps_map_no_memory_and_later_tiles_room_for_their_sound() {
         params: GenerationParams {
             caption: "a lofi track with piano and drums".to_owned(),
             duration_secs: Some(180.0),
-            inference_steps: 6,
+            inference_steps: 12,
             ..GenerationParams::default()
         },
         seeds: vec![7],
         ..Request::default()
     };
     engine.generate(&request, &watch, &mut |_| Ok(())).unwrap();
+    let later = |mapped: &[usize]| mapped[mapped.len() - 1] - mapped[1];
     let steps = watch.of(Stage::Diffusion);
-    assert!(steps.len() > 4 && steps[0] > 0, "{steps:?}");
-    // The first two find out what is needed.
-    assert!(
-        steps[2..].iter().all(|mapped| *mapped == steps[2]),
-        "{steps:?}"
-    );
+    assert!(steps.len() > 10 && steps[0] > CHANCE, "{steps:?}");
+    assert!(later(&steps) <= CHANCE, "{steps:?}");
     let tiles = watch.of(Stage::Decode);
     assert!(tiles.len() > 6, "{tiles:?}");
-    // A tile's sound stays, and is all that may need new room.
-    let (first, last) = (tiles[2], tiles[tiles.len() - 1]);
-    assert!(last - first <= tiles.len() - 3, "{tiles:?}");
+    // A tile's sound stays.
+    assert!(later(&tiles) <= tiles.len() + CHANCE, "{tiles:?}");
 }
