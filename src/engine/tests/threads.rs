@@ -1,5 +1,4 @@
 //! The number of threads, decided once for a program; so the one test has the process to itself.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use acestep_engine::kernels::{start_threads, threads};
 
