@@ -21,6 +21,17 @@ pub enum DeviceKind {
     Metal,
 }
 
+impl DeviceKind {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+            Self::Metal => "metal",
+        }
+    }
+}
+
 /// Yes, or no with the reason and what would change it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Availability {
@@ -176,6 +187,13 @@ impl LmEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_has_one_name() {
+        for device in [DeviceKind::Cpu, DeviceKind::Cuda, DeviceKind::Metal] {
+            assert_eq!(serde_json::to_value(device).unwrap(), device.as_str());
+        }
+    }
 
     #[test]
     fn a_processor_is_told_how_long_codes_take_and_a_card_is_not() {

@@ -1,6 +1,6 @@
 //! What a run needs of memory and time, told before it starts.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Display};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -88,6 +88,19 @@ pub struct Change {
     pub field: String,
     /// Its new value.
     pub value: Value,
+}
+
+impl Change {
+    /// Says that it was made by the user's consent to a run that did not fit; `name` is what he calls the field.
+    pub fn lowered_to_fit(&self, name: &str, asked: &dyn Display, used: &dyn Display) -> Note {
+        Note::new(
+            "lowered_to_fit",
+            &self.field,
+            format!("{name}: asked {asked}, using {used}, so that it fits into the memory."),
+        )
+        .with("asked", asked)
+        .with("used", used)
+    }
 }
 
 /// The memory plan of a run.

@@ -109,6 +109,15 @@ impl Resolved {
     pub fn lm(&self) -> Option<&str> {
         self.lm_model_path.as_deref().filter(|_| self.init_llm)
     }
+
+    /// The same in f32, where a card computes in half precision: for values that leave its range.
+    pub fn in_full_precision(&self) -> Option<Self> {
+        let half = self.device != DeviceKind::Cpu && !self.full_precision;
+        half.then(|| Self {
+            full_precision: true,
+            ..self.clone()
+        })
+    }
 }
 
 /// The life of the service.

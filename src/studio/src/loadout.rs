@@ -9,7 +9,7 @@ use acestep_domain::{
         lm_room::{Room, check_room},
     },
     job::JobKind,
-    memory::{RunPlan, Smaller, TimePlan},
+    memory::{RunPlan, TimePlan},
     task::Family,
 };
 use acestep_engine::{
@@ -181,18 +181,6 @@ impl Loadout {
             (work, time),
             free(options.device),
         ))
-    }
-
-    /// The least change to number and length of the songs by `params`, which are settled, with which they fit
-    /// as the models are loaded; `None` where they do already, and where that does not help.
-    pub(crate) fn lowered(&self, params: &GenerationParams, given: Given) -> Option<Smaller> {
-        let Memory {
-            models,
-            options,
-            free,
-        } = self.memory.as_ref()?;
-        let work = Work::of(params, models).with(given.brought);
-        plan::lowered(models, options, work, free(options.device))
     }
 
     /// How long a job, which is settled, takes, as far as that is known.

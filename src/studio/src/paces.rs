@@ -13,7 +13,7 @@ use acestep_engine::{
     engine::LoadOptions,
     memory::{
         pace::{Machine, UnitSecs},
-        plan::{Free, Models, Work},
+        plan::{Brought, Free, Models, Work},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,9 @@ use crate::{
 };
 
 const FILE: &str = "paces.json";
+
+/// Seconds that are heard of each reference.
+pub const REFERENCE_SECS: f64 = 30.0;
 
 /// The models, how they are loaded, and what of the machine they have.
 type Setup<'a> = (&'a Models, &'a LoadOptions, Free);
@@ -193,21 +196,23 @@ fn lm_key((models, options, free): Setup<'_>) -> Option<String> {
 }
 
 /// What songs by `params`, settled, need with `models`, which nobody has to load for it; how long they
-/// take by what was kept in the folder of songs `output_dir`, else estimated. Recordings of `heard_secs`
-/// are encoded.
+/// take by what was kept in the folder of songs `output_dir`, else estimated. They bring along what is
+/// `brought`.
 pub fn needs_of_songs(
     output_dir: &Path,
     setup: (&Models, &LoadOptions, Free),
     params: &GenerationParams,
-    heard_secs: f64,
+    brought: Brought,
 ) -> RunPlan {
     let (models, options, free) = setup;
+    let heard_secs = brought.source_secs + REFERENCE_SECS * params.reference_audio.len() as f64;
     let lm_has_codes = models.lm_name().map(|_| models.lm_has_codes());
     let amount = Amount::beside(params, models.family, lm_has_codes);
     let time = Paces::new(output_dir)
         .rates(setup)
         .time(amount.hearing(heard_secs));
-    run_plan(models, options, (Work::of(params, models), time), free)
+    let work = Work::of(params, models).with(brought);
+    run_plan(models, options, (work, time), free)
 }
 
 #[cfg(test)]
@@ -234,7 +239,12 @@ mod tests {
     };
 
     fn needs(place: &Path, models: &Models, options: &LoadOptions, secs: f64) -> RunPlan {
-        needs_of_songs(place, (models, options, FREE), &params(secs), 0.0)
+        needs_of_songs(
+            place,
+            (models, options, FREE),
+            &params(secs),
+            Brought::default(),
+        )
     }
 
     #[test]
@@ -289,7 +299,8 @@ mod tests {
             (options, alone),
         ] {
             let setup = (&models, &options, free);
-            let other = needs_of_songs(folder.path(), setup, &params(60.0), 0.0).time;
+            let other =
+                needs_of_songs(folder.path(), setup, &params(60.0), Brought::default()).time;
             assert!(!other.unwrap().measured, "{options:?} {free:?}");
         }
     }

@@ -23,6 +23,7 @@ fn migrations() -> Migrations<'static> {
         M::up(include_str!("migrations/003_uploads.sql")),
         M::up(include_str!("migrations/004_repeat.sql")),
         M::up(include_str!("migrations/005_dismissed.sql")),
+        M::up(include_str!("migrations/006_seen.sql")),
     ])
 }
 

@@ -282,3 +282,19 @@ fn the_built_in_lm_goes_with_the_built_in_model_and_needs_no_consent() {
             .init_llm
     );
 }
+
+#[test]
+fn f32_is_more_than_half_precision_on_a_card() {
+    let on = |device, full_precision| {
+        let loaded = Resolved {
+            device,
+            full_precision,
+            ..Resolved::default()
+        };
+        loaded
+            .in_full_precision()
+            .is_some_and(|wide| wide.full_precision && wide.device == device)
+    };
+    assert!(on(DeviceKind::Cuda, false) && on(DeviceKind::Metal, false));
+    assert!(!on(DeviceKind::Cuda, true) && !on(DeviceKind::Cpu, false));
+}

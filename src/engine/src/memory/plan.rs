@@ -18,7 +18,7 @@ use acestep_domain::{
     capabilities::DeviceKind,
     defaults::AUTO_DURATION_SECS,
     lora::LoraUse,
-    memory::{MemoryPlan, Network, Smaller, StageMemory},
+    memory::{MemoryPlan, Network, StageMemory},
     note::Note,
     task::TaskType,
     tier::size_text,
@@ -213,35 +213,19 @@ impl Needs {
     }
 }
 
-impl Asked {
-    /// What is asked, and what counts of `free` for it.
-    fn new(models: &Models, options: &LoadOptions, work: Work, free: Free) -> (Self, Free) {
-        let free = match options.device {
-            DeviceKind::Cpu => Free { device: 0, ..free },
-            _ => free,
-        };
-        let asked = Self {
-            models: models.clone(),
-            options: *options,
-            work,
-            context_bytes: needs::context_bytes(free.device + free.others),
-            threads: free.threads,
-        };
-        (asked, free)
-    }
-}
-
-/// The least change to number and length of the songs with which `work` fits as the models are loaded;
-/// `None` where it fits already, and where no such change is enough.
-pub fn lowered(models: &Models, options: &LoadOptions, work: Work, free: Free) -> Option<Smaller> {
-    let (asked, free) = Asked::new(models, options, work, free);
-    let fits = needs::needs(&asked, free).fit(free);
-    (!fits).then(|| smaller::lowered(&asked, free)).flatten()
-}
-
 /// Plans `work` with `models` loaded by `options`.
 pub fn plan(models: &Models, options: &LoadOptions, work: Work, free: Free) -> MemoryPlan {
-    let (asked, free) = Asked::new(models, options, work, free);
+    let free = match options.device {
+        DeviceKind::Cpu => Free { device: 0, ..free },
+        _ => free,
+    };
+    let asked = Asked {
+        models: models.clone(),
+        options: *options,
+        work,
+        context_bytes: needs::context_bytes(free.device + free.others),
+        threads: free.threads,
+    };
     let needs = needs::needs(&asked, free);
     let fits = needs.fit(free);
     let next_smaller = smaller::next(&asked, &needs, free);

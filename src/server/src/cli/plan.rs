@@ -19,11 +19,14 @@ use acestep_engine::{
     audio::decode::{self, Limit},
     engine::LoadOptions,
     memory::{
-        plan::{Brought, Free, Models, Work, lora_bytes, plan as plan_memory},
+        plan::{Brought, Free, Models, lora_bytes},
         probe::free,
     },
 };
-use acestep_studio::{error::Error as StudioError, paces::needs_of_songs};
+use acestep_studio::{
+    error::Error as StudioError,
+    paces::{REFERENCE_SECS, needs_of_songs},
+};
 use clap::Args;
 use serde::Serialize;
 
@@ -33,9 +36,6 @@ use super::{
     service::{LoraArgs, ServiceArgs},
 };
 use crate::env::Environment;
-
-/// Seconds that are heard of each reference.
-const REFERENCE_SECS: f64 = 30.0;
 
 /// What to plan.
 #[derive(Debug, Args)]
@@ -144,16 +144,8 @@ fn needs(
         lora_bytes: lora_bytes(&lora_dir, uses, options.device),
         ..recordings(params, plan.resolved.duration_secs)
     };
-    let heard = brought.source_secs + REFERENCE_SECS * params.reference_audio.len() as f64;
     let how = (&models, &options, free);
-    let RunPlan { time, .. } = needs_of_songs(&args.output_dir, how, params, heard);
-    let work = Work::of(params, &models).with(brought);
-    let mut memory = plan_memory(&models, &options, work, free);
-    for stage in &mut memory.stages {
-        let stages = time.as_ref().map(|time| &time.stages);
-        stage.secs = stages.and_then(|stages| stages.get(&stage.stage).copied());
-    }
-    Ok(RunPlan { memory, time })
+    Ok(needs_of_songs(&args.output_dir, how, params, brought))
 }
 
 /// Lengths of the recordings that `params` name. A source whose file cannot be read is as long as the song,

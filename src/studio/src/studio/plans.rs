@@ -16,11 +16,9 @@ use crate::{
     error::{Error, Result},
     loadout::Loadout,
     pace::Rates,
+    paces::REFERENCE_SECS,
     recordings::SOURCE,
 };
-
-/// Seconds that are heard of each reference.
-const REFERENCE_SECS: f64 = 30.0;
 
 /// What is brought along, and how much of it is encoded.
 #[derive(Debug, Clone, Copy, Default)]
@@ -90,10 +88,10 @@ impl Shared {
             mut params,
             mut notes,
         } = self.settle(loadout, kind, params)?;
-        let smaller = (fit && kind == JobKind::Generate)
-            .then(|| loadout.lowered(&params, self.given(loadout.device(), kind, &params, None)))
+        let plan = (fit && kind == JobKind::Generate)
+            .then(|| self.plan(loadout, kind, &params, None))
             .flatten();
-        let Some(smaller) = smaller else {
+        let Some(smaller) = plan.and_then(|plan| plan.memory.lowered) else {
             return Ok(Clamped { params, notes });
         };
         for change in &smaller.changes {
@@ -102,15 +100,11 @@ impl Shared {
             };
             notes.push(if change.field == "batch_size" {
                 let asked = std::mem::replace(&mut params.batch_size, used as usize);
-                lowered_to_fit(
-                    &change.field,
-                    "Takes",
-                    (asked.to_string(), used.to_string()),
-                )
+                change.lowered_to_fit("Takes", &asked, &used)
             } else {
                 let asked = params.duration_secs.replace(used);
                 let asked = asked.map_or_else(|| "auto".to_owned(), minutes);
-                lowered_to_fit(&change.field, "Length", (asked, minutes(used)))
+                change.lowered_to_fit("Length", &asked, &minutes(used))
             });
         }
         // What hangs on them, for example seeds of takes that are not made.
@@ -211,14 +205,4 @@ impl Shared {
             self.service.set_rates(self.paces.rates(memory.setup()));
         }
     }
-}
-
-fn lowered_to_fit(field: &str, name: &str, (asked, used): (String, String)) -> Note {
-    Note::new(
-        "lowered_to_fit",
-        field,
-        format!("{name}: asked {asked}, using {used}, so that it fits into the memory."),
-    )
-    .with("asked", asked)
-    .with("used", used)
 }

@@ -140,12 +140,9 @@ fn widen(
     cancel: &CancelFlag,
 ) -> Result<Option<MemoryPlan>> {
     let half = shared.service.in_force();
-    let Some(half) = half.filter(runs_in_half) else {
+    let wide = half.as_ref().and_then(Resolved::in_full_precision);
+    let (Some(half), Some(wide)) = (half, wide) else {
         return Err(lost.into());
-    };
-    let wide = Resolved {
-        full_precision: true,
-        ..half.clone()
     };
     let ahead = Loadout {
         // What is wrong with the checkpoints is told by their load.
@@ -174,11 +171,6 @@ fn widen(
     let plan = planned(shared, &shared.service.loadout()?, params);
     plan.as_ref().map_or(Ok(()), admit)?;
     Ok(plan)
-}
-
-/// Whether what is loaded so computes in half precision, which f32 is more than.
-fn runs_in_half(resolved: &Resolved) -> bool {
-    resolved.device != DeviceKind::Cpu && !resolved.full_precision
 }
 
 /// A run: what it is made of, and what has come of it.
@@ -280,7 +272,7 @@ fn save(shared: &Shared, job: &Job, finished: Finished<'_>, note: Option<&Note>)
     let device = shared
         .service
         .in_force()
-        .map(|resolved| device_name(&resolved))
+        .map(|resolved| resolved.device.as_str().to_owned())
         .unwrap_or_default();
     let params = job
         .params
@@ -356,29 +348,4 @@ fn save(shared: &Shared, job: &Job, finished: Finished<'_>, note: Option<&Note>)
             item: song.item,
         }])
     })
-}
-
-fn device_name(resolved: &Resolved) -> String {
-    serde_json::to_value(resolved.device)
-        .ok()
-        .and_then(|value| value.as_str().map(str::to_owned))
-        .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn f32_is_more_than_half_precision_on_a_card() {
-        let on = |device, full_precision| {
-            runs_in_half(&Resolved {
-                device,
-                full_precision,
-                ..Resolved::default()
-            })
-        };
-        assert!(on(DeviceKind::Cuda, false) && on(DeviceKind::Metal, false));
-        assert!(!on(DeviceKind::Cuda, true) && !on(DeviceKind::Cpu, false));
-    }
 }

@@ -77,6 +77,13 @@ impl Step {
     }
 }
 
+/// What `asked` needs with `steps` taken, each of which must change something.
+fn with(asked: &Asked, steps: &[Step], free: Free) -> Option<Needs> {
+    let mut steps = steps.iter();
+    let smaller = steps.try_fold(asked.clone(), |asked, step| step.take(&asked))?;
+    Some(needs(&smaller, free))
+}
+
 /// The next smaller plan of one that fits; of one that does not, the least that would.
 pub(super) fn next(asked: &Asked, now: &Needs, free: Free) -> Option<Smaller> {
     /// A plan is smaller when this part of it is saved.
@@ -88,10 +95,7 @@ pub(super) fn next(asked: &Asked, now: &Needs, free: Free) -> Option<Smaller> {
         if fits && steps.contains(&Step::OnProcessor) {
             return None;
         }
-        let smaller = steps
-            .iter()
-            .try_fold(asked.clone(), |asked, step| step.take(&asked))?;
-        let then = needs(&smaller, free);
+        let then = with(asked, &steps, free)?;
         let saves = at_work.saturating_sub(then.peak().at_work()) > at_work / WORTH;
         ((saves || !fits) && then.fit(free)).then(|| told(&steps, &then))
     })
@@ -106,10 +110,7 @@ pub(super) fn lowered(asked: &Asked, free: Free) -> Option<Smaller> {
         .chain(shorter().map(|length| vec![length]))
         .chain(shorter().map(|length| vec![one_song, length]));
     ways.find_map(|steps| {
-        let smaller = steps
-            .iter()
-            .try_fold(asked.clone(), |asked, step| step.take(&asked))?;
-        let then = needs(&smaller, free);
+        let then = with(asked, &steps, free)?;
         then.fit(free).then(|| told(&steps, &then))
     })
 }

@@ -259,7 +259,7 @@ fn by_consent_songs_and_length_are_lowered_as_far_as_it_takes() {
     let options = LoadOptions::default();
     let lower = |work: Work, host| {
         let free = Free { host, ..PLENTY };
-        let smaller = lowered(&models, &options, work, free)?;
+        let smaller = plan(&models, &options, work, free).lowered?;
         let told = |change: &acestep_domain::memory::Change| {
             (change.field.clone(), change.value.as_f64().unwrap())
         };

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::Failure;
 use acestep_domain::{
     GenerationParams, Note,
     capabilities::DeviceKind,
@@ -19,9 +20,6 @@ use acestep_engine::{
         probe::{CardWatch, free, peak_bytes},
     },
 };
-use serde_json::Value;
-
-use super::Failure;
 
 /// What the memory of a run is planned with.
 #[derive(Debug)]
@@ -100,12 +98,13 @@ pub(super) fn report_of(planned: &MemoryPlan, card: Option<&CardWatch>) -> Memor
 
 /// Makes one change; the note says what was asked and what is used.
 fn lower(
-    Change { field, value }: &Change,
+    change: &Change,
     (resolved, options): &mut (&mut Resolved, &mut LoadOptions),
     params: &mut GenerationParams,
 ) -> Option<Note> {
+    let value = &change.value;
     let on = |on: bool| if on { "on" } else { "off" }.to_owned();
-    let (name, asked, used) = match field.as_str() {
+    let (name, asked, used) = match change.field.as_str() {
         "batch_size" => {
             let takes = usize::try_from(value.as_u64()?).ok()?;
             let asked = std::mem::replace(&mut params.batch_size, takes);
@@ -143,7 +142,7 @@ fn lower(
             ("Language model", asked, "none".to_owned())
         }
         "device" => {
-            let asked = name_of(resolved.device);
+            let asked = resolved.device.as_str().to_owned();
             **resolved = Resolved {
                 device: DeviceKind::Cpu,
                 full_precision: false,
@@ -153,33 +152,17 @@ fn lower(
                 ..resolved.clone()
             };
             **options = LoadOptions::from(&**resolved);
-            ("Device", asked, name_of(DeviceKind::Cpu))
+            ("Device", asked, DeviceKind::Cpu.as_str().to_owned())
         }
         _ => return None,
     };
-    let note = || {
-        Note::new(
-            "lowered_to_fit",
-            field,
-            format!("{name}: asked {asked}, using {used}, so that it fits into the memory."),
-        )
-        .with("asked", &asked)
-        .with("used", &used)
-    };
-    (asked != used).then(note)
-}
-
-fn name_of(device: DeviceKind) -> String {
-    match serde_json::to_value(device) {
-        Ok(Value::String(name)) => name,
-        _ => String::new(),
-    }
+    (asked != used).then(|| change.lowered_to_fit(name, &asked, &used))
 }
 
 #[cfg(test)]
 mod tests {
     use acestep_domain::service::DEMO_MODEL;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use acestep_domain::{
-    GenerationParams, Note, capabilities::DeviceKind, memory::MemoryPlan, service::Resolved,
-};
+use acestep_domain::{GenerationParams, Note, memory::MemoryPlan, service::Resolved};
 use acestep_engine::{checkpoint::Checkpoint, engine::LoadOptions, error::Error};
 
 use super::Memory;
@@ -27,12 +25,8 @@ pub(super) fn another_try(
 /// How models have to be loaded for another try after `error`; `None` where no other try can help. Takes that
 /// are written already stay: `begun` says that there are some.
 fn widened(error: &Error, begun: bool, resolved: &Resolved) -> Option<Resolved> {
-    let half = resolved.device != DeviceKind::Cpu && !resolved.full_precision;
-    let helps = half && !begun && matches!(error, Error::NotFinite { .. });
-    helps.then(|| Resolved {
-        full_precision: true,
-        ..resolved.clone()
-    })
+    let helps = !begun && matches!(error, Error::NotFinite { .. });
+    resolved.in_full_precision().filter(|_| helps)
 }
 
 /// Says that it was done.
@@ -45,6 +39,7 @@ pub(super) fn note() -> Note {
 
 #[cfg(test)]
 mod tests {
+    use acestep_domain::capabilities::DeviceKind;
     use acestep_engine::error::Stage;
 
     use super::*;
