@@ -1,5 +1,7 @@
 //! What a run of the form as it stands would need.
 
+#[cfg(feature = "ssr")]
+use acestep_domain::memory::in_use_by_others;
 use acestep_domain::{event::Stage, memory::Change};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -13,8 +15,8 @@ pub struct RunNeeds {
     pub needed_bytes: u64,
     /// What can be had there.
     pub free_bytes: u64,
-    /// What other programs use of it.
-    pub others_bytes: u64,
+    /// What other programs use of it, in words; none where they use nothing.
+    pub others: Option<String>,
     /// The run fits.
     pub fits: bool,
     /// What to change for a smaller need, where there is something.
@@ -81,7 +83,8 @@ fn plan(form: &serde_json::Value) -> Result<RunNeeds, ApiError> {
         before_load,
         needed_bytes: plan.memory.expected_peak_bytes.at_work(),
         free_bytes: plan.memory.free_bytes,
-        others_bytes: plan.memory.others_bytes,
+        others: (plan.memory.others_bytes > 0)
+            .then(|| in_use_by_others(plan.memory.others_bytes, &plan.memory.other_programs)),
         fits: plan.memory.fits,
         changes: plan.memory.next_smaller.map(|smaller| smaller.changes),
         lowered: plan.memory.lowered.map(|smaller| smaller.changes),

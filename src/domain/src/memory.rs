@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Display};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{event::Stage, note::Note};
+use crate::{event::Stage, note::Note, tier::size_text};
 
 /// A network, or the networks of audio codes together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -103,6 +103,28 @@ impl Change {
     }
 }
 
+/// A program beside this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherProgram {
+    /// Its name, as the system lists it.
+    pub name: String,
+    /// Memory that all of its processes hold.
+    pub bytes: u64,
+}
+
+/// What other programs use, the largest by name: `3.2 GiB (chrome 1.9 GiB, python3 820 MiB)`.
+pub fn in_use_by_others(bytes: u64, largest: &[OtherProgram]) -> String {
+    let names: Vec<_> = largest
+        .iter()
+        .map(|program| format!("{} {}", program.name, size_text(program.bytes)))
+        .collect();
+    if names.is_empty() {
+        size_text(bytes)
+    } else {
+        format!("{} ({})", size_text(bytes), names.join(", "))
+    }
+}
+
 /// The memory plan of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MemoryPlan {
@@ -114,6 +136,9 @@ pub struct MemoryPlan {
     /// What other programs use of it.
     #[serde(default)]
     pub others_bytes: u64,
+    /// Where it does not fit: those of them that use the most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_programs: Vec<OtherProgram>,
     /// The run fits.
     pub fits: bool,
     /// Stages in their order.

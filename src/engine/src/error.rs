@@ -6,7 +6,7 @@ use crate::audio::decode::Fault;
 
 /// A stage of a run, as shown to the user and named in errors.
 pub use acestep_domain::event::Stage;
-use acestep_domain::memory::Smaller;
+use acestep_domain::memory::{OtherProgram, Smaller};
 
 /// What can go wrong in the engine.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,8 @@ pub enum Error {
         free: u64,
         /// Bytes of it that other programs use.
         others: u64,
+        /// Those of them that use the most.
+        programs: Vec<OtherProgram>,
         /// The least that would make it fit.
         smaller: Option<Box<Smaller>>,
     },

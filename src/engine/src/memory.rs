@@ -3,6 +3,7 @@
 
 mod huge_pages;
 pub mod last_words;
+mod others;
 pub mod pace;
 pub mod plan;
 pub mod probe;

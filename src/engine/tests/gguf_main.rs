@@ -164,6 +164,7 @@ fn quantised_matrices_stay_as_they_are_whatever_is_asked() {
         host: u64::MAX,
         device: 0,
         others: 0,
+        largest_others: |_| Vec::new(),
         threads: 2,
     };
     let planned = plan(&models, &LoadOptions::default(), work, free);

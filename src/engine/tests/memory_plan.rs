@@ -88,6 +88,7 @@ const PLENTY: Free = Free {
     host: u64::MAX,
     device: u64::MAX,
     others: 0,
+    largest_others: |_| Vec::new(),
     threads: 2,
 };
 

@@ -2,7 +2,13 @@
 
 use std::path::Path;
 
-use acestep_domain::{UserError, event::Stage, memory::Smaller, release::Release, tier::size_text};
+use acestep_domain::{
+    UserError,
+    event::Stage,
+    memory::{OtherProgram, Smaller, in_use_by_others},
+    release::Release,
+    tier::size_text,
+};
 use acestep_engine::error::{Error as EngineError, message};
 
 /// What can go wrong in the studio.
@@ -290,8 +296,9 @@ fn engine(error: EngineError) -> UserError {
             needed,
             free,
             others,
+            programs,
             smaller,
-        } => does_not_fit(needed, free, others, smaller.as_deref()),
+        } => does_not_fit((needed, free), (others, &programs), smaller.as_deref()),
         EngineError::NotFinite { stage, module } => UserError::new(
             "not_finite",
             format!(
@@ -371,10 +378,17 @@ fn no_lora(name: &str, there: &[String]) -> UserError {
 }
 
 /// Said before anything is run.
-fn does_not_fit(needed: u64, free: u64, others: u64, smaller: Option<&Smaller>) -> UserError {
+fn does_not_fit(
+    (needed, free): (u64, u64),
+    (others, programs): (u64, &[OtherProgram]),
+    smaller: Option<&Smaller>,
+) -> UserError {
     let others = match others {
         0 => String::new(),
-        others => format!(" (other programs use {})", size_text(others)),
+        others => format!(
+            " (other programs use {})",
+            in_use_by_others(others, programs)
+        ),
     };
     let hint = match smaller {
         Some(smaller) => {

@@ -235,6 +235,7 @@ mod tests {
         host: 64 << 30,
         device: 0,
         others: 0,
+        largest_others: |_| Vec::new(),
         threads: 2,
     };
 

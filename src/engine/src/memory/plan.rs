@@ -1,7 +1,7 @@
 //! The memory plan: what a run needs, what moves for it, and what to change where it does not fit.
 //!
-//! A pure function of configs, parameters, options and free bytes; nothing is asked of the machine
-//! and no weight is read. Weights are counted exactly, by a survey of the networks' own loaders;
+//! A pure function of configs, parameters, options and free bytes; nothing is asked of the machine (but
+//! who else uses its memory, where a run does not fit) and no weight is read. Weights are counted exactly, by a survey of the networks' own loaders;
 //! values in flight come from each network's footprint, with room for what the kernels need beside
 //! them. A peak is an upper bound: tests hold it against what the allocator counts.
 //!
@@ -18,10 +18,9 @@ use acestep_domain::{
     capabilities::DeviceKind,
     defaults::AUTO_DURATION_SECS,
     lora::LoraUse,
-    memory::{MemoryPlan, Network, StageMemory},
+    memory::{MemoryPlan, Network, OtherProgram, StageMemory, in_use_by_others},
     note::Note,
     task::TaskType,
-    tier::size_text,
 };
 
 pub use super::sizes::Models;
@@ -33,7 +32,7 @@ use crate::{
 };
 
 /// Memory that can be had: what nobody uses, and what this program holds already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Free {
     /// Of the host.
     pub host: u64,
@@ -41,6 +40,8 @@ pub struct Free {
     pub device: u64,
     /// What other programs use of the memory that the networks run in.
     pub others: u64,
+    /// Names those of them that use the most, where networks of a device run; asked where a run does not fit.
+    pub largest_others: fn(DeviceKind) -> Vec<OtherProgram>,
     /// Threads that compute, each with buffers of its own.
     pub threads: usize,
 }
@@ -255,12 +256,17 @@ pub fn plan(models: &Models, options: &LoadOptions, work: Work, free: Free) -> M
         );
     }
     let free_bytes = if on_card { free.device } else { free.host };
+    let other_programs = if !fits && free.others > 0 {
+        (free.largest_others)(options.device)
+    } else {
+        Vec::new()
+    };
     if !fits && free.others > 0 {
         notes.push(Note::general(
             "memory_of_others",
             format!(
                 "Memory: other programs use {} of it.",
-                size_text(free.others)
+                in_use_by_others(free.others, &other_programs)
             ),
         ));
     }
@@ -268,6 +274,7 @@ pub fn plan(models: &Models, options: &LoadOptions, work: Work, free: Free) -> M
         expected_peak_bytes: needs.peak(),
         free_bytes,
         others_bytes: free.others,
+        other_programs,
         fits,
         stages: needs.stages,
         resident: needs.resident,
@@ -292,6 +299,7 @@ pub fn admit(plan: &MemoryPlan) -> Result<()> {
         needed: plan.expected_peak_bytes.at_work(),
         free: plan.free_bytes,
         others: plan.others_bytes,
+        programs: plan.other_programs.clone(),
         smaller: plan.next_smaller.clone().map(Box::new),
     })
 }

@@ -12,7 +12,7 @@ use acestep_domain::capabilities::DeviceKind;
 use nvml_wrapper::{Device, Nvml, enums::device::UsedGpuMemory, error::NvmlError};
 use sysinfo::{CGroupLimits, ProcessRefreshKind, ProcessesToUpdate, System};
 
-use super::{give_back, plan::Free};
+use super::{give_back, others, plan::Free};
 use crate::{
     cards::{
         self, Card,
@@ -107,6 +107,7 @@ pub fn free(device: DeviceKind) -> Free {
             host,
             device: cards::within_simulated(device),
             others: total.saturating_sub(device),
+            largest_others: others::largest,
             threads,
         },
         // Apple's GPUs share the memory of the host.
@@ -114,6 +115,7 @@ pub fn free(device: DeviceKind) -> Free {
             host,
             device: host,
             others: total.saturating_sub(host),
+            largest_others: others::largest,
             threads,
         },
     }
@@ -266,16 +268,20 @@ fn own_bytes(nvml: &Nvml) -> Result<u64, NvmlError> {
     ))
 }
 
-/// Bytes of main memory that only this process can give up; 0 where the system does not say (anything but
-/// Linux). Files that are mapped are not among them: the system counts them as free.
+/// Bytes of main memory that only this process can give up; 0 where the system does not say.
 fn own_bytes_of_host() -> u64 {
-    let lines = ["RssAnon:", "RssShmem:"];
-    lines.into_iter().filter_map(status_bytes).sum()
+    taken_bytes(std::process::id()).unwrap_or(0)
 }
 
-/// A line of `/proc/self/status` that counts kB.
-fn status_bytes(key: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+/// Bytes of main memory that only the process `pid` can give up; `None` where the system does not say
+/// (anything but Linux). Files that are mapped are not among them: the system counts them as free.
+pub(super) fn taken_bytes(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    Some(bytes_of(&status, "RssAnon:")? + bytes_of(&status, "RssShmem:")?)
+}
+
+/// A line of a process's `status` that counts kB.
+fn bytes_of(status: &str, key: &str) -> Option<u64> {
     let line = status.lines().find(|line| line.starts_with(key))?;
     let kib: u64 = line[key.len()..].trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kib << 10)
@@ -290,7 +296,10 @@ pub fn restart_peak() {
 /// The most main memory that this process held since [`restart_peak`], files it reads included;
 /// `None` where the system does not say.
 pub fn peak_bytes() -> Option<u64> {
-    status_bytes("VmHWM:")
+    bytes_of(
+        &std::fs::read_to_string("/proc/self/status").ok()?,
+        "VmHWM:",
+    )
 }
 
 /// How fast all threads together read main memory, in GB a second: the pace at which a processor

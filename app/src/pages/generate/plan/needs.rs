@@ -91,9 +91,8 @@ fn memory_text(i18n: Words, plan: &RunNeeds) -> impl IntoView {
         None => t_string!(i18n, needs.nothing_fits).to_string(),
     };
     let mut text = t_string!(i18n, needs.too_much, needed = needed, free = free);
-    if plan.others_bytes > 0 {
-        let others = size_text(plan.others_bytes);
-        text += &t_string!(i18n, needs.others, others = others);
+    if let Some(others) = &plan.others {
+        text += &t_string!(i18n, needs.others, others = others.clone());
     }
     let lower = plan.lowered.as_ref().map(|changes| {
         let text = t_string!(i18n, needs.lower, what = all_in_words(changes));

@@ -13,6 +13,7 @@ const PLENTY: Free = Free {
     host: 1 << 50,
     device: 1 << 50,
     others: 0,
+    largest_others: |_| Vec::new(),
     threads: 2,
 };
 
@@ -220,6 +221,10 @@ fn what_does_not_fit_is_told_with_the_least_that_would() {
     let free = |host| Free {
         host,
         others: 3 * GIB,
+        largest_others: |_| {
+            let (name, bytes) = ("browser".to_owned(), 2 * GIB);
+            vec![OtherProgram { name, bytes }]
+        },
         ..PLENTY
     };
     let options = LoadOptions::default();
@@ -227,6 +232,14 @@ fn what_does_not_fit_is_told_with_the_least_that_would() {
     assert!(!tight.fits && tight.expected_peak_bytes.host > 9 * GIB);
     let refused = admit(&tight).unwrap_err();
     assert!(matches!(refused, Error::DoesNotFit { others, .. } if others == 3 * GIB));
+    let note = tight
+        .notes
+        .iter()
+        .find(|note| note.code == "memory_of_others");
+    assert_eq!(
+        note.unwrap().message,
+        "Memory: other programs use 3.0 GiB (browser 2.0 GiB) of it."
+    );
     let smaller = tight.next_smaller.unwrap();
     assert!(smaller.expected_peak_bytes.host <= 9 * GIB);
     assert_eq!(

@@ -22,6 +22,7 @@ const fn host(gib: u64) -> Free {
         host: gib << 30,
         device: 0,
         others: 2 << 30,
+        largest_others: |_| Vec::new(),
         threads: 2,
     }
 }

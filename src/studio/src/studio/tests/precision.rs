@@ -157,6 +157,7 @@ fn nothing_is_loaded_where_f32_is_no_help_or_has_no_room() {
             host: 1 << 30,
             device: 0,
             others: 0,
+            largest_others: |_| Vec::new(),
             threads: 2,
         },
     });
