@@ -9,6 +9,8 @@
 
 #[path = "support/closeness.rs"]
 mod closeness;
+#[path = "support/placement.rs"]
+mod placement;
 
 use std::{collections::HashMap, path::PathBuf};
 
@@ -24,8 +26,9 @@ use acestep_engine::{
         scoring::{Read, likelier},
     },
 };
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use closeness::assert_close;
+use placement::place;
 use serde::Deserialize;
 
 /// Of the largest reference value.
@@ -46,13 +49,13 @@ fn config() -> Config {
 }
 
 fn tensors() -> HashMap<String, Tensor> {
-    candle_core::safetensors::load(folder().join("model.safetensors"), &Device::Cpu).unwrap()
+    candle_core::safetensors::load(folder().join("model.safetensors"), place()).unwrap()
 }
 
 fn weights(tensors: HashMap<String, Tensor>) -> Weights {
     let bytes = safetensors::serialize(tensors, None).unwrap();
     let file = WeightFile::from_vec(bytes).unwrap();
-    Weights::new(vec![file], DType::F32, &Device::Cpu).unwrap()
+    Weights::new(vec![file], DType::F32, place()).unwrap()
 }
 
 fn model(backend: Backend) -> CausalLm {
@@ -64,7 +67,7 @@ struct Reference(HashMap<String, Tensor>);
 impl Reference {
     fn load() -> Self {
         let path = fixtures().join("reference.safetensors");
-        Self(candle_core::safetensors::load(path, &Device::Cpu).unwrap())
+        Self(candle_core::safetensors::load(path, place()).unwrap())
     }
 
     fn get(&self, name: &str) -> &Tensor {
@@ -250,7 +253,7 @@ fn both_prefixes_and_both_kinds_of_head() {
     cfg.tie_word_embeddings = false;
     let mut own = tensors();
     let reversed: Vec<u32> = (0..VOCABULARY as u32).rev().collect();
-    let reversed = Tensor::from_vec(reversed, VOCABULARY, &Device::Cpu).unwrap();
+    let reversed = Tensor::from_vec(reversed, VOCABULARY, place()).unwrap();
     let head = own["model.embed_tokens.weight"]
         .index_select(&reversed, 0)
         .unwrap();
@@ -339,7 +342,7 @@ fn answers_are_judged_as_the_reference_judges_them() {
     let told: Told =
         serde_json::from_slice(&std::fs::read(fixtures().join("scores.json")).unwrap()).unwrap();
     let path = fixtures().join("scores.safetensors");
-    let reference = Reference(candle_core::safetensors::load(path, &Device::Cpu).unwrap());
+    let reference = Reference(candle_core::safetensors::load(path, place()).unwrap());
     for backend in BACKENDS {
         let lm = model(backend);
         let mut song = Read::new(&lm, &reference.ids("song"), 35).unwrap();

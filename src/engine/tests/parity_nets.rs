@@ -6,21 +6,22 @@
 
 #[path = "support/closeness.rs"]
 mod closeness;
+#[path = "support/placement.rs"]
+mod placement;
 
 use std::{collections::HashMap, path::PathBuf};
 
-use acestep_domain::capabilities::DeviceKind;
 use acestep_engine::{
     checkpoint::{Checkpoint, Module, Part},
-    device::{self, Placement},
     models::{
         AudioDetokenizer, AudioTokenizer, ConditionEncoder, Dit, Qwen3, dit,
         lyric_encoder::LyricEncoder, timbre_encoder::TimbreEncoder,
     },
     nn::{Backend, WeightFile, Weights},
 };
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use closeness::assert_close;
+use placement::{place, placement};
 
 /// Of the largest reference value.
 const TOLERANCE: f64 = 1e-4;
@@ -30,16 +31,12 @@ fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-fn cpu() -> Placement {
-    device::open(DeviceKind::Cpu, DType::F32).unwrap()
-}
-
 struct Reference(HashMap<String, Tensor>);
 
 impl Reference {
     fn load(name: &str) -> Self {
         let path = fixtures().join(format!("{name}.safetensors"));
-        Self(candle_core::safetensors::load(path, &Device::Cpu).unwrap())
+        Self(candle_core::safetensors::load(path, place()).unwrap())
     }
 
     fn get(&self, name: &str) -> &Tensor {
@@ -60,7 +57,7 @@ fn tiny() -> Checkpoint {
 
 fn part(module: Module) -> (Checkpoint, Part) {
     let checkpoint = tiny();
-    let part = checkpoint.part(module, &cpu()).unwrap();
+    let part = checkpoint.part(module, placement()).unwrap();
     (checkpoint, part)
 }
 
@@ -97,7 +94,7 @@ fn text_encoder() {
 #[test]
 fn text_encoder_with_the_prefix_of_language_models() {
     let file = fixtures().join("pipeline/checkpoint/Qwen3-Embedding-0.6B/model.safetensors");
-    let tensors = candle_core::safetensors::load(file, &Device::Cpu).unwrap();
+    let tensors = candle_core::safetensors::load(file, place()).unwrap();
     let prefixed: HashMap<String, Tensor> = tensors
         .into_iter()
         .map(|(name, tensor)| (format!("model.{name}"), tensor))
@@ -106,7 +103,7 @@ fn text_encoder_with_the_prefix_of_language_models() {
     let w = Weights::new(
         vec![WeightFile::from_vec(bytes).unwrap()],
         DType::F32,
-        &Device::Cpu,
+        place(),
     )
     .unwrap();
     let net = Qwen3::load(&tiny().text_encoder, Backend::Fused, &w).unwrap();
@@ -171,7 +168,7 @@ fn timbre_encoder_without_special_token() {
     let cfg: dit::Config = serde_json::from_slice(&config).unwrap();
     assert!(!cfg.timbre_has_special_token());
     let file = WeightFile::open(&folder.join("model.safetensors")).unwrap();
-    let w = Weights::new(vec![file], DType::F32, &Device::Cpu).unwrap();
+    let w = Weights::new(vec![file], DType::F32, place()).unwrap();
     let net = TimbreEncoder::load(&cfg, Backend::Fused, &w.pp("encoder.timbre_encoder")).unwrap();
     let reference = Reference::load("nets/timbre_2b");
     let output = net
@@ -360,9 +357,9 @@ fn the_bundled_model_follows_the_reference() {
     let reference = Reference::load("pipeline/demo");
     let cfg = &checkpoint.dit;
     let backend = Backend::Fused;
-    let silence = checkpoint.silence_latent(&Device::Cpu).unwrap();
+    let silence = checkpoint.silence_latent(place()).unwrap();
 
-    let text = checkpoint.part(Module::TextEncoder, &cpu()).unwrap();
+    let text = checkpoint.part(Module::TextEncoder, placement()).unwrap();
     let text_encoder = text
         .load(|w| Qwen3::load(&checkpoint.text_encoder, backend, w))
         .unwrap();
@@ -370,7 +367,7 @@ fn the_bundled_model_follows_the_reference() {
     let caption = text_encoder.forward(&ids("text_ids.0")).unwrap();
     let lyrics = text_encoder.embed(&ids("lyric_ids.0")).unwrap();
 
-    let part = checkpoint.part(Module::Dit, &cpu()).unwrap();
+    let part = checkpoint.part(Module::Dit, placement()).unwrap();
     let encoder = part
         .load(|w| ConditionEncoder::load(cfg, backend, w))
         .unwrap();

@@ -4,6 +4,8 @@
 
 #[path = "support/closeness.rs"]
 mod closeness;
+#[path = "support/placement.rs"]
+mod placement;
 #[path = "support/tiny_checkpoint.rs"]
 mod tiny_checkpoint;
 
@@ -18,6 +20,7 @@ use acestep_engine::{
 };
 use candle_core::{Device, IndexOp, Tensor};
 use closeness::{Closeness, assert_close};
+use placement::in_f32;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tiny_checkpoint::{fixtures, tiny, waveform};
@@ -107,7 +110,7 @@ fn reproduces(name: &str) {
     for fused_attention in [true, false] {
         let options = LoadOptions {
             fused_attention,
-            ..LoadOptions::default()
+            ..in_f32()
         };
         let mut engine = Engine::load(&checkpoint, &options, &Silent).unwrap();
         assert_eq!(engine.info().notes, []);
@@ -153,7 +156,7 @@ fn audio_codes_as_the_source() {
 fn the_bundled_model() {
     let (case, reference) = case("demo");
     let checkpoint = Checkpoint::demo().unwrap();
-    let mut engine = Engine::load(&checkpoint, &LoadOptions::default(), &Silent).unwrap();
+    let mut engine = Engine::load(&checkpoint, &in_f32(), &Silent).unwrap();
     assert_eq!(engine.info().notes, []);
     let take = run(&mut engine, &case, 0, &reference["noise"]);
     let latents = reference["latents"].i(0).unwrap();

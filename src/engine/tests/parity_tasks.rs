@@ -5,6 +5,8 @@
 
 #[path = "support/closeness.rs"]
 mod closeness;
+#[path = "support/placement.rs"]
+mod placement;
 #[path = "support/tiny_checkpoint.rs"]
 mod tiny_checkpoint;
 
@@ -13,13 +15,14 @@ use std::{collections::HashMap, fs};
 use acestep_domain::{GenerationParams, generation::read::params_from_json};
 use acestep_engine::{
     audio::Audio,
-    engine::{Engine, LoadOptions, Request, RunReport, Take},
+    engine::{Engine, Request, RunReport, Take},
     observer::Silent,
     pipeline::vae_tiles::TileOptions,
     tasks::{self, Source, Sources},
 };
 use candle_core::{Device, IndexOp, Tensor};
 use closeness::{Closeness, assert_close};
+use placement::in_f32;
 use serde_json::{Value, json};
 use tiny_checkpoint::{fixtures, tiny, waveform};
 
@@ -101,7 +104,7 @@ impl Case {
 fn engine(is_turbo: bool) -> (Engine, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = tiny(is_turbo, folder.path());
-    let engine = Engine::load(&checkpoint, &LoadOptions::default(), &Silent).unwrap();
+    let engine = Engine::load(&checkpoint, &in_f32(), &Silent).unwrap();
     (engine, folder)
 }
 

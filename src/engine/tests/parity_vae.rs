@@ -5,11 +5,15 @@
     reason = "a fixture that cannot be read fails the test"
 )]
 
+#[path = "support/placement.rs"]
+mod placement;
+
 use std::path::{Path, PathBuf};
 
 use acestep_engine::models::oobleck::{Config, Oobleck};
 use acestep_engine::nn::weights::{WeightFile, Weights};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
+use placement::place;
 
 /// Of the largest absolute value.
 const TOLERANCE: f64 = 1e-4;
@@ -23,7 +27,7 @@ fn open(name: &str) -> (Vec<u8>, Weights) {
     let file = WeightFile::from_vec(bytes.clone()).unwrap();
     (
         bytes,
-        Weights::new(vec![file], DType::F32, &Device::Cpu).unwrap(),
+        Weights::new(vec![file], DType::F32, place()).unwrap(),
     )
 }
 
@@ -60,7 +64,7 @@ fn assert_close(what: &str, got: &Tensor, want: &Tensor) {
 
 /// Compares both directions with the tensors beside the weights of a fixture.
 fn compare(name: &str, vae: &Oobleck) {
-    let reference = candle_core::safetensors::load(fixture(name), &Device::Cpu).unwrap();
+    let reference = candle_core::safetensors::load(fixture(name), place()).unwrap();
     let decoded = vae.decode(&reference["decode.latents"]).unwrap();
     assert_close(
         &format!("{name} decode"),
@@ -128,7 +132,7 @@ fn the_bundled_autoencoder_equals_the_reference() {
     let config: Config = serde_json::from_slice(demo::file("vae/config.json").unwrap()).unwrap();
     let weights = demo::file("vae/diffusion_pytorch_model.safetensors").unwrap();
     let file = WeightFile::from_static(weights).unwrap();
-    let w = Weights::new(vec![file], DType::F32, &Device::Cpu).unwrap();
+    let w = Weights::new(vec![file], DType::F32, place()).unwrap();
     let vae = Oobleck::load(&config, &w).unwrap();
     assert!(w.unused().is_empty());
     assert_eq!((vae.hop(), vae.sample_rate_hz()), (960, 24_000));
