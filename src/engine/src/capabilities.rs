@@ -111,8 +111,8 @@ pub fn capabilities(
             "Fused attention needs a card of the Ampere generation or later; this one uses standard attention in blocks.",
         ),
         DeviceKind::Cuda => yes("On the card: scores are never stored. Faster, less memory."),
-        DeviceKind::Metal => no(
-            "Fused attention is for processors and NVIDIA cards; this one uses standard attention in blocks.",
+        DeviceKind::Metal => yes(
+            "On the GPU: scores are not stored, but for windows, which are computed in blocks. Faster, less memory.",
         ),
     };
     let offload = yes(match device {

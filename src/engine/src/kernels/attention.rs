@@ -12,6 +12,7 @@
 
 mod card;
 mod decode;
+mod metal;
 mod packed;
 mod self_test;
 mod standard;
@@ -123,13 +124,18 @@ impl Shapes {
     }
 }
 
-/// Streaming attention: on a CPU in f32 by the kernel of this module, on a card by candle's where the
-/// build has it, anywhere else [`standard`].
+/// Streaming attention: on a CPU in f32 by the kernel of this module, on NVIDIA cards and Apple's GPUs by
+/// candle's where the build has them, anywhere else [`standard`].
 pub fn fused(q: &Tensor, k: &Tensor, v: &Tensor, scale: f32, mask: Mask) -> Result<Tensor> {
     let shapes = Shapes::new(q.shape(), k.shape(), v.shape())?;
     shapes.check_mask(mask)?;
     if !runs_here(q.device(), q.dtype()) {
-        return match card::flash(q, k, v, scale, mask)? {
+        let flash = if q.device().is_metal() {
+            metal::flash
+        } else {
+            card::flash
+        };
+        return match flash(q, k, v, scale, mask)? {
             Some(out) => Ok(out),
             None => standard(q, k, v, scale, mask),
         };
