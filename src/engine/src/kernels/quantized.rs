@@ -15,6 +15,10 @@
 
 mod activations;
 mod blocks;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod body;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod panels;
 mod product;
 #[cfg(target_arch = "x86_64")]

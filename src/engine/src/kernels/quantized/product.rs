@@ -41,7 +41,17 @@ pub(super) enum Kernel {
     /// AVX2.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// NEON.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     /// Any machine.
+    #[cfg_attr(
+        all(target_arch = "aarch64", not(test)),
+        expect(
+            dead_code,
+            reason = "every arm64 has NEON, so it only checks the other"
+        )
+    )]
     Portable,
 }
 
@@ -59,6 +69,9 @@ impl Kernel {
             }
             #[cfg(target_arch = "x86_64")]
             simd::Isa::Avx512 | simd::Isa::Avx2 => Self::Avx2,
+            #[cfg(target_arch = "aarch64")]
+            simd::Isa::Portable => Self::Neon,
+            #[cfg(not(target_arch = "aarch64"))]
             simd::Isa::Portable => Self::Portable,
         }
     }
@@ -99,6 +112,8 @@ pub(super) fn multiply_by(
         Kernel::Avx512 => super::x86::avx512(format, data, x, rows, put),
         #[cfg(target_arch = "x86_64")]
         Kernel::Avx2 => super::x86::avx2(format, data, x, rows, put),
+        #[cfg(target_arch = "aarch64")]
+        Kernel::Neon => super::neon::neon(format, data, x, rows, put),
         Kernel::Portable => {
             for (index, data) in data.chunks_exact(panel).enumerate() {
                 for row in rows.clone() {

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use candle_core::{
     DType, Device, Module, Tensor,
@@ -15,6 +15,7 @@ use super::{
 use crate::kernels::{
     check::{assert_close, flat, noise, same_on_any_number_of_threads, tensor},
     matvec::FEW_ROWS,
+    simd::PORTABLE_FMA,
 };
 
 fn blocks(format: Format, rows: usize, width: usize, seed: u64) -> Blocks {
@@ -69,8 +70,14 @@ fn kernels() -> Vec<Kernel> {
             .map(|(kernel, _)| kernel)
             .collect()
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    vec![Kernel::Portable]
+    #[cfg(target_arch = "aarch64")]
+    {
+        vec![Kernel::Portable, Kernel::Neon]
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        vec![Kernel::Portable]
+    }
 }
 
 #[test]
@@ -85,28 +92,40 @@ fn blocks_stand_for_the_values_that_candle_reads() {
     }
 }
 
-/// Blocks no quantiser makes: every bit of every field, scales of either sign.
+/// Blocks of the bytes that `byte` gives, with scales of either sign that stay finite.
+fn blocks_of_bytes(
+    format: Format,
+    rows: usize,
+    width: usize,
+    byte: impl Fn(usize) -> u8,
+) -> Blocks {
+    let len = rows * format.row_bytes(width).unwrap();
+    let mut bytes: Vec<u8> = (0..len).map(byte).collect();
+    for block in bytes.chunks_exact_mut(format.block_bytes()) {
+        // Half-precision scales between 2^-4 and 2.
+        let scales: &[usize] = match format {
+            Format::Q8_0 => &[1],
+            Format::Q4K | Format::Q5K => &[1, 3],
+            Format::Q6K => &[209],
+        };
+        for at in scales {
+            block[*at] = block[*at] & 0x8f | 0x2c;
+        }
+    }
+    Blocks::new(Arc::new(bytes), 0, format, (rows, width)).unwrap()
+}
+
+/// Blocks no quantiser makes: every bit of every field.
+fn blocks_of_any_bytes(format: Format, rows: usize, width: usize) -> Blocks {
+    let noise = noise(rows * format.row_bytes(width).unwrap(), 7);
+    blocks_of_bytes(format, rows, width, |i| (noise[i] * 128.0) as i8 as u8)
+}
+
 #[test]
 fn blocks_of_any_bytes_are_read_alike() {
     for format in Format::ALL {
-        let (rows, width) = (8, 1024);
-        let len = rows * format.row_bytes(width).unwrap();
-        let mut bytes: Vec<u8> = noise(len, 7)
-            .iter()
-            .map(|v| (v * 128.0) as i8 as u8)
-            .collect();
-        for block in bytes.chunks_exact_mut(format.block_bytes()) {
-            // Half-precision scales between 2^-4 and 2, so that nothing is infinite.
-            let scales: &[usize] = match format {
-                Format::Q8_0 => &[1],
-                Format::Q4K | Format::Q5K => &[1, 3],
-                Format::Q6K => &[209],
-            };
-            for at in scales {
-                block[*at] = block[*at] & 0x8f | 0x2c;
-            }
-        }
-        let w = Blocks::new(Arc::new(bytes), 0, format, (rows, width)).unwrap();
+        let width = 1024;
+        let w = blocks_of_any_bytes(format, 8, width);
         let want = candles(&w).dequantize(&Device::Cpu).unwrap();
         assert_eq!(flat(&w.dequantize().unwrap()), flat(&want), "{format}");
         let x = tensor(&[3, width], 8);
@@ -188,28 +207,65 @@ fn matrices_multiplied_together_give_what_each_gives() {
 }
 
 /// All the instruction sets of this machine, so that what an older one computes is tested too.
+fn instruction_sets_agree(w: &Panels, x: &[f32], rows: Range<usize>, closeness: Closeness) {
+    let (outputs, width) = w.dims();
+    assert!(outputs == LANES || outputs == 2 * LANES);
+    let x = Activations::new(x, width, closeness);
+    let product = |kernel| {
+        let mut out = vec![0f32; rows.len() * outputs];
+        let put = |row: usize, first: usize, sums: &[f32; LANES]| {
+            out[(row - rows.start) * outputs + first..][..LANES].copy_from_slice(sums);
+        };
+        multiply_by(kernel, w.format(), w.data(), &x, rows.clone(), put);
+        out
+    };
+    let all: Vec<_> = kernels().into_iter().map(product).collect();
+    let want: Vec<f64> = all[0].iter().map(|v| f64::from(*v)).collect();
+    // The portable one comes first, and rounds once more where it cannot multiply and add at once.
+    let fused = usize::from(!PORTABLE_FMA);
+    for (kernel, out) in kernels().iter().zip(&all).skip(1) {
+        assert_close(out, &want, 2e-6);
+        let bits = |out: &[f32]| out.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        let what = format!("{w:?} {kernel:?} {rows:?} {closeness:?}");
+        assert_eq!(bits(out), bits(&all[fused]), "{what}");
+    }
+}
+
 #[test]
 fn instruction_sets_give_the_same_bits() {
     for format in Format::ALL {
-        let w = panels(format, 2 * LANES, 512, 5);
-        for (n, closeness) in [1, 2, 3, 4, 9]
-            .into_iter()
-            .flat_map(|n| [(n, Closeness::Rounded), (n, Closeness::Full)])
-        {
-            let x = Activations::new(&noise(n * 512, 6), 512, closeness);
-            let product = |kernel| {
-                let mut out = vec![0f32; n * 2 * LANES];
-                multiply_by(kernel, format, w.data(), &x, 0..n, |row, first, sums| {
-                    out[row * 2 * LANES + first..][..LANES].copy_from_slice(sums);
-                });
-                out
-            };
-            let all: Vec<_> = kernels().into_iter().map(product).collect();
-            let want: Vec<f64> = all[0].iter().map(|v| f64::from(*v)).collect();
-            for (kernel, out) in kernels().iter().zip(&all).skip(1) {
-                assert_close(out, &want, 2e-6);
-                let bits = |out: &[f32]| out.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-                assert_eq!(bits(out), bits(&all[1]), "{format} {kernel:?} {n}");
+        for closeness in [Closeness::Rounded, Closeness::Full] {
+            let two = panels(format, 2 * LANES, 512, 5);
+            // Every number of rows that some kernel takes at once, and what is left of it.
+            for n in 1..=13 {
+                instruction_sets_agree(&two, &noise(n * 512, 6), 0..n, closeness);
+            }
+            instruction_sets_agree(&two, &noise(9 * 512, 6), 2..9, closeness);
+            let narrow = if format == Format::Q8_0 { 96 } else { 256 };
+            for (outputs, n, width) in [(LANES, 1, 256), (LANES, 5, narrow), (2 * LANES, 7, 768)] {
+                let w = panels(format, outputs, width, 7);
+                instruction_sets_agree(&w, &noise(n * width, 8), 0..n, closeness);
+            }
+        }
+    }
+}
+
+/// Sums of integers as large as they become, of either sign.
+#[test]
+fn instruction_sets_agree_on_the_largest_integers() {
+    // The first of a part sets its scale, and all others leave half a step over.
+    let x: Vec<f32> = (0..7 * 256)
+        .map(|i| if i % 32 == 0 { 1.0 } else { 32766.49 / 32767.0 })
+        .collect();
+    let negative: Vec<f32> = x.iter().map(|x| -x).collect();
+    for format in Format::ALL {
+        let same = |byte| blocks_of_bytes(format, LANES, 256, move |_| byte);
+        let any = blocks_of_any_bytes(format, LANES, 256);
+        for w in [any, same(0x7f), same(0x80), same(0xff)] {
+            let w = Panels::new(&w).unwrap();
+            for closeness in [Closeness::Rounded, Closeness::Full] {
+                instruction_sets_agree(&w, &x, 0..7, closeness);
+                instruction_sets_agree(&w, &negative, 0..7, closeness);
             }
         }
     }

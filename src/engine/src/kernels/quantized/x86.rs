@@ -1,8 +1,4 @@
-//! The products of panels in vectors of sixteen outputs.
-//!
-//! One body for three instruction sets: a few primitives are written for each, and the loops over
-//! blocks, runs and pairs once. Integers are exact and the floating-point steps are the same, so
-//! all three give the same bits.
+//! What [`super::body`] is made of on x86-64, for three instruction sets.
 #![expect(unsafe_code, reason = "intrinsics of an instruction set")]
 
 use std::{
@@ -13,7 +9,7 @@ use std::{
         _mm256_cvtph_ps, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_fnmadd_ps,
         _mm256_loadu_si256, _mm256_madd_epi16, _mm256_mul_ps, _mm256_or_si256, _mm256_set1_epi8,
         _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256,
-        _mm256_slli_epi16, _mm256_srl_epi16, _mm256_srli_epi16, _mm256_storeu_ps, _mm512_add_epi32,
+        _mm256_slli_epi16, _mm256_srl_epi16, _mm256_storeu_ps, _mm512_add_epi32,
         _mm512_cvtepi8_epi16, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi16,
         _mm512_cvtepu8_epi32, _mm512_cvtph_ps, _mm512_dpwssd_epi32, _mm512_fmadd_ps,
         _mm512_fnmadd_ps, _mm512_madd_epi16, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps,
@@ -25,224 +21,43 @@ use std::{
 use super::{
     activations::{Activations, HALF, Integers, REST},
     blocks::{Format, PART},
+    body::{FORMATS, Put, kernel, nibble},
     panels::{LANES, PLANE, at},
     product::PAIRS,
 };
 
-/// Takes a row, a first output and the outputs from there.
-type Put<'a> = &'a mut dyn FnMut(usize, usize, &[f32; LANES]);
+type Bytes = __m256i;
 
-/// The bits of a byte that hold a part's four bits. The upper ones are not shifted: what is sixteen
-/// times as much gets a sixteenth of the scale, which costs no bit.
-fn nibble(part: usize) -> i8 {
-    if part.is_multiple_of(2) { 0x0f } else { !0x0f }
+#[target_feature(enable = "avx2")]
+#[inline]
+unsafe fn load(at: *const u8) -> Bytes {
+    // SAFETY: the caller's 32 bytes.
+    unsafe { _mm256_loadu_si256(at.cast()) }
+}
+#[target_feature(enable = "avx2")]
+#[inline]
+fn and(bytes: Bytes, mask: i8) -> Bytes {
+    _mm256_and_si256(bytes, _mm256_set1_epi8(mask))
+}
+#[target_feature(enable = "avx2")]
+#[inline]
+fn or(a: Bytes, b: Bytes) -> Bytes {
+    _mm256_or_si256(a, b)
+}
+#[target_feature(enable = "avx2")]
+#[inline]
+fn right(bytes: Bytes, by: usize) -> Bytes {
+    _mm256_srl_epi16(bytes, _mm_cvtsi32_si128(by as i32))
+}
+#[target_feature(enable = "avx2")]
+#[inline]
+fn left_by_4(bytes: Bytes) -> Bytes {
+    _mm256_slli_epi16::<4>(bytes)
 }
 
-/// Values of a pair of all lanes as bytes: with a sign in Q8_0, 32 too much in Q6_K, and in Q4_K
-/// where [`nibble`] says.
-macro_rules! pair_bytes {
-    ($features:literal) => {
-        /// Values of pair `index` of a part, a byte each.
-        ///
-        /// # Safety
-        /// `block` is a whole block of a panel, `part` and `index` are inside.
-        #[target_feature(enable = $features)]
-        #[inline]
-        unsafe fn pair_bytes<const FORMAT: u8>(
-            block: *const u8,
-            part: usize,
-            index: usize,
-        ) -> __m256i {
-            // SAFETY: `start` is a plane of the block's format; 32 bytes are there.
-            let load = |start: usize| unsafe {
-                _mm256_loadu_si256(block.add(start + index * 2 * LANES).cast())
-            };
-            let and = |bytes: __m256i, mask: i8| _mm256_and_si256(bytes, _mm256_set1_epi8(mask));
-            if FORMAT == Format::Q8_0 as u8 {
-                load(at::Q8_0_VALUES)
-            } else if FORMAT == Format::Q4K as u8 {
-                and(load(at::AFTER_MINIMA + part / 2 * PLANE), nibble(part))
-            } else if FORMAT == Format::Q5K as u8 {
-                let low = load(at::Q5K_NIBBLES + part / 2 * PLANE);
-                let low = _mm256_srl_epi16(low, _mm_cvtsi32_si128(part as i32 % 2 * 4));
-                let high = load(at::AFTER_MINIMA);
-                let bit = _mm256_srl_epi16(high, _mm_cvtsi32_si128(part as i32));
-                _mm256_or_si256(and(low, 15), _mm256_slli_epi16::<4>(and(bit, 1)))
-            } else {
-                let start = at::Q6K_VALUES + part / 4 * 3 * PLANE;
-                let own = part % 4;
-                if own < 3 {
-                    and(load(start + own * PLANE), 0x3f)
-                } else {
-                    let first = _mm256_srli_epi16::<6>(load(start));
-                    let second = _mm256_srli_epi16::<4>(load(start + PLANE));
-                    let third = _mm256_srli_epi16::<2>(load(start + 2 * PLANE));
-                    let both = _mm256_or_si256(and(first, 0x03), and(second, 0x0c));
-                    _mm256_or_si256(both, and(third, 0x30))
-                }
-            }
-        }
-    };
-}
-
-macro_rules! kernel {
+/// How rows and panels are cut, for instruction sets with registers of 512 bits or not.
+macro_rules! rows {
     ($features:literal, $wide:literal) => {
-        pair_bytes!($features);
-
-        /// Scales of a run of all lanes.
-        ///
-        /// # Safety
-        /// `block` is a whole block of a panel, `part` and `run` are inside.
-        #[target_feature(enable = $features)]
-        #[inline]
-        unsafe fn scale<const FORMAT: u8>(block: *const u8, part: usize, run: usize) -> Floats {
-            // SAFETY: as the caller promises.
-            let scale = unsafe { halves(block) };
-            if FORMAT == Format::Q8_0 as u8 {
-                return scale;
-            }
-            if FORMAT == Format::Q6K as u8 {
-                // SAFETY: as above.
-                return times(scale, unsafe {
-                    signed_bytes(block.add(at::Q6K_SCALES + run * LANES))
-                });
-            }
-            // SAFETY: as above.
-            let scale = times(scale, unsafe { bytes(block.add(at::SCALES + run * LANES)) });
-            if FORMAT == Format::Q4K as u8 && part % 2 == 1 {
-                times(scale, all(1.0 / 16.0))
-            } else {
-                scale
-            }
-        }
-
-        /// What is taken off a part of all lanes.
-        ///
-        /// # Safety
-        /// `block` is a whole block of a panel with minima, `part` is inside.
-        #[target_feature(enable = $features)]
-        #[inline]
-        unsafe fn minimum(block: *const u8, part: usize) -> Floats {
-            // SAFETY: as the caller promises.
-            unsafe {
-                let own = bytes(block.add(at::MINIMA + part * LANES));
-                times(halves(block.add(at::MINIMUM)), own)
-            }
-        }
-
-        /// `N` panels times `R` rows of `x` from `row`, `A` sums of integers for each at once, in
-        /// `I` kinds of integers: the values, and the rest.
-        #[target_feature(enable = $features)]
-        fn block<
-            const FORMAT: u8,
-            const R: usize,
-            const N: usize,
-            const A: usize,
-            const I: usize,
-        >(
-            data: &[u8],
-            x: &Activations,
-            row: usize,
-            put: Put<'_>,
-        ) {
-            let kinds = x.rest.as_ref().unwrap_or(&x.values);
-            let kinds: [&Integers; I] =
-                std::array::from_fn(|i| if i == 0 { &x.values } else { kinds });
-            let format = FORMATS[FORMAT as usize];
-            let (run_pairs, block_bytes) = (format.run_pairs(), format.panel_block_bytes());
-            let (block_parts, parts) = (format.block_values() / PART, x.width / PART);
-            let panel = x.width / format.block_values() * block_bytes;
-            assert!(
-                row + R <= x.rows() && data.len() >= N * panel && run_pairs.is_multiple_of(A),
-                "the rows and panels are whole"
-            );
-            let values: [[_; I]; R] = std::array::from_fn(|r| {
-                std::array::from_fn(|i| kinds[i].values[(row + r) * x.width..].as_ptr())
-            });
-            let scales: [_; R] = std::array::from_fn(|r| &x.scales[(row + r) * parts..][..parts]);
-            let mut out = [[zero(); N]; R];
-            for place in 0..parts {
-                let (index, part) = (place / block_parts, place % block_parts);
-                // SAFETY: block `index` of panel n begins there and is whole, as asserted.
-                let blocks: [_; N] = std::array::from_fn(|n| unsafe {
-                    data.as_ptr().add(n * panel + index * block_bytes)
-                });
-                for first in (0..PAIRS).step_by(run_pairs) {
-                    let mut ints = [[[[no_int(); A]; I]; N]; R];
-                    for step in (first..first + run_pairs).step_by(A) {
-                        for a in 0..A {
-                            let of = step + a;
-                            let mut w = [no_int(); N];
-                            for n in 0..N {
-                                // SAFETY: a whole block, see above.
-                                let bytes = unsafe { pair_bytes::<FORMAT>(blocks[n], part, of) };
-                                w[n] = if FORMAT == Format::Q8_0 as u8 {
-                                    signed(bytes)
-                                } else {
-                                    unsigned(bytes)
-                                };
-                            }
-                            for r in 0..R {
-                                for i in 0..I {
-                                    // SAFETY: `place * PART + 2 * of + 2 <= width`.
-                                    let x = whole(unsafe {
-                                        values[r][i]
-                                            .add(place * PART + 2 * of)
-                                            .cast::<i32>()
-                                            .read_unaligned()
-                                    });
-                                    for n in 0..N {
-                                        ints[r][n][i][a] = dot(ints[r][n][i][a], w[n], x);
-                                    }
-                                }
-                            }
-                        }
-                    }
-                    let run = (part * PAIRS + first) / run_pairs;
-                    for n in 0..N {
-                        // SAFETY: a whole block, see above.
-                        let scale = unsafe { scale::<FORMAT>(blocks[n], part, run) };
-                        for r in 0..R {
-                            let mut sum = zero();
-                            for i in (0..I).rev() {
-                                let mut int = ints[r][n][i][0];
-                                for a in 1..A {
-                                    int = add(int, ints[r][n][i][a]);
-                                }
-                                if FORMAT == Format::Q6K as u8 {
-                                    let half = 2 * ((row + r) * parts + place) + first / (HALF / 2);
-                                    int = add(int, whole(-32 * kinds[i].sums[half]));
-                                }
-                                // The rest comes first, and the values on top of it.
-                                sum = if i + 1 == I {
-                                    float(int)
-                                } else {
-                                    plus_product(float(int), sum, all(REST))
-                                };
-                            }
-                            let sum = times(sum, all(scales[r][place]));
-                            out[r][n] = plus_product(out[r][n], sum, scale);
-                        }
-                    }
-                }
-                if FORMAT == Format::Q4K as u8 || FORMAT == Format::Q5K as u8 {
-                    for n in 0..N {
-                        // SAFETY: a whole block, see above.
-                        let minimum = unsafe { minimum(blocks[n], part) };
-                        for r in 0..R {
-                            let sum = all(scales[r][place] * x.part_sum(row + r, place));
-                            out[r][n] = minus_product(out[r][n], minimum, sum);
-                        }
-                    }
-                }
-            }
-            for r in 0..R {
-                for n in 0..N {
-                    put(row + r, n * LANES, &lanes(out[r][n]));
-                }
-            }
-        }
-
         #[target_feature(enable = $features)]
         fn rows<const FORMAT: u8, const I: usize>(
             data: &[u8],
@@ -291,42 +106,8 @@ macro_rules! kernel {
                 }
             }
         }
-
-        #[target_feature(enable = $features)]
-        pub(super) fn multiply(
-            format: Format,
-            data: &[u8],
-            x: &Activations,
-            some: Range<usize>,
-            put: Put<'_>,
-        ) {
-            if x.rest.is_some() {
-                of_kinds::<2>(format, data, x, some, put);
-            } else {
-                of_kinds::<1>(format, data, x, some, put);
-            }
-        }
-
-        #[target_feature(enable = $features)]
-        fn of_kinds<const I: usize>(
-            format: Format,
-            data: &[u8],
-            x: &Activations,
-            some: Range<usize>,
-            put: Put<'_>,
-        ) {
-            match format {
-                Format::Q8_0 => rows::<{ Format::Q8_0 as u8 }, I>(data, x, some, put),
-                Format::Q4K => rows::<{ Format::Q4K as u8 }, I>(data, x, some, put),
-                Format::Q5K => rows::<{ Format::Q5K as u8 }, I>(data, x, some, put),
-                Format::Q6K => rows::<{ Format::Q6K as u8 }, I>(data, x, some, put),
-            }
-        }
     };
 }
-
-/// By discriminant.
-const FORMATS: [Format; 4] = Format::ALL;
 
 /// Primitives on vectors of 512 bits; `$dot` adds products of pairs to integers.
 macro_rules! wide {
@@ -347,6 +128,11 @@ macro_rules! wide {
         }
         #[target_feature(enable = $features)]
         #[inline]
+        fn no_weights() -> __m512i {
+            no_int()
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
         fn signed(bytes: __m256i) -> __m512i {
             _mm512_cvtepi8_epi16(bytes)
         }
@@ -359,6 +145,12 @@ macro_rules! wide {
         #[inline]
         fn whole(value: i32) -> __m512i {
             _mm512_set1_epi32(value)
+        }
+        #[target_feature(enable = $features)]
+        #[inline]
+        unsafe fn both(at: *const i16) -> __m512i {
+            // SAFETY: the caller's two values.
+            whole(unsafe { at.cast::<i32>().read_unaligned() })
         }
         #[target_feature(enable = $features)]
         #[inline]
@@ -421,7 +213,8 @@ macro_rules! wide {
             unsafe { _mm512_storeu_ps(out.as_mut_ptr(), sums) };
             out
         }
-        kernel!($features, true);
+        rows!($features, true);
+        kernel!($features);
     };
 }
 
@@ -460,6 +253,11 @@ mod with_avx2 {
     }
     #[target_feature(enable = "avx2,fma,f16c")]
     #[inline]
+    fn no_weights() -> Ints {
+        no_int()
+    }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
     fn signed(bytes: __m256i) -> Ints {
         [
             _mm256_cvtepi8_epi16(_mm256_castsi256_si128(bytes)),
@@ -478,6 +276,12 @@ mod with_avx2 {
     #[inline]
     fn whole(value: i32) -> Ints {
         [_mm256_set1_epi32(value); 2]
+    }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    #[inline]
+    unsafe fn both(at: *const i16) -> Ints {
+        // SAFETY: the caller's two values.
+        whole(unsafe { at.cast::<i32>().read_unaligned() })
     }
     #[target_feature(enable = "avx2,fma,f16c")]
     #[inline]
@@ -561,7 +365,8 @@ mod with_avx2 {
         }
         out
     }
-    kernel!("avx2,fma,f16c", false);
+    rows!("avx2,fma,f16c", false);
+    kernel!("avx2,fma,f16c");
 }
 
 pub(super) fn vnni(format: Format, data: &[u8], x: &Activations, some: Range<usize>, put: Put<'_>) {
