@@ -6,6 +6,8 @@
 
 #[path = "support/demo_folder.rs"]
 mod demo_folder;
+#[path = "support/lm_with_codes.rs"]
+mod lm_with_codes;
 #[path = "support/refusing.rs"]
 mod refusing;
 #[path = "support/tiny_checkpoint.rs"]
@@ -330,3 +332,6 @@ fn with_less_and_less_memory_a_run_fails_with_a_reason_and_never_takes_the_progr
     assert!(made > 0 && failed > 0, "{made} made, {failed} failed");
     assert_eq!(make(&mut engine, &request).unwrap(), want);
 }
+
+#[path = "out_of_memory/words_and_scores.rs"]
+mod words_and_scores;

@@ -26,7 +26,7 @@ use acestep_engine::{
         scoring::{Read, likelier},
     },
 };
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use closeness::assert_close;
 use placement::place;
 use serde::Deserialize;
@@ -75,8 +75,9 @@ impl Reference {
     }
 
     fn ids(&self, name: &str) -> Vec<u32> {
-        let ids = self.get(name).to_dtype(DType::U32).unwrap();
-        ids.to_vec1().unwrap()
+        // Cards have no such conversion.
+        let ids = self.get(name).to_device(&Device::Cpu).unwrap();
+        ids.to_dtype(DType::U32).unwrap().to_vec1().unwrap()
     }
 
     fn prompts(&self) -> Vec<Vec<u32>> {
@@ -97,6 +98,17 @@ fn step(lm: &CausalLm, caches: &mut [KvCache], ids: &[Vec<u32>]) -> Tensor {
 
 fn caches(lm: &CausalLm, count: usize) -> Vec<KvCache> {
     (0..count).map(|_| lm.cache(1).unwrap()).collect()
+}
+
+/// Demands the same bits. A card's library chooses a product by how many rows it has, so there it is the same within
+/// the tolerance.
+#[track_caller]
+fn assert_same(what: &str, got: &Tensor, want: &Tensor) {
+    if got.device().is_cpu() {
+        assert_eq!(bits(got), bits(want), "{what}");
+    } else {
+        assert_close(what, got, want, TOLERANCE);
+    }
 }
 
 fn bits(tensor: &Tensor) -> Vec<u32> {
@@ -172,12 +184,12 @@ fn a_sequence_has_the_same_bits_alone_and_anywhere_in_a_batch() {
     let lm = model(Backend::Fused);
     let prompts = Reference::load().prompts();
     let continuations = [vec![5u32], vec![17, 900, 33], vec![1202], vec![0, 7]];
-    let alone: Vec<Vec<u32>> = (0..4)
+    let alone: Vec<Tensor> = (0..4)
         .map(|i| {
             let mut own = caches(&lm, 1);
             step(&lm, &mut own, &prompts[i..=i]);
             step(&lm, &mut own, &continuations[i..=i]);
-            bits(&step(&lm, &mut own, &[vec![42]]))
+            step(&lm, &mut own, &[vec![42]])
         })
         .collect();
     for order in [[0, 1, 2, 3], [3, 1, 0, 2], [2, 3, 1, 0]] {
@@ -187,11 +199,8 @@ fn a_sequence_has_the_same_bits_alone_and_anywhere_in_a_batch() {
         step(&lm, &mut own, &pick(&continuations));
         let last = step(&lm, &mut own, &vec![vec![42]; 4]);
         for (row, i) in order.into_iter().enumerate() {
-            assert_eq!(
-                bits(&last.narrow(0, row, 1).unwrap()),
-                alone[i],
-                "{order:?}"
-            );
+            let what = format!("{order:?}");
+            assert_same(&what, &last.narrow(0, row, 1).unwrap(), &alone[i]);
         }
     }
 }
@@ -212,7 +221,7 @@ fn some_rows_of_the_head_are_those_of_the_whole() {
         .into_iter()
         .map(|(first, count)| whole.narrow(1, first, count).unwrap())
         .collect();
-    assert_eq!(bits(&some), bits(&Tensor::cat(&parts, 1).unwrap()));
+    assert_same("some rows", &some, &Tensor::cat(&parts, 1).unwrap());
 }
 
 #[test]
@@ -227,7 +236,7 @@ fn a_fork_continues_apart_from_its_origin() {
         let mut fresh = caches(&lm, 1);
         step(&lm, &mut fresh, std::slice::from_ref(&prompt));
         let want = step(&lm, &mut fresh, &[vec![id]]);
-        assert_eq!(bits(&forked.narrow(0, row, 1).unwrap()), bits(&want));
+        assert_same("fork", &forked.narrow(0, row, 1).unwrap(), &want);
     }
 }
 

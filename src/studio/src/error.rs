@@ -386,7 +386,7 @@ fn does_not_fit(
     let others = match others {
         0 => String::new(),
         others => format!(
-            " (other programs use {})",
+            " while other programs use {}",
             in_use_by_others(others, programs)
         ),
     };

@@ -36,7 +36,8 @@ type Setup<'a> = (&'a Models, &'a LoadOptions, Free);
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Kept {
-    machine: Option<Machine>,
+    /// Not `machine`, which had fewer rates.
+    rates: Option<Machine>,
     /// By model and how it is loaded.
     main: BTreeMap<String, MainRates>,
     /// By language model and how it is loaded.
@@ -95,13 +96,13 @@ impl Paces {
     }
 
     fn estimate(&self, models: &Models, options: &LoadOptions, kept: &Kept) -> Rates {
-        let machine = kept.machine.or_else(|| {
+        let machine = kept.rates.or_else(|| {
             let machine = Machine::measure()?;
-            self.change(|kept| kept.machine = Some(machine));
+            self.change(|kept| kept.rates = Some(machine));
             Some(machine)
         });
         machine
-            .and_then(|machine| UnitSecs::of(models, options.device, machine))
+            .and_then(|machine| UnitSecs::of(models, options, machine))
             .map_or_else(Rates::default, Rates::from)
     }
 

@@ -203,11 +203,11 @@ mod launch {
         })
     }
 
-    /// `x` is `[b, in, n]`: `[b, in * kernel, out_len]`.
+    /// `x` is `[b, in, n]`: `[b, in * kernel, out_len]`, of the outputs from `first` on.
     pub(crate) fn unfold(
         x: Values<'_>,
         kernel: usize,
-        out_len: usize,
+        (first, out_len): (usize, usize),
         config: Conv1dConfig,
     ) -> Result<CudaStorage> {
         let (b, channels, n) = x.1.shape().dims3()?;
@@ -219,8 +219,8 @@ mod launch {
             launch!(
                 x.0.device(), "unfold", T, rows * out_len, shape, [&values],
                 [
-                    small(rows)?, small(kernel)?, small(n)?, small(out_len)?, small(config.stride)?,
-                    small(config.dilation)?, small(config.padding)?
+                    small(rows)?, small(kernel)?, small(n)?, small(first)?, small(out_len)?,
+                    small(config.stride)?, small(config.dilation)?, small(config.padding)?
                 ]
             )
         })

@@ -33,6 +33,10 @@ impl Default for Conv1dConfig {
     }
 }
 
+/// Bytes of what taps see that are laid out at once on a card: seven taps over a whole piece of a song would take
+/// seven times its sound at its widest.
+pub(crate) const SEEN_BYTES: usize = 64 << 20;
+
 /// A convolution with its weights laid out for the device they are on.
 #[derive(Debug, Clone)]
 pub struct Conv1d {
@@ -162,7 +166,8 @@ impl Conv1d {
                     None => x.clone(),
                 };
                 if card::runs(&x) {
-                    self.on_card(x, weight, bias, residual)
+                    let at_once = SEEN_BYTES / x.dtype().size_in_bytes();
+                    self.on_card(x, (weight, bias), residual, at_once)
                 } else {
                     self.general(&x, weight, bias, residual)
                 }
@@ -199,36 +204,63 @@ impl Conv1d {
         }
     }
 
-    /// As one matrix product of what the taps see. Each step's input is given up before the next makes
-    /// its output.
+    /// [`Self::composed`] in the way of cards, of which the taps of at most `at_once` values are laid out at a
+    /// time; on a processor by its one kernel.
+    pub(super) fn in_parts(&self, x: &Tensor, residual: &Tensor, at_once: usize) -> Result<Tensor> {
+        match &self.weights {
+            Weights::Dense { weight, bias } if card::runs(x) => {
+                self.on_card(x.clone(), (weight, bias), Some(residual), at_once)
+            }
+            _ => self.composed(x, residual),
+        }
+    }
+
+    /// As matrix products of what the taps see, of which no more than `at_once` values are laid out at a time.
+    /// Each step's input is given up before the next makes its output.
     fn on_card(
         &self,
         x: Tensor,
-        weight: &Tensor,
-        bias: &Tensor,
+        (weight, bias): (&Tensor, &Tensor),
         residual: Option<&Tensor>,
+        at_once: usize,
     ) -> Result<Tensor> {
         let (b, channels, n) = x.dims3()?;
         let rows = channels * self.kernel;
-        let seen = {
-            let x = x;
-            if self.kernel == 1 && self.config == Conv1dConfig::default() {
-                x.contiguous()?
+        let weight = weight.reshape((1, self.out_channels, rows))?;
+        let product = |seen: &Tensor| {
+            if b == 1 {
+                weight.matmul(seen)
             } else {
-                x.contiguous()?.apply_op1_no_bwd(&Unfold {
-                    kernel: self.kernel,
-                    out_len: self.out_len(n),
-                    config: self.config,
-                })?
+                weight.broadcast_matmul(seen)
             }
         };
-        let weight = weight.reshape((1, self.out_channels, rows))?;
-        let y = if b == 1 {
-            weight.matmul(&seen)?
+        let y = if self.kernel == 1 && self.config == Conv1dConfig::default() {
+            let x = x;
+            product(&x.contiguous()?)?
         } else {
-            weight.broadcast_matmul(&seen)?
+            let parts = {
+                let x = x;
+                let x = x.contiguous()?;
+                let len = self.out_len(n);
+                // Whole lines of memory to each row.
+                let columns = (at_once / (b * rows)).max(1).next_multiple_of(128);
+                (0..len)
+                    .step_by(columns)
+                    .map(|first| {
+                        product(&x.apply_op1_no_bwd(&Unfold {
+                            kernel: self.kernel,
+                            first,
+                            out_len: columns.min(len - first),
+                            config: self.config,
+                        })?)
+                    })
+                    .collect::<Result<Vec<_>>>()?
+            };
+            match <[Tensor; 1]>::try_from(parts) {
+                Ok([whole]) => whole,
+                Err(parts) => Tensor::cat(&parts, 2)?,
+            }
         };
-        drop(seen);
         match residual {
             None => y.apply_op2_no_bwd(bias, &AddBias),
             Some(residual) => y.apply_op3_no_bwd(bias, &residual.contiguous()?, &AddBias),

@@ -2,11 +2,17 @@
 
 use std::{
     hint::black_box,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use candle_core::{DType, Device, Result, Tensor};
 use rayon::prelude::*;
+
+use super::{
+    conv1d::{Conv1d, Conv1dConfig},
+    quantized::{Blocks, Format, Panels, quantize},
+};
 
 /// The quickest of `times` runs, after one that does not count.
 ///
@@ -102,6 +108,46 @@ pub fn matmul_f32(m: usize, k: usize, n: usize) -> Result<f64> {
     matmul(&Device::Cpu, DType::F32, (m, k, n))
 }
 
+/// Operations a second of the product of `m` rows with a matrix `[n, k]` in Q8_0, on the processor.
+///
+/// # Errors
+/// Too little memory, or `k` is no multiple of 32.
+pub fn quantized(m: usize, k: usize, n: usize) -> Result<f64> {
+    let values = Tensor::rand(-1f32, 1f32, n * k, &Device::Cpu)?.to_vec1::<f32>()?;
+    let format = Format::Q8_0;
+    let blocks = quantize(format, (n, k), |row, out| {
+        out.copy_from_slice(&values[row * k..][..k]);
+    })?;
+    let panels = Panels::new(&Blocks::new(Arc::new(blocks), 0, format, (n, k))?)?;
+    let x = Tensor::rand(-1f32, 1f32, (m, k), &Device::Cpu)?;
+    let best = quickest(4, || {
+        black_box(Panels::linear(&[&panels], &x)?);
+        Ok::<_, candle_core::Error>(())
+    })?;
+    Ok(2.0 * (m * k * n) as f64 / best.as_secs_f64())
+}
+
+/// Operations a second of the autoencoder's commonest convolution, `channels` to as many over seven of
+/// `len` samples, on the processor.
+///
+/// # Errors
+/// Too little memory.
+pub fn convolution(channels: usize, len: usize) -> Result<f64> {
+    const TAPS: usize = 7;
+    let weight = Tensor::rand(-1f32, 1f32, (channels, channels, TAPS), &Device::Cpu)?;
+    let config = Conv1dConfig {
+        padding: TAPS / 2,
+        ..Conv1dConfig::default()
+    };
+    let conv = Conv1d::new(&weight, None, config)?;
+    let x = Tensor::rand(-1f32, 1f32, (1, channels, len), &Device::Cpu)?;
+    let best = quickest(4, || {
+        black_box(conv.forward(&x)?);
+        Ok::<_, candle_core::Error>(())
+    })?;
+    Ok(2.0 * (channels * channels * TAPS * len) as f64 / best.as_secs_f64())
+}
+
 /// Bytes a second that a card moves within its memory, read and written ones counted.
 ///
 /// # Errors
@@ -118,12 +164,14 @@ pub fn card_memory(device: &Device) -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Reader, matmul_f32, quickest, sum};
+    use super::{Reader, convolution, matmul_f32, quantized, quickest, sum};
 
     #[test]
     fn rates_are_numbers() {
         assert!(Reader::new(1 << 20).read() > 0.0);
         assert!(matmul_f32(3, 5, 7).unwrap() > 0.0);
+        assert!(quantized(3, 64, 7).unwrap() > 0.0);
+        assert!(convolution(5, 30).unwrap() > 0.0);
         let words: Vec<u64> = (0..1000).collect();
         assert_eq!(sum(&words), 999 * 500);
         let mut runs = 0;

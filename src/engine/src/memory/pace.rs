@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::Models;
 use crate::{
-    kernels::rates::matmul_f32,
+    engine::LoadOptions,
+    kernels::rates::{convolution, matmul_f32, quantized},
     memory::probe::memory_gb_per_sec,
     models::{
         condition_encoder::ConditionEncoder,
@@ -20,8 +21,8 @@ use crate::{
 };
 
 /// Shares of the rates that the networks reach (`docs/performance.md`).
-const OF_MATMUL: f64 = 0.8;
-const OF_CONVOLUTION: f64 = 0.7;
+const OF_PRODUCT: f64 = 0.8;
+const OF_CONVOLUTION: f64 = 0.65;
 const OF_MEMORY: f64 = 0.7;
 
 /// Tokens of a usual plan, of a usual prompt, and of usual words to the encoders.
@@ -36,7 +37,11 @@ const SONG_SECS: f64 = 120.0;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     /// Operations a second of an f32 product of matrices.
-    pub flops: f64,
+    pub product: f64,
+    /// Of a product with a quantised matrix.
+    pub quantized: f64,
+    /// Of a convolution.
+    pub convolution: f64,
     /// Bytes of main memory a second.
     pub bytes_per_sec: f64,
 }
@@ -45,7 +50,9 @@ impl Machine {
     /// Measures this one; takes a few tenths of a second. `None` where there is no memory for it.
     pub fn measure() -> Option<Self> {
         Some(Self {
-            flops: matmul_f32(256, 1024, 1024).ok()?,
+            product: matmul_f32(256, 1024, 1024).ok()?,
+            quantized: quantized(256, 1024, 1024).ok()?,
+            convolution: convolution(128, 4096).ok()?,
             bytes_per_sec: memory_gb_per_sec()? * 1e9,
         })
     }
@@ -69,13 +76,25 @@ pub struct UnitSecs {
 }
 
 impl UnitSecs {
-    /// Of `models` on `machine`; `None` where the networks run on a card.
-    pub fn of(models: &Models, device: DeviceKind, machine: Machine) -> Option<Self> {
-        if device != DeviceKind::Cpu || machine.flops <= 0.0 || machine.bytes_per_sec <= 0.0 {
+    /// Of `models` loaded by `options` on `machine`; `None` where the networks run on a card.
+    pub fn of(models: &Models, options: &LoadOptions, machine: Machine) -> Option<Self> {
+        let rates = [machine.product, machine.quantized, machine.convolution];
+        let measured = rates.into_iter().chain([machine.bytes_per_sec]);
+        if options.device != DeviceKind::Cpu || measured.into_iter().any(|rate| rate <= 0.0) {
             return None;
         }
-        let multiply = |operations: f64| operations / (machine.flops * OF_MATMUL);
-        let convolve = |operations: f64| operations / (machine.flops * OF_CONVOLUTION);
+        let bytes = models.bytes(options);
+        // Of one file or format, so what holds for the largest network holds for all.
+        let multiply = |operations: f64| {
+            let in_blocks = bytes.dit < 2 * Dit::parameters(&models.dit);
+            let rate = if in_blocks {
+                machine.quantized
+            } else {
+                machine.product
+            };
+            operations / (rate * OF_PRODUCT)
+        };
+        let convolve = |operations: f64| operations / (machine.convolution * OF_CONVOLUTION);
         let (cfg, vae) = (&models.dit, &models.vae);
         let frame_rate = f64::from(vae.sampling_rate) / vae.hop() as f64;
         let frames = SONG_SECS * frame_rate;
@@ -97,8 +116,7 @@ impl UnitSecs {
         let (mut plan, mut code) = (0.0, 0.0);
         if let Some(lm) = &models.lm {
             let parameters = CausalLm::parameters(&lm.config) as f64;
-            let bytes = models.lm_bytes(device).unwrap_or_default() as f64;
-            let token = bytes / (machine.bytes_per_sec * OF_MEMORY);
+            let token = bytes.lm.unwrap_or_default() as f64 / (machine.bytes_per_sec * OF_MEMORY);
             plan = token * PLAN_TOKENS + multiply(2.0 * parameters * PROMPT_TOKENS);
             code = token;
         }
@@ -115,18 +133,20 @@ impl UnitSecs {
 
 #[cfg(test)]
 mod tests {
-    use acestep_domain::tier::LmSize;
+    use acestep_domain::{service::Quantization, tier::LmSize};
 
     use super::*;
 
     const MACHINE: Machine = Machine {
-        flops: 1e11,
+        product: 1e11,
+        quantized: 2e11,
+        convolution: 1e11,
         bytes_per_sec: 1e10,
     };
 
     fn of(name: &str, lm: LmSize) -> UnitSecs {
         let models = Models::released(name).with_released_lm(lm);
-        UnitSecs::of(&models, DeviceKind::Cpu, MACHINE).unwrap()
+        UnitSecs::of(&models, &LoadOptions::default(), MACHINE).unwrap()
     }
 
     #[test]
@@ -139,23 +159,47 @@ mod tests {
         assert_eq!(large.decode.to_bits(), small.decode.to_bits());
         // 25 frames a second, 2 to a token, 2 operations for each of the 1.41e9 weights that every
         // token meets, and attention.
-        let least = 12.5 * 2.0 * 1.41e9 / (1e11 * OF_MATMUL);
+        let least = 12.5 * 2.0 * 1.41e9 / (1e11 * OF_PRODUCT);
         assert!((least..1.6 * least).contains(&small.step), "{small:?}");
         assert!(small.encode > 0.0 && small.decode > 0.0 && small.prepare > 0.0);
         let models = Models::released("acestep-v15-turbo");
         let quicker = Machine {
-            flops: 2e11,
+            product: 2e11,
             ..MACHINE
         };
-        let quick = UnitSecs::of(&models, DeviceKind::Cpu, quicker).unwrap();
+        let exact = LoadOptions::default();
+        let quick = UnitSecs::of(&models, &exact, quicker).unwrap();
         assert!((quick.step * 2.0 - small.step).abs() < 1e-9);
         assert_eq!(quick.code, 0.0, "there is no language model");
-        assert_eq!(UnitSecs::of(&models, DeviceKind::Cuda, MACHINE), None);
+        let on_card = LoadOptions {
+            device: DeviceKind::Cuda,
+            ..exact
+        };
+        assert_eq!(UnitSecs::of(&models, &on_card, MACHINE), None);
+    }
+
+    #[test]
+    fn quantised_weights_have_the_rates_of_their_own_kernels() {
+        let models = Models::released("acestep-v15-turbo").with_released_lm(LmSize::Small);
+        let of = |quantization| {
+            let options = LoadOptions {
+                quantization,
+                ..LoadOptions::default()
+            };
+            UnitSecs::of(&models, &options, MACHINE).unwrap()
+        };
+        let (exact, int8) = (of(Quantization::None), of(Quantization::Int8));
+        assert!((int8.step * 2.0 - exact.step).abs() < 1e-9, "{int8:?}");
+        assert_eq!(int8.decode.to_bits(), exact.decode.to_bits());
+        // A token reads every weight: 34 bytes for 32 of them instead of 4 for one.
+        let shares = exact.code / int8.code;
+        assert!((3.0..3.8).contains(&shares), "{shares}");
     }
 
     #[test]
     fn this_machine_can_be_measured() {
         let machine = Machine::measure().unwrap();
-        assert!(machine.flops > 1e6 && machine.bytes_per_sec > 1e6);
+        assert!(machine.product > 1e6 && machine.bytes_per_sec > 1e6);
+        assert!(machine.quantized > 1e6 && machine.convolution > 1e6);
     }
 }

@@ -12,13 +12,13 @@ use candle_core::DType;
 use super::released;
 use crate::{
     checkpoint::{Checkpoint, LmCheckpoint, Module, lm_formats, main_formats},
-    device::dtype_of,
+    engine::LoadOptions,
     error::Result,
     footprint::Footprint,
     models::{
         AudioDetokenizer, AudioTokenizer, ConditionEncoder, Dit,
         dit::{self, Shapes},
-        oobleck::{self, decoder_footprint, encoder_footprint},
+        oobleck::{self, Kernels, decoder_footprint, encoder_footprint},
         qwen3::{self, CausalLm, Qwen3},
     },
     nn::{Backend, Formats, Weights},
@@ -191,14 +191,42 @@ impl Lm {
     }
 }
 
+/// Bytes of weights.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bytes {
+    pub(super) dit: u64,
+    pub(super) lm: Option<u64>,
+}
+
 /// How networks are loaded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Loading {
-    /// On a card, whose kernels are others.
-    pub(super) on_card: bool,
+    /// Whose kernels run.
+    pub(super) device: DeviceKind,
     pub(super) dtype: DType,
     pub(super) backend: Backend,
     pub(super) quantization: Quantization,
+}
+
+impl Loading {
+    /// As `options` say.
+    pub(super) fn by(options: &LoadOptions) -> Self {
+        Self {
+            device: options.device,
+            dtype: options.dtype(),
+            backend: options.backend(),
+            quantization: options.quantization,
+        }
+    }
+
+    /// By which kernels the autoencoder's convolutions run.
+    fn convolutions(&self) -> Kernels {
+        match self.device {
+            DeviceKind::Cpu => Kernels::Processor,
+            DeviceKind::Cuda => Kernels::Card,
+            DeviceKind::Metal => Kernels::Candle,
+        }
+    }
 }
 
 /// Input sizes of a run.
@@ -340,15 +368,13 @@ impl Models {
         }
     }
 
-    /// Bytes of the language model as it is loaded on a device without being quantised.
-    pub(super) fn lm_bytes(&self, device: DeviceKind) -> Option<u64> {
-        let how = Loading {
-            on_card: device != DeviceKind::Cpu,
-            dtype: dtype_of(device, false),
-            backend: Backend::default(),
-            quantization: Quantization::None,
-        };
-        self.weigh(how).lm.map(|weight| weight.bytes)
+    /// Bytes of the networks that work longest, as they are loaded.
+    pub(super) fn bytes(&self, options: &LoadOptions) -> Bytes {
+        let weighed = self.weigh(Loading::by(options));
+        Bytes {
+            dit: weighed.dit.bytes,
+            lm: weighed.lm.map(|weight| weight.bytes),
+        }
     }
 
     pub(super) fn text_encoder_size(
@@ -404,20 +430,28 @@ impl Models {
 
     /// Of the autoencoder while it decodes.
     pub(super) fn vae_size(&self, how: Loading, inputs: Inputs) -> Size {
-        let fused = how.dtype == DType::F32 && !how.on_card;
         let frames = inputs.tile_frames.min(inputs.frames);
-        self.vae_working(decoder_footprint(&self.vae, frames, how.dtype, fused))
+        self.vae_working(decoder_footprint(
+            &self.vae,
+            frames,
+            how.dtype,
+            how.convolutions(),
+        ))
     }
 
     /// Of the autoencoder while it encodes.
     pub(super) fn vae_encoder_size(&self, how: Loading, inputs: Inputs) -> Size {
-        let fused = how.dtype == DType::F32 && !how.on_card;
         let mut longest = inputs.frames;
         if inputs.references > 0 {
             longest = longest.max(self.dit.timbre_fix_frame);
         }
         let frames = inputs.tile_frames.min(longest);
-        self.vae_working(encoder_footprint(&self.vae, frames, how.dtype, fused))
+        self.vae_working(encoder_footprint(
+            &self.vae,
+            frames,
+            how.dtype,
+            how.convolutions(),
+        ))
     }
 
     fn vae_working(&self, footprint: Footprint) -> Size {

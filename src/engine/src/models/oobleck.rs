@@ -21,6 +21,7 @@ use crate::footprint::Footprint;
 use crate::nn::weights::Weights;
 use decoder::Decoder;
 use encoder::Encoder;
+pub use layers::Kernels;
 use layers::Layer;
 
 /// `config.json` of the autoencoder.
@@ -247,10 +248,14 @@ impl Oobleck {
     }
 }
 
-/// Bytes of decoding `frames` latent frames at once, and of the decoder's weights, in `dtype`;
-/// `fused` where the kernels for CPUs run.
-pub fn decoder_footprint(config: &Config, frames: usize, dtype: DType, fused: bool) -> Footprint {
-    footprint(&decoder::layers(config), frames, dtype, fused)
+/// Bytes of decoding `frames` latent frames at once, and of the decoder's weights, in `dtype`.
+pub fn decoder_footprint(
+    config: &Config,
+    frames: usize,
+    dtype: DType,
+    kernels: Kernels,
+) -> Footprint {
+    footprint(&decoder::layers(config), frames, dtype, kernels)
 }
 
 /// Multiplications and additions of decoding `frames` frames.
@@ -264,20 +269,25 @@ pub fn encoder_operations(config: &Config, frames: usize) -> f64 {
 }
 
 /// Bytes of encoding `frames` frames' worth of samples at once, and of the encoder's weights.
-pub fn encoder_footprint(config: &Config, frames: usize, dtype: DType, fused: bool) -> Footprint {
+pub fn encoder_footprint(
+    config: &Config,
+    frames: usize,
+    dtype: DType,
+    kernels: Kernels,
+) -> Footprint {
     footprint(
         &encoder::layers(config),
         frames * config.hop(),
         dtype,
-        fused,
+        kernels,
     )
 }
 
-fn footprint(layers: &[Layer], len: usize, dtype: DType, fused: bool) -> Footprint {
+fn footprint(layers: &[Layer], len: usize, dtype: DType, kernels: Kernels) -> Footprint {
     let size = dtype.size_in_bytes() as u64;
     Footprint {
         weights: layers.iter().map(Layer::parameters).sum::<u64>() * size,
-        activations: layers::peak_values(layers, len, fused) * size,
+        activations: layers::peak_bytes(layers, len, dtype, kernels),
         cache: 0,
     }
 }

@@ -351,6 +351,6 @@ fn quantized_already(checkpoint: &Checkpoint, asked: Quantization) -> Result<Opt
 
 /// Values of both halves of the autoencoder, counted in bytes of one.
 fn oobleck_parameters(config: &oobleck::Config) -> u64 {
-    oobleck::decoder_footprint(config, 1, DType::U8, true).weights
-        + oobleck::encoder_footprint(config, 1, DType::U8, true).weights
+    oobleck::decoder_footprint(config, 1, DType::U8, oobleck::Kernels::Processor).weights
+        + oobleck::encoder_footprint(config, 1, DType::U8, oobleck::Kernels::Processor).weights
 }

@@ -18,7 +18,7 @@ use super::finite;
 use crate::cards;
 use crate::error::{Error, Result, Stage};
 use crate::memory::room::{for_bytes, for_network};
-use crate::models::oobleck::{Oobleck, decoder_footprint, encoder_footprint};
+use crate::models::oobleck::{Kernels, Oobleck, decoder_footprint, encoder_footprint};
 use crate::observer::Observer;
 
 /// Smaller tiles than this repeat more work than they do.
@@ -245,7 +245,7 @@ fn halved(tiling: &Tiling, receptive_field: usize) -> Option<Tiling> {
 
 /// Room for a tile of `frames`, in the precision that a processor counts in.
 fn room_to_decode(vae: &Oobleck, frames: usize) -> Result<()> {
-    let footprint = decoder_footprint(vae.config(), frames, DType::F32, true);
+    let footprint = decoder_footprint(vae.config(), frames, DType::F32, Kernels::Processor);
     for_network(Stage::Decode, footprint, vae.device())
 }
 
@@ -298,7 +298,7 @@ pub fn encode_tiled(
             whole.end * hop
         };
         let span = whole.start * hop..end;
-        let footprint = encoder_footprint(config, whole.len(), DType::F32, true);
+        let footprint = encoder_footprint(config, whole.len(), DType::F32, Kernels::Processor);
         for_network(STAGE, footprint, vae.device())?;
         let tile: Vec<f32> = channels
             .iter()

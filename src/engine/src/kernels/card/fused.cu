@@ -172,13 +172,13 @@ static __device__ void gather_taps(const typename D::Value *columns, const typen
 // channel and a tap, and zeros stand before the first input and behind the last.
 template <typename D>
 static __device__ void unfold(const typename D::Value *x, typename D::Value *out, u32 rows, u32 kernel,
-                              u32 n, u32 out_len, u32 stride, u32 dilation, u32 padding) {
+                              u32 n, u32 first, u32 out_len, u32 stride, u32 dilation, u32 padding) {
     for (u32 row = blockIdx.y; row < rows; row += gridDim.y) {
         u64 from = (u64)(row / kernel) * n, to = (u64)row * out_len;
-        u32 first = row % kernel * dilation;
+        u32 tap = row % kernel * dilation;
         for (u32 m = blockIdx.x * blockDim.x + threadIdx.x; m < out_len; m += gridDim.x * blockDim.x) {
             // A place before the first input wraps beyond n.
-            u32 i = m * stride + first - padding;
+            u32 i = (first + m) * stride + tap - padding;
             D::store(out, to + m, i < n ? D::load(x, from + i) : 0.f);
         }
     }
@@ -227,9 +227,9 @@ static __device__ void add_bias(const typename D::Value *y, const typename D::Va
         gather_taps<D>(columns, bias, out, channels, taps, stride, n, padding, out_len);            \
     }                                                                                               \
     extern "C" __global__ void unfold_##name(const D::Value *x, D::Value *out, u32 rows, u32 kernel,\
-                                             u32 n, u32 out_len, u32 stride, u32 dilation,          \
-                                             u32 padding) {                                         \
-        unfold<D>(x, out, rows, kernel, n, out_len, stride, dilation, padding);                     \
+                                             u32 n, u32 first, u32 out_len, u32 stride,             \
+                                             u32 dilation, u32 padding) {                           \
+        unfold<D>(x, out, rows, kernel, n, first, out_len, stride, dilation, padding);              \
     }                                                                                               \
     extern "C" __global__ void add_bias_##name(const D::Value *y, const D::Value *bias,             \
                                                const D::Value *residual, D::Value *out,             \

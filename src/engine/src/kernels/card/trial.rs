@@ -62,7 +62,7 @@ fn worst(device: &Device, dtype: DType) -> Result<(f32, &'static str)> {
     // Without sines between them, so that both see the same input.
     let plain = Snake::new(&values(&[70], 0.0)?.affine(0.0, -60.0)?, &beta, dtype)?;
 
-    let pairs: [(&'static str, Tensor, Tensor); 8] = [
+    let pairs: [(&'static str, Tensor, Tensor); 9] = [
         (
             "norm",
             norm::rms_norm_modulate(&x, &weight, 1e-6, &modulation)?,
@@ -88,6 +88,11 @@ fn worst(device: &Device, dtype: DType) -> Result<(f32, &'static str)> {
         (
             "convolution",
             dilated.forward_snake_residual(&x, &plain, &y)?,
+            dilated.composed(&x, &y)?,
+        ),
+        (
+            "convolution in parts",
+            dilated.in_parts(&x, &y, 1)?,
             dilated.composed(&x, &y)?,
         ),
         (

@@ -6,13 +6,15 @@ use super::Conv1dConfig;
 #[cfg(feature = "cuda")]
 use crate::kernels::card;
 
-/// What each tap sees, `[b, in · kernel, out_len]` of `[b, in, n]`, on a card.
+/// What each tap of the outputs `first..first + out_len` sees, `[b, in · kernel, out_len]` of `[b, in, n]`, on a
+/// card.
 #[cfg_attr(
     not(feature = "cuda"),
     expect(dead_code, reason = "read by the kernel of cards alone")
 )]
 pub(super) struct Unfold {
     pub(super) kernel: usize,
+    pub(super) first: usize,
     pub(super) out_len: usize,
     pub(super) config: Conv1dConfig,
 }
@@ -33,7 +35,12 @@ impl CustomOp1 for Unfold {
         layout: &Layout,
     ) -> Result<(candle_core::CudaStorage, Shape)> {
         let (b, channels, _) = layout.shape().dims3()?;
-        let out = card::unfold((x, layout), self.kernel, self.out_len, self.config)?;
+        let out = card::unfold(
+            (x, layout),
+            self.kernel,
+            (self.first, self.out_len),
+            self.config,
+        )?;
         Ok((out, Shape::from((b, channels * self.kernel, self.out_len))))
     }
 }

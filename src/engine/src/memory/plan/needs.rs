@@ -48,6 +48,10 @@ pub(super) const fn context_bytes(total: u64) -> u64 {
     }) << 20
 }
 
+/// What the pool of a card holds in pieces that fit nobody, where no network comes and goes and takes its pieces
+/// along: measured on a large card at up to 0.28 GiB (`docs/performance.md`). A full card is given them back.
+const PIECES_BYTES: u64 = 300 << 20;
+
 /// Bytes of a token in a loaded tokenizer: text, merges, maps.
 const TOKEN_BYTES: u64 = 400;
 
@@ -128,12 +132,7 @@ impl Places {
             work,
             ..
         } = asked;
-        let how = Loading {
-            on_card: options.device != DeviceKind::Cpu,
-            dtype: options.dtype(),
-            backend: options.backend(),
-            quantization: options.quantization,
-        };
+        let how = Loading::by(options);
         let weighed = &models.weigh(how);
         let place = |network, size, moves| Placed {
             network,
@@ -321,7 +320,12 @@ fn sum(asked: &Asked, moved: (bool, bool), tile_frames: usize) -> Needs {
         working: 0,
     };
     let (beside, sounds) = if on_card {
-        (*context_bytes, (nothing, 0))
+        let pieces = if moved == (false, false) {
+            PIECES_BYTES
+        } else {
+            0
+        };
+        (*context_bytes + pieces, (nothing, 0))
     } else {
         (
             tokenizers + latents + scratch_bytes(*threads),

@@ -136,10 +136,10 @@ fn weights_are_those_of_the_published_table() {
             .unwrap()
     };
     // engine.md 12.1 in bf16: 3.151 + 1.217 + 1.192 + 0.338 + 1.326 GB; the smallest stage holds them
-    // all, with a context and what it has in flight.
+    // all, with a context, the pool's pieces and what it has in flight.
     let all = 3_151 + 1_217 + 1_192 + 338 + 1_326;
     let bf16 = of(Quantization::None) / 1_000_000;
-    assert!((all..all + 1_400).contains(&bf16), "{bf16} MB");
+    assert!((all..all + 1_600).contains(&bf16), "{bf16} MB");
     assert!(of(Quantization::Int8) < of(Quantization::None) * 7 / 10);
     assert!(of(Quantization::Int4) < of(Quantization::Int8));
 }

@@ -3,7 +3,7 @@
 use candle_core::{DType, Result, Tensor};
 
 use crate::kernels::conv_transpose1d::{ConvTranspose1d, ConvTranspose1dConfig};
-use crate::kernels::conv1d::{Conv1d, Conv1dConfig};
+use crate::kernels::conv1d::{Conv1d, Conv1dConfig, SEEN_BYTES};
 use crate::kernels::snake::Snake;
 use crate::nn::weights::Weights;
 use crate::room;
@@ -140,10 +140,21 @@ pub(super) fn input_span(layers: &[Layer], first: isize, last: isize) -> (isize,
         })
 }
 
-/// The largest number of values alive at once. The kernels for CPUs hold a layer's input, output
-/// and the input of its residual unit; candle's operations add the snake's intermediate results
-/// and a convolution's unfolded input.
-pub(super) fn peak_values(layers: &[Layer], n: usize, fused: bool) -> u64 {
+/// Which kernels the convolutions run by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernels {
+    /// Ours for processors: input, output and the input of a residual unit are all that is alive.
+    Processor,
+    /// Ours for NVIDIA cards: beside them what the snake made, and the part of the unfolded input that is laid out at
+    /// once; the product, and what its parts or the bias make of it.
+    Card,
+    /// Operations of candle: beside them the snake's intermediate results, or all of the unfolded input.
+    Candle,
+}
+
+/// The most bytes alive at once of values in `dtype`.
+pub(super) fn peak_bytes(layers: &[Layer], n: usize, dtype: DType, kernels: Kernels) -> u64 {
+    let size = dtype.size_in_bytes();
     let mut len = n;
     let mut peak = 0;
     for layer in layers {
@@ -153,15 +164,29 @@ pub(super) fn peak_values(layers: &[Layer], n: usize, fused: bool) -> u64 {
         let unit = if layer.residual { output } else { 0 };
         let snakes = if layer.snake { 3 * input } else { 0 };
         let unfolded = layer.in_channels * layer.kernel * if layer.transposed { len } else { out };
-        let extra = if fused {
-            0
-        } else {
-            snakes.max(unfolded + input)
+        let beside = match kernels {
+            Kernels::Processor => output,
+            Kernels::Card => {
+                let snaked = if layer.snake { input } else { 0 };
+                if layer.transposed {
+                    unfolded + snaked.max(output)
+                } else {
+                    let seen = if layer.kernel == 1 {
+                        0
+                    } else {
+                        // By lines of 128 columns.
+                        let line = 128 * layer.in_channels * layer.kernel;
+                        unfolded.min(SEEN_BYTES / size + line)
+                    };
+                    output + (snaked + seen).max(output)
+                }
+            }
+            Kernels::Candle => output + snakes.max(unfolded + input),
         };
-        peak = peak.max(input + output + unit + extra);
+        peak = peak.max(input + unit + beside);
         len = out;
     }
-    peak as u64
+    (peak * size) as u64
 }
 
 /// Multiplications and additions over `n` inputs, counted apart.

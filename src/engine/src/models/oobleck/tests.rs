@@ -1,4 +1,4 @@
-use super::{Config, Oobleck, decoder_footprint, encoder_footprint};
+use super::{Config, Kernels, Oobleck, decoder_footprint, encoder_footprint};
 use crate::nn::weights::{WeightFile, Weights};
 use candle_core::{DType, Device, Tensor};
 use std::path::{Path, PathBuf};
@@ -219,8 +219,8 @@ fn unusable_configs_name_the_key() {
 fn footprints_count_what_the_checkpoint_holds() {
     let released = released();
     // Weights after weight norm is fused: the released counts less one gain a row.
-    let decoder = decoder_footprint(&released, 512, DType::BF16, false);
-    let encoder = encoder_footprint(&released, 512, DType::BF16, false);
+    let decoder = decoder_footprint(&released, 512, DType::BF16, Kernels::Candle);
+    let encoder = encoder_footprint(&released, 512, DType::BF16, Kernels::Candle);
     assert!(
         (84_000_000..84_414_082).contains(&(decoder.weights / 2)),
         "{}",
@@ -232,11 +232,13 @@ fn footprints_count_what_the_checkpoint_holds() {
         encoder.weights
     );
     // Input, output and residual of the widest stage, 1920 · 128 values a frame each.
-    let fused = decoder_footprint(&released, 512, DType::F32, true).activations;
+    let of =
+        |frames, dtype, kernels| decoder_footprint(&released, frames, dtype, kernels).activations;
+    let fused = of(512, DType::F32, Kernels::Processor);
     assert_eq!(fused, 3 * 512 * 1920 * 128 * 4);
-    assert!(decoder_footprint(&released, 512, DType::F32, false).activations > 2 * fused);
-    assert_eq!(
-        decoder_footprint(&released, 1024, DType::F32, true).activations,
-        2 * fused
-    );
+    assert!(of(512, DType::F32, Kernels::Candle) > 2 * fused);
+    assert_eq!(of(1024, DType::F32, Kernels::Processor), 2 * fused);
+    // On a card the snake's result and the product as well, but not seven taps of everything.
+    assert_eq!(of(512, DType::F32, Kernels::Card), fused / 3 * 4);
+    assert!(of(64, DType::BF16, Kernels::Card) < fused / 8);
 }

@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use acestep_domain::{generation::clamp::minutes, memory::StageMemory};
+use acestep_domain::{
+    generation::clamp::minutes,
+    memory::{OtherProgram, StageMemory},
+};
 use acestep_engine::engine::LoadOptions;
 
 use super::*;
@@ -22,7 +25,10 @@ const fn host(gib: u64) -> Free {
         host: gib << 30,
         device: 0,
         others: 2 << 30,
-        largest_others: |_| Vec::new(),
+        largest_others: |_| {
+            let (name, bytes) = ("browser".to_owned(), 3 << 29);
+            vec![OtherProgram { name, bytes }]
+        },
         threads: 2,
     }
 }
@@ -43,7 +49,8 @@ fn a_job_that_cannot_fit_is_refused_before_anything_runs() {
     assert_eq!(job.state, JobState::Failed);
     let error = job.error.unwrap();
     assert_eq!(error.code, "out_of_memory");
-    assert!(error.message.contains("8.0 GiB can be had"), "{error}");
+    let had = "8.0 GiB can be had while other programs use 2.0 GiB (browser 1.5 GiB), so";
+    assert!(error.message.contains(had), "{error}");
     assert_eq!(error.field.as_deref(), Some("offload_to_cpu"));
     assert!(error.hint.contains("offload_dit_to_cpu true"), "{error:?}");
     assert_eq!(fixture.script.lock().unwrap().requests.len(), 0);
