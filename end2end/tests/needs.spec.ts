@@ -15,7 +15,7 @@ function tooMuch(needs: unknown[]): unknown[] {
     ['batch_size', 1],
     ['duration', 15],
   ];
-  return [12 * gib, 8 * gib, 3 * gib, false, changes, lowered, needs[6], needs[7]];
+  return [12 * gib, 8 * gib, '3.0 GiB (browser 2.0 GiB)', false, changes, lowered, needs[6], needs[7]];
 }
 
 test('memory and time follow the form as one types, and nothing jumps', async ({ page, launch }) => {
@@ -55,7 +55,7 @@ test('what does not fit says what is needed, what is free and what would fit', a
   const generate = await new GeneratePage(page).open(studio.url);
   await generate.describe({ caption: 'ambient pads', length: '0:20' });
   const memory = page.locator('#plan-memory');
-  await expect(memory).toContainText('12.0 GiB needed, 8.0 GiB free, 3.0 GiB in use by other programs');
+  await expect(memory).toContainText('12.0 GiB needed, 8.0 GiB free, 3.0 GiB (browser 2.0 GiB) in use by other programs');
   await expect(memory).toContainText('fits with Offload to CPU, quantisation int8, the processor');
   await page.setViewportSize({ width: 390, height: 844 });
   await expect(memory).toBeVisible();
