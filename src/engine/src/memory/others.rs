@@ -15,9 +15,15 @@ const NAMED: usize = 3;
 /// Less than this is not worth naming.
 const LEAST: u64 = 64 << 20;
 
-/// Programs that use the most where networks of `device` run, the largest first; empty where the system
+/// The few programs that use the most where networks of `device` run, the largest first; empty where the system
 /// names none, as inside a container.
 pub(super) fn largest(device: DeviceKind) -> Vec<OtherProgram> {
+    let mut programs = all(device);
+    programs.truncate(NAMED);
+    programs
+}
+
+fn all(device: DeviceKind) -> Vec<OtherProgram> {
     let Ok(mut system) = System::new() else {
         return Vec::new();
     };
@@ -52,7 +58,6 @@ fn by_name(holders: impl Iterator<Item = (String, u64)>) -> Vec<OtherProgram> {
         .map(|(name, bytes)| OtherProgram { name, bytes })
         .collect();
     programs.sort_by_key(|program| std::cmp::Reverse(program.bytes));
-    programs.truncate(NAMED);
     programs
 }
 
@@ -91,7 +96,7 @@ fn of_card() -> Result<Vec<(u32, u64)>, NvmlError> {
 
 #[cfg(test)]
 mod tests {
-    use super::by_name;
+    use super::{LEAST, by_name};
 
     #[test]
     fn the_largest_come_first_and_small_ones_are_left_out() {
@@ -103,7 +108,7 @@ mod tests {
             ("tab", GIB),
             ("tab", 2 * GIB),
             ("mail", GIB / 2),
-            ("notes", GIB / 4),
+            ("notes", LEAST - 1),
         ];
         let held = held.map(|(name, bytes)| (name.to_owned(), bytes));
         let programs = by_name(held.into_iter());
@@ -114,7 +119,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_program_that_takes_memory_is_named_and_this_one_is_not() {
+    fn a_program_that_takes_memory_is_named() {
         use acestep_domain::capabilities::DeviceKind;
         use std::process::{Command, Stdio};
 
@@ -126,12 +131,12 @@ mod tests {
             .unwrap();
         let named = (0..100).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(50));
-            super::largest(DeviceKind::Cpu)
+            super::all(DeviceKind::Cpu)
                 .iter()
                 .any(|program| program.name == "dd" && program.bytes >= 500 << 20)
         });
         dd.kill().unwrap();
         dd.wait().unwrap();
-        assert!(named, "{:?}", super::largest(DeviceKind::Cpu));
+        assert!(named, "{:?}", super::all(DeviceKind::Cpu));
     }
 }
