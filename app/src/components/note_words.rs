@@ -30,9 +30,14 @@ fn translated(locale: Locale, note: &Note) -> Option<String> {
         }
         _ => None,
     };
-    if let Some(words) = fixed {
-        return Some(words.to_owned());
+    match fixed {
+        Some(words) => Some(words.to_owned()),
+        None => with_figures(locale, note),
     }
+}
+
+/// What has its figures in it.
+fn with_figures(locale: Locale, note: &Note) -> Option<String> {
     let figure = |name: &str| note.figure(name).map(str::to_owned);
     match note.code.as_str() {
         "duration_auto" => Some(td_string!(
@@ -111,6 +116,16 @@ fn translated(locale: Locale, note: &Note) -> Option<String> {
                 usual = usual
             ))
         }
+        "bpm_rounded" => {
+            let (given, used) = (figure("given")?, figure("used")?);
+            Some(td_string!(
+                locale,
+                notes.bpm_rounded,
+                given = given,
+                used = used
+            ))
+        }
+        "lowered_to_fit" | "duration_rounded" => clamped(locale, note),
         code if code.ends_with("_clamped") => clamped(locale, note),
         code if code.ends_with("_ignored") => ignored(locale, note),
         _ => None,
@@ -172,6 +187,8 @@ fn clamped(locale: Locale, note: &Note) -> Option<String> {
         (Some("tier_lm"), None) => say!(lm),
         (Some("tier_no_lm"), None) => say!(no_lm),
         (Some("models"), _) => say!(models),
+        (Some("memory"), _) => say!(memory),
+        (Some("tenths"), _) => say!(tenths),
         (Some("turbo"), _) => say!(turbo),
         (Some("turbo_guidance"), _) => say!(guidance),
         _ => {
@@ -221,8 +238,9 @@ mod tests {
         generation::{
             GenerationParams,
             clamp::{Bounds, clamp},
-            read::timesteps_unread,
+            read::{params_from_json, timesteps_unread},
         },
+        memory::Change,
         task::{Family, TaskType},
         tier::GpuTier,
     };
@@ -260,12 +278,23 @@ mod tests {
             duration_secs: Some(30.0),
             ..GenerationParams::default()
         };
+        let tenths = GenerationParams {
+            duration_secs: Some(30.06),
+            ..GenerationParams::default()
+        };
+        let lowered = Change {
+            field: "batch_size".to_owned(),
+            value: 1.into(),
+        };
+        let broken = serde_json::json!({ "bpm": 120.6 });
+        let broken = params_from_json(&broken, GenerationParams::default()).unwrap();
         [
             (asked.clone(), GpuTier::Tier4, true),
             (asked.clone(), GpuTier::Tier4, false),
             (asked, GpuTier::Unlimited, true),
             (open, GpuTier::Tier1, false),
             (codes, GpuTier::Tier1, false),
+            (tenths, GpuTier::Tier1, false),
         ]
         .into_iter()
         .flat_map(|(params, tier, lm)| clamp(params, bounds(tier, lm)).unwrap().notes)
@@ -273,6 +302,8 @@ mod tests {
             ["1, two", "0.5, 0.7", "0.5,".repeat(201).as_str()]
                 .map(|text| timesteps_unread(&text.into()).unwrap()),
         )
+        .chain([lowered.lowered_to_fit("Takes", &4, &1)])
+        .chain(broken.strict().unwrap().1)
         .collect()
     }
 

@@ -100,6 +100,7 @@ impl Change {
         )
         .with("asked", asked)
         .with("used", used)
+        .with("why", "memory")
     }
 }
 

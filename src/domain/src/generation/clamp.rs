@@ -332,6 +332,7 @@ fn clamp_length_and_batch(
                         &used,
                         "lengths are whole tenths of a second",
                     )
+                    .with("why", "tenths")
                 });
             }
             params.duration_secs = Some(used);

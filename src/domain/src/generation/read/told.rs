@@ -41,6 +41,8 @@ fn rounded(params: &GenerationParams, value: &Value) -> Option<Note> {
             "bpm",
             format!("Tempo: {used} is used in place of {given}, models know whole beats a minute."),
         )
+        .with("given", given)
+        .with("used", used)
     })
 }
 
