@@ -4,13 +4,23 @@
 
 #[path = "support/closeness.rs"]
 mod closeness;
+#[path = "support/counting.rs"]
+mod counting;
 #[path = "support/eight_steps.rs"]
 mod eight_steps;
 
-use acestep_engine::{checkpoint::Checkpoint, engine::LoadOptions};
+use acestep_domain::GenerationParams;
+use acestep_engine::{
+    checkpoint::Checkpoint,
+    engine::{Engine, LoadOptions, Request},
+    observer::Silent,
+};
 use candle_core::Tensor;
 use closeness::assert_close;
 use eight_steps::bits;
+
+#[global_allocator]
+static COUNTING: counting::Counting = counting::Counting;
 
 fn latents(compile: bool) -> (Tensor, u64) {
     let options = LoadOptions {
@@ -35,4 +45,36 @@ fn packed_layers_make_the_same_song_in_as_much_memory() {
     );
     let (again, _) = latents(true);
     assert_eq!(bits(&again), bits(&packed));
+}
+
+/// Bytes that are asked for while a song is made, again and again. Time is for `acestep bench song`; what it goes
+/// to is counted here: weights that a product packs anew each time, and layers that run one by one.
+fn taken(compile: bool) -> usize {
+    let options = LoadOptions {
+        compile,
+        ..LoadOptions::default()
+    };
+    let mut engine = Engine::load(&Checkpoint::demo().unwrap(), &options, &Silent).unwrap();
+    let request = Request {
+        params: GenerationParams {
+            caption: "a lofi track with piano and drums".to_owned(),
+            duration_secs: Some(6.0),
+            inference_steps: 8,
+            ..GenerationParams::default()
+        },
+        seeds: vec![7],
+        ..Request::default()
+    };
+    let mut make = || engine.generate(&request, &Silent, &mut |_| Ok(())).unwrap();
+    // What threads keep is made with the first song.
+    make();
+    let before = counting::in_all();
+    make();
+    counting::in_all() - before
+}
+
+#[test]
+fn packed_layers_take_less_on_their_way() {
+    let (plain, packed) = (taken(false), taken(true));
+    assert!(packed < plain * 9 / 10, "{packed} of {plain} bytes");
 }

@@ -12,10 +12,12 @@ pub(crate) struct Counting;
 
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
+static IN_ALL: AtomicUsize = AtomicUsize::new(0);
 
 fn taken(bytes: usize) {
     let in_use = IN_USE.fetch_add(bytes, Relaxed) + bytes;
     PEAK.fetch_max(in_use, Relaxed);
+    IN_ALL.fetch_add(bytes, Relaxed);
 }
 
 #[expect(unsafe_code, reason = "an allocator is unsafe by nature")]
@@ -53,11 +55,19 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 /// Bytes in use.
+#[allow(dead_code, reason = "no test program needs all of it")]
 pub(crate) fn in_use() -> usize {
     IN_USE.load(Relaxed)
 }
 
+/// Bytes that were ever asked for, given back or not.
+#[allow(dead_code, reason = "no test program needs all of it")]
+pub(crate) fn in_all() -> usize {
+    IN_ALL.load(Relaxed)
+}
+
 /// The most bytes in use since the last call, which begins anew.
+#[allow(dead_code, reason = "no test program needs all of it")]
 pub(crate) fn take_peak() -> usize {
     PEAK.swap(in_use(), Relaxed)
 }
