@@ -9,10 +9,9 @@ mod counting;
 #[path = "support/eight_steps.rs"]
 mod eight_steps;
 
-use acestep_domain::GenerationParams;
 use acestep_engine::{
     checkpoint::Checkpoint,
-    engine::{Engine, LoadOptions, Request},
+    engine::{Engine, LoadOptions},
     observer::Silent,
 };
 use candle_core::Tensor;
@@ -55,16 +54,7 @@ fn taken(compile: bool) -> usize {
         ..LoadOptions::default()
     };
     let mut engine = Engine::load(&Checkpoint::demo().unwrap(), &options, &Silent).unwrap();
-    let request = Request {
-        params: GenerationParams {
-            caption: "a lofi track with piano and drums".to_owned(),
-            duration_secs: Some(6.0),
-            inference_steps: 8,
-            ..GenerationParams::default()
-        },
-        seeds: vec![7],
-        ..Request::default()
-    };
+    let request = eight_steps::request();
     let mut make = || engine.generate(&request, &Silent, &mut |_| Ok(())).unwrap();
     // What threads keep is made with the first song.
     make();

@@ -26,7 +26,7 @@ use acestep_engine::{
         scoring::{Read, likelier},
     },
 };
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use closeness::assert_close;
 use placement::place;
 use serde::Deserialize;
@@ -75,9 +75,7 @@ impl Reference {
     }
 
     fn ids(&self, name: &str) -> Vec<u32> {
-        // Cards have no such conversion.
-        let ids = self.get(name).to_device(&Device::Cpu).unwrap();
-        ids.to_dtype(DType::U32).unwrap().to_vec1().unwrap()
+        placement::ids(self.get(name)).to_vec1().unwrap()
     }
 
     fn prompts(&self) -> Vec<Vec<u32>> {

@@ -19,7 +19,7 @@ use acestep_engine::{
     },
     nn::{Backend, WeightFile, Weights},
 };
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use closeness::assert_close;
 use placement::{place, placement};
 
@@ -47,10 +47,7 @@ impl Reference {
 
     /// Token ids or codes, u32.
     fn ids(&self, name: &str) -> Tensor {
-        // Cards have no such conversion.
-        let ids = self.get(name).to_device(&Device::Cpu).unwrap();
-        let ids = ids.to_dtype(DType::U32).unwrap();
-        ids.to_device(place()).unwrap()
+        placement::ids(self.get(name)).to_device(place()).unwrap()
     }
 }
 

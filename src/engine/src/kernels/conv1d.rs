@@ -37,6 +37,13 @@ impl Default for Conv1dConfig {
 /// seven times its sound at its widest.
 pub(crate) const SEEN_BYTES: usize = 64 << 20;
 
+/// Columns of `rows` each that are laid out at once where that is to be about `values`: whole lines of memory to each
+/// row.
+pub(crate) fn columns_at_once(values: usize, rows: usize) -> usize {
+    const LINE: usize = 128;
+    (values / rows).max(1).next_multiple_of(LINE)
+}
+
 /// A convolution with its weights laid out for the device they are on.
 #[derive(Debug, Clone)]
 pub struct Conv1d {
@@ -241,25 +248,19 @@ impl Conv1d {
             let parts = {
                 let x = x;
                 let x = x.contiguous()?;
-                let len = self.out_len(n);
-                // Whole lines of memory to each row.
-                let columns = (at_once / (b * rows)).max(1).next_multiple_of(128);
+                let (len, columns) = (self.out_len(n), columns_at_once(at_once, b * rows));
+                let unfold = |first| Unfold {
+                    kernel: self.kernel,
+                    first,
+                    out_len: columns.min(len - first),
+                    config: self.config,
+                };
                 (0..len)
                     .step_by(columns)
-                    .map(|first| {
-                        product(&x.apply_op1_no_bwd(&Unfold {
-                            kernel: self.kernel,
-                            first,
-                            out_len: columns.min(len - first),
-                            config: self.config,
-                        })?)
-                    })
+                    .map(|first| product(&x.apply_op1_no_bwd(&unfold(first))?))
                     .collect::<Result<Vec<_>>>()?
             };
-            match <[Tensor; 1]>::try_from(parts) {
-                Ok([whole]) => whole,
-                Err(parts) => Tensor::cat(&parts, 2)?,
-            }
+            Tensor::cat(&parts, 2)?
         };
         match residual {
             None => y.apply_op2_no_bwd(bias, &AddBias),

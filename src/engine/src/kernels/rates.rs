@@ -93,11 +93,15 @@ pub fn matmul(device: &Device, dtype: DType, shape: (usize, usize, usize)) -> Re
     let w = Tensor::rand(-1f32, 1f32, (n, k), device)?
         .to_dtype(dtype)?
         .t()?;
-    let best = quickest(4, || {
+    multiplied(m * k * n, || {
         black_box(x.matmul(&w)?);
         device.synchronize()
-    })?;
-    Ok(2.0 * (m * k * n) as f64 / best.as_secs_f64())
+    })
+}
+
+/// Operations a second of `run`, which multiplies and adds so many `pairs`.
+fn multiplied(pairs: usize, run: impl FnMut() -> Result<()>) -> Result<f64> {
+    Ok(2.0 * pairs as f64 / quickest(4, run)?.as_secs_f64())
 }
 
 /// [`matmul`] in f32 on the processor.
@@ -120,11 +124,10 @@ pub fn quantized(m: usize, k: usize, n: usize) -> Result<f64> {
     })?;
     let panels = Panels::new(&Blocks::new(Arc::new(blocks), 0, format, (n, k))?)?;
     let x = Tensor::rand(-1f32, 1f32, (m, k), &Device::Cpu)?;
-    let best = quickest(4, || {
+    multiplied(m * k * n, || {
         black_box(Panels::linear(&[&panels], &x)?);
-        Ok::<_, candle_core::Error>(())
-    })?;
-    Ok(2.0 * (m * k * n) as f64 / best.as_secs_f64())
+        Ok(())
+    })
 }
 
 /// Operations a second of the autoencoder's commonest convolution, `channels` to as many over seven of
@@ -141,11 +144,10 @@ pub fn convolution(channels: usize, len: usize) -> Result<f64> {
     };
     let conv = Conv1d::new(&weight, None, config)?;
     let x = Tensor::rand(-1f32, 1f32, (1, channels, len), &Device::Cpu)?;
-    let best = quickest(4, || {
+    multiplied(channels * channels * TAPS * len, || {
         black_box(conv.forward(&x)?);
-        Ok::<_, candle_core::Error>(())
-    })?;
-    Ok(2.0 * (channels * channels * TAPS * len) as f64 / best.as_secs_f64())
+        Ok(())
+    })
 }
 
 /// Bytes a second that a card moves within its memory, read and written ones counted.

@@ -78,22 +78,24 @@ pub struct UnitSecs {
 impl UnitSecs {
     /// Of `models` loaded by `options` on `machine`; `None` where the networks run on a card.
     pub fn of(models: &Models, options: &LoadOptions, machine: Machine) -> Option<Self> {
-        let rates = [machine.product, machine.quantized, machine.convolution];
-        let measured = rates.into_iter().chain([machine.bytes_per_sec]);
-        if options.device != DeviceKind::Cpu || measured.into_iter().any(|rate| rate <= 0.0) {
+        let rates = [
+            machine.product,
+            machine.quantized,
+            machine.convolution,
+            machine.bytes_per_sec,
+        ];
+        if options.device != DeviceKind::Cpu || rates.iter().any(|rate| *rate <= 0.0) {
             return None;
         }
         let bytes = models.bytes(options);
         // Of one file or format, so what holds for the largest network holds for all.
-        let multiply = |operations: f64| {
-            let in_blocks = bytes.dit < 2 * Dit::parameters(&models.dit);
-            let rate = if in_blocks {
-                machine.quantized
-            } else {
-                machine.product
-            };
-            operations / (rate * OF_PRODUCT)
+        let in_blocks = bytes.dit < 2 * Dit::parameters(&models.dit);
+        let product = if in_blocks {
+            machine.quantized
+        } else {
+            machine.product
         };
+        let multiply = |operations: f64| operations / (product * OF_PRODUCT);
         let convolve = |operations: f64| operations / (machine.convolution * OF_CONVOLUTION);
         let (cfg, vae) = (&models.dit, &models.vae);
         let frame_rate = f64::from(vae.sampling_rate) / vae.hop() as f64;

@@ -1,9 +1,9 @@
 //! The memory plan: what a run needs, what moves for it, and what to change where it does not fit.
 //!
 //! A pure function of configs, parameters, options and free bytes; nothing is asked of the machine (but
-//! who else uses its memory, where a run does not fit) and no weight is read. Weights are counted exactly, by a survey of the networks' own loaders;
-//! values in flight come from each network's footprint, with room for what the kernels need beside
-//! them. A peak is an upper bound: tests hold it against what the allocator counts.
+//! who else uses its memory, where a run does not fit) and no weight is read. Weights are counted
+//! exactly, by a survey of the networks' own loaders; values in flight come from each network's
+//! footprint, with room for what the kernels need beside them. A peak is an upper bound: tests hold it against what the allocator counts.
 //!
 //! On a card, offload moves only what does not fit. On a processor it is off unless it is asked for,
 //! and then everything it names moves: memory that is not taken is what it is asked for.
@@ -256,12 +256,9 @@ pub fn plan(models: &Models, options: &LoadOptions, work: Work, free: Free) -> M
         );
     }
     let free_bytes = if on_card { free.device } else { free.host };
-    let other_programs = if !fits && free.others > 0 {
-        (free.largest_others)(options.device)
-    } else {
-        Vec::new()
-    };
+    let mut other_programs = Vec::new();
     if !fits && free.others > 0 {
+        other_programs = (free.largest_others)(options.device);
         notes.push(Note::general(
             "memory_of_others",
             format!(

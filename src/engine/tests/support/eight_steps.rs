@@ -8,10 +8,9 @@ use acestep_engine::{
 };
 use candle_core::Tensor;
 
-/// Latents after eight steps with the networks of `checkpoint` loaded by `options`.
-pub(crate) fn run(checkpoint: &Checkpoint, options: &LoadOptions) -> (Tensor, EngineInfo) {
-    let mut engine = Engine::load(checkpoint, options, &Silent).unwrap();
-    let request = Request {
+/// What is asked for it.
+pub(crate) fn request() -> Request {
+    Request {
         params: GenerationParams {
             caption: "a lofi track with piano and drums".to_owned(),
             lyrics: "[Verse]\none line\nand another".to_owned(),
@@ -23,10 +22,15 @@ pub(crate) fn run(checkpoint: &Checkpoint, options: &LoadOptions) -> (Tensor, En
         keep_latents: true,
         raw_level: true,
         ..Request::default()
-    };
+    }
+}
+
+/// Latents after eight steps with the networks of `checkpoint` loaded by `options`.
+pub(crate) fn run(checkpoint: &Checkpoint, options: &LoadOptions) -> (Tensor, EngineInfo) {
+    let mut engine = Engine::load(checkpoint, options, &Silent).unwrap();
     let mut latents = None;
     engine
-        .generate(&request, &Silent, &mut |take| {
+        .generate(&request(), &Silent, &mut |take| {
             latents = take.latents;
             Ok(())
         })

@@ -9,7 +9,7 @@ use acestep_engine::{
     device::{self, Placement},
     engine::LoadOptions,
 };
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 
 /// The kind of device that was asked for.
 pub(crate) fn kind() -> DeviceKind {
@@ -32,6 +32,12 @@ pub(crate) fn placement() -> &'static Placement {
 /// Where its tensors live.
 pub(crate) fn place() -> &'static Device {
     &placement().device
+}
+
+/// Token ids or codes of a fixture as u32, on the processor: cards have no such conversion.
+pub(crate) fn ids(tensor: &Tensor) -> Tensor {
+    let here = tensor.to_device(&Device::Cpu).expect("it can be read");
+    here.to_dtype(DType::U32).expect("whole numbers")
 }
 
 /// How an engine is loaded there.

@@ -29,7 +29,7 @@ pub(super) fn flash(
         Mask::Causal if lq == lk => true,
         Mask::Causal | Mask::Window(_) => return Ok(None),
     };
-    if !q.device().is_metal() || !DIMS.contains(&q.dim(3)?) {
+    if !DIMS.contains(&q.dim(3)?) {
         return Ok(None);
     }
     let (q, k, v) = (q.contiguous()?, rows_together(k)?, rows_together(v)?);

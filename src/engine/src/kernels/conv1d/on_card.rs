@@ -91,13 +91,13 @@ impl AddBias {
     ) -> Result<Vec<f64>> {
         let (_, channels, n) = y.1.shape().dims3()?;
         let (mut out, bias) = (exact(y)?.to_vec(), exact(bias)?);
+        if bias.len() != channels {
+            bail!("add_bias: shapes do not fit");
+        }
         for (row, bias) in out.chunks_exact_mut(n).zip(bias.iter().cycle()) {
             for value in row {
                 *value += bias;
             }
-        }
-        if bias.len() != channels {
-            bail!("add_bias: shapes do not fit");
         }
         if let Some(residual) = residual {
             for (value, added) in out.iter_mut().zip(exact(residual)?) {

@@ -3,7 +3,7 @@
 use candle_core::{DType, Result, Tensor};
 
 use crate::kernels::conv_transpose1d::{ConvTranspose1d, ConvTranspose1dConfig};
-use crate::kernels::conv1d::{Conv1d, Conv1dConfig, SEEN_BYTES};
+use crate::kernels::conv1d::{Conv1d, Conv1dConfig, SEEN_BYTES, columns_at_once};
 use crate::kernels::snake::Snake;
 use crate::nn::weights::Weights;
 use crate::room;
@@ -174,9 +174,8 @@ pub(super) fn peak_bytes(layers: &[Layer], n: usize, dtype: DType, kernels: Kern
                     let seen = if layer.kernel == 1 {
                         0
                     } else {
-                        // By lines of 128 columns.
-                        let line = 128 * layer.in_channels * layer.kernel;
-                        unfolded.min(SEEN_BYTES / size + line)
+                        let rows = layer.in_channels * layer.kernel;
+                        unfolded.min(rows * columns_at_once(SEEN_BYTES / size, rows))
                     };
                     output + (snaked + seen).max(output)
                 }
