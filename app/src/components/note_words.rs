@@ -13,118 +13,50 @@ pub fn words(locale: Locale, note: &Note) -> String {
     translated(locale, note).unwrap_or_else(|| note.message.clone())
 }
 
-fn translated(locale: Locale, note: &Note) -> Option<String> {
-    let fixed = match note.code.as_str() {
-        "nothing_described" => Some(td_string!(locale, notes.nothing_described)),
-        "lyrics_ignored" => Some(td_string!(locale, notes.lyrics_ignored)),
-        "vocal_language_ignored" => Some(td_string!(locale, notes.vocal_language_ignored)),
-        "region_is_everything" => Some(td_string!(locale, notes.region_is_everything)),
-        "thinking_without_lm" => Some(td_string!(locale, notes.thinking_without_lm)),
-        "caption_kept" => Some(td_string!(locale, notes.caption_kept)),
-        "cover_without_codes" => Some(td_string!(locale, notes.cover_without_codes)),
-        "normalize_ignored" => Some(td_string!(locale, notes.normalize_ignored)),
-        "offload_acts" => Some(td_string!(locale, notes.offload_acts)),
-        // The English of the studio says why as well.
-        "thinking_without_codes" if locale != Locale::en => {
-            Some(td_string!(locale, notes.thinking_without_codes))
-        }
-        _ => None,
+/// Words of the catalogue for a note, with its figures in them, each under its own name; `name` is the
+/// printed name of its field. `None` where the note has not all of them.
+macro_rules! say {
+    ($locale:ident, $note:ident, $($key:ident).+) => {
+        Some(td_string!($locale, notes.$($key).+).to_owned())
     };
-    match fixed {
-        Some(words) => Some(words.to_owned()),
-        None => with_figures(locale, note),
-    }
+    ($locale:ident, $note:ident, $($key:ident).+ { $($figure:ident),+ }) => {
+        Some(td_string!(
+            $locale,
+            notes.$($key).+,
+            $($figure = figure($locale, $note, stringify!($figure))?),+
+        ))
+    };
 }
 
-/// What has its figures in it.
-fn with_figures(locale: Locale, note: &Note) -> Option<String> {
-    let figure = |name: &str| note.figure(name).map(str::to_owned);
+fn translated(locale: Locale, note: &Note) -> Option<String> {
     match note.code.as_str() {
-        "duration_auto" => Some(td_string!(
-            locale,
-            notes.duration_auto,
-            used = figure("used")?
-        )),
-        "duration_by_source" => Some(td_string!(
-            locale,
-            notes.duration_by_source,
-            used = figure("used")?
-        )),
-        "duration_by_codes" => {
-            let (given, used) = (figure("given")?, figure("used")?);
-            Some(td_string!(
-                locale,
-                notes.duration_by_codes,
-                given = given,
-                used = used
-            ))
+        "nothing_described" => say!(locale, note, nothing_described),
+        "lyrics_ignored" => say!(locale, note, lyrics_ignored),
+        "vocal_language_ignored" => say!(locale, note, vocal_language_ignored),
+        "region_is_everything" => say!(locale, note, region_is_everything),
+        "thinking_without_lm" => say!(locale, note, thinking_without_lm),
+        "caption_kept" => say!(locale, note, caption_kept),
+        "cover_without_codes" => say!(locale, note, cover_without_codes),
+        "normalize_ignored" => say!(locale, note, normalize_ignored),
+        "offload_acts" => say!(locale, note, offload_acts),
+        // The English of the studio says why as well.
+        "thinking_without_codes" if locale != Locale::en => {
+            say!(locale, note, thinking_without_codes)
         }
-        "seed_ignored" => {
-            let (given, used) = (figure("given")?, figure("used")?);
-            Some(td_string!(
-                locale,
-                notes.seed_ignored,
-                given = given,
-                used = used
-            ))
-        }
-        "lm_would_say" => {
-            let (own, would) = (figure("own")?, figure("would")?);
-            let name = name_of(locale, note)?;
-            Some(td_string!(
-                locale,
-                notes.lm_would_say,
-                name = name,
-                own = own,
-                would = would
-            ))
-        }
+        "duration_auto" => say!(locale, note, duration_auto { used }),
+        "duration_by_source" => say!(locale, note, duration_by_source { used }),
+        "planned_to_fit" => say!(locale, note, planned_to_fit { used, limit }),
+        "duration_by_codes" => say!(locale, note, duration_by_codes { given, used }),
+        "seed_ignored" => say!(locale, note, seed_ignored { given, used }),
+        "lm_would_say" => say!(locale, note, lm_would_say { name, own, would }),
         "timesteps_unread" => timesteps(locale, note),
-        "field_not_understood" => {
-            let (name, given) = (name_of(locale, note)?, figure("given")?);
-            Some(td_string!(
-                locale,
-                notes.not_left_out,
-                name = name,
-                given = given
-            ))
-        }
-        "caption_long" => {
-            let (n, max) = (figure("n")?, figure("max")?);
-            Some(td_string!(locale, notes.caption_long, n = n, max = max))
-        }
-        "lyrics_long" => {
-            let (n, max) = (figure("n")?, figure("max")?);
-            Some(td_string!(locale, notes.lyrics_long, n = n, max = max))
-        }
-        "lyrics_over" => {
-            let (sung, length) = (figure("sung")?, figure("length")?);
-            Some(td_string!(
-                locale,
-                notes.lyrics_over,
-                sung = sung,
-                length = length
-            ))
-        }
-        "clipped" => Some(td_string!(locale, notes.clipped, n = figure("n")?)),
-        "decode_in_smaller_tiles" => {
-            let (used, usual) = (figure("used")?, figure("usual")?);
-            Some(td_string!(
-                locale,
-                notes.smaller_tiles,
-                used = used,
-                usual = usual
-            ))
-        }
-        "bpm_rounded" => {
-            let (given, used) = (figure("given")?, figure("used")?);
-            Some(td_string!(
-                locale,
-                notes.bpm_rounded,
-                given = given,
-                used = used
-            ))
-        }
+        "field_not_understood" => say!(locale, note, not_left_out { name, given }),
+        "caption_long" => say!(locale, note, caption_long { n, max }),
+        "lyrics_long" => say!(locale, note, lyrics_long { n, max }),
+        "lyrics_over" => say!(locale, note, lyrics_over { sung, length }),
+        "clipped" => say!(locale, note, clipped { n }),
+        "decode_in_smaller_tiles" => say!(locale, note, smaller_tiles { used, usual }),
+        "bpm_rounded" => say!(locale, note, bpm_rounded { given, used }),
         "lowered_to_fit" | "duration_rounded" => clamped(locale, note),
         code if code.ends_with("_clamped") => clamped(locale, note),
         code if code.ends_with("_ignored") => ignored(locale, note),
@@ -134,95 +66,72 @@ fn with_figures(locale: Locale, note: &Note) -> Option<String> {
 
 /// Timesteps of one's own that cannot be used: which of them, and what decides meanwhile.
 fn timesteps(locale: Locale, note: &Note) -> Option<String> {
-    let figure = |name: &str| note.figure(name).map(str::to_owned);
     match note.figure("why")? {
-        "list" => Some(td_string!(locale, notes.timesteps.list).to_owned()),
-        "part" => {
-            let (place, part) = (figure("place")?, figure("part")?);
-            Some(td_string!(
-                locale,
-                notes.timesteps.part,
-                place = place,
-                part = part
-            ))
-        }
-        "rises" => {
-            let (place, part, before) = (figure("place")?, figure("part")?, figure("before")?);
-            Some(td_string!(
-                locale,
-                notes.timesteps.rises,
-                place = place,
-                part = part,
-                before = before
-            ))
-        }
-        "many" => {
-            let (n, max) = (figure("n")?, figure("max")?);
-            Some(td_string!(locale, notes.timesteps.many, n = n, max = max))
-        }
+        "list" => say!(locale, note, timesteps.list),
+        "part" => say!(locale, note, timesteps.part { place, part }),
+        "rises" => say!(locale, note, timesteps.rises { place, part, before }),
+        "many" => say!(locale, note, timesteps.many { n, max }),
         _ => None,
     }
 }
 
 /// Something else is used than was asked for, and what sets the limit.
 fn clamped(locale: Locale, note: &Note) -> Option<String> {
-    let figure = |name: &str| note.figure(name).map(str::to_owned);
-    let (name, asked, used) = (name_of(locale, note)?, figure("asked")?, figure("used")?);
-    // What all of them say, beside the key that says why.
-    macro_rules! say {
-        ($why:ident $(, $more:ident)*) => {
-            td_string!(
-                locale,
-                notes.clamped.$why,
-                name = name,
-                asked = asked,
-                used = used
-                $(, $more = $more)*
-            )
-        };
-    }
-    let words = match (figure("why").as_deref(), figure("tier")) {
-        (Some("tier_lm"), Some(tier)) => say!(tier_lm, tier),
-        (Some("tier_no_lm"), Some(tier)) => say!(tier_no_lm, tier),
-        (Some("tier_lm"), None) => say!(lm),
-        (Some("tier_no_lm"), None) => say!(no_lm),
-        (Some("models"), _) => say!(models),
-        (Some("memory"), _) => say!(memory),
-        (Some("tenths"), _) => say!(tenths),
-        (Some("turbo"), _) => say!(turbo),
-        (Some("turbo_guidance"), _) => say!(guidance),
-        _ => {
-            let (low, high) = range_of(note.field.as_deref()?);
-            if !low.is_finite() || !high.is_finite() {
-                return None;
-            }
-            say!(range, low, high)
+    let words = match (note.figure("why"), note.figure("tier").is_some()) {
+        (Some("tier_lm"), true) => say!(locale, note, clamped.tier_lm { name, asked, used, tier }),
+        (Some("tier_no_lm"), true) => {
+            say!(locale, note, clamped.tier_no_lm { name, asked, used, tier })
         }
-    };
-    Some(if figure("way_out").is_some() {
+        (Some("tier_lm"), false) => say!(locale, note, clamped.lm { name, asked, used }),
+        (Some("tier_no_lm"), false) => say!(locale, note, clamped.no_lm { name, asked, used }),
+        (Some("models"), _) => say!(locale, note, clamped.models { name, asked, used }),
+        (Some("memory"), _) => say!(locale, note, clamped.memory { name, asked, used }),
+        (Some("tenths"), _) => say!(locale, note, clamped.tenths { name, asked, used }),
+        (Some("turbo"), _) => say!(locale, note, clamped.turbo { name, asked, used }),
+        (Some("turbo_guidance"), _) => say!(locale, note, clamped.guidance { name, asked, used }),
+        _ => out_of_range(locale, note),
+    }?;
+    Some(if note.figure("way_out").is_some() {
         format!("{words} {}", td_string!(locale, notes.more_without_lm))
     } else {
         words
     })
 }
 
+/// A number was outside what its field can be.
+fn out_of_range(locale: Locale, note: &Note) -> Option<String> {
+    let (low, high) = range_of(note.field.as_deref()?);
+    if !low.is_finite() || !high.is_finite() {
+        return None;
+    }
+    let figure = |name| figure(locale, note, name);
+    Some(td_string!(
+        locale,
+        notes.clamped.range,
+        name = figure("name")?,
+        asked = figure("asked")?,
+        used = figure("used")?,
+        low = low,
+        high = high
+    ))
+}
+
 /// Something that was given is not used.
 fn ignored(locale: Locale, note: &Note) -> Option<String> {
-    let name = name_of(locale, note)?;
     match note.figure("why")? {
-        "task" => {
-            let task = note.figure("task")?.to_owned();
-            Some(td_string!(
-                locale,
-                notes.ignored.task,
-                name = name,
-                task = task
-            ))
-        }
-        "codes" => Some(td_string!(locale, notes.ignored.codes, name = name)),
-        "mode" => Some(td_string!(locale, notes.ignored.mode, name = name)),
-        "turbo_guidance" => Some(td_string!(locale, notes.ignored.guidance, name = name)),
+        "task" => say!(locale, note, ignored.task { name, task }),
+        "codes" => say!(locale, note, ignored.codes { name }),
+        "mode" => say!(locale, note, ignored.mode { name }),
+        "turbo_guidance" => say!(locale, note, ignored.guidance { name }),
         _ => None,
+    }
+}
+
+/// A figure of the note, or as `name` the printed name of its field.
+fn figure(locale: Locale, note: &Note, name: &str) -> Option<String> {
+    match name {
+        "name" => name_of(locale, note).map(str::to_owned),
+        _ => note.figure(name).map(str::to_owned),
     }
 }
 
@@ -240,7 +149,7 @@ mod tests {
             clamp::{Bounds, clamp},
             read::{params_from_json, timesteps_unread},
         },
-        memory::Change,
+        memory::{Change, planned_to_fit},
         task::{Family, TaskType},
         tier::GpuTier,
     };
@@ -304,6 +213,7 @@ mod tests {
         )
         .chain([lowered.lowered_to_fit("Takes", &4, &1)])
         .chain(broken.strict().unwrap().1)
+        .chain([planned_to_fit(130, 360)])
         .collect()
     }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Display};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{event::Stage, note::Note, tier::size_text};
+use crate::{event::Stage, generation::clamp::minutes, note::Note, tier::size_text};
 
 /// A network, or the networks of audio codes together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -102,6 +102,21 @@ impl Change {
         .with("used", used)
         .with("why", "memory")
     }
+}
+
+/// Says that a language model plans no song of more than `longest_secs` where the length is left open, since no
+/// more fits into the memory, though the limit is `limit_secs`.
+pub fn planned_to_fit(longest_secs: u32, limit_secs: u32) -> Note {
+    let [longest, limit] = [longest_secs, limit_secs].map(|secs| minutes(f64::from(secs)));
+    Note::new(
+        "planned_to_fit",
+        "duration",
+        format!(
+            "Length: left open, and no more than {longest} fit into the memory, so the language model plans no longer song; the limit is {limit}."
+        ),
+    )
+    .with("used", longest)
+    .with("limit", limit)
 }
 
 /// A program beside this one.

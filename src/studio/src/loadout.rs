@@ -14,7 +14,7 @@ use acestep_domain::{
 };
 use acestep_engine::{
     engine::LoadOptions,
-    memory::plan::{self, Free, Models, Work},
+    memory::plan::{self, Brought, Free, Models, Work},
 };
 
 use crate::{
@@ -181,6 +181,21 @@ impl Loadout {
             (work, time),
             free(options.device),
         ))
+    }
+
+    /// The longest song that the language model may plan for `params`, in seconds: the limit, or what fits where
+    /// that is less, which the note says.
+    pub(crate) fn longest_planned(
+        &self,
+        params: &GenerationParams,
+        brought: Brought,
+    ) -> (u32, Option<Note>) {
+        let most_secs = self.bounds.limits().0 as u32;
+        let Some(memory) = &self.memory else {
+            return (most_secs, None);
+        };
+        let (options, free) = (&memory.options, (memory.free)(memory.options.device));
+        plan::longest_planned(&memory.models, options, (params, brought), free, most_secs)
     }
 
     /// How long a job, which is settled, takes, as far as that is known.

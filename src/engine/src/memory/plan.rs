@@ -18,7 +18,7 @@ use acestep_domain::{
     capabilities::DeviceKind,
     defaults::AUTO_DURATION_SECS,
     lora::LoraUse,
-    memory::{MemoryPlan, Network, OtherProgram, StageMemory, in_use_by_others},
+    memory::{MemoryPlan, Network, OtherProgram, StageMemory, in_use_by_others, planned_to_fit},
     note::Note,
     task::TaskType,
 };
@@ -195,6 +195,24 @@ pub(super) struct Asked {
     threads: usize,
 }
 
+impl Asked {
+    /// `work` with `models` loaded by `options`, and what of the free memory counts for it.
+    fn of(models: &Models, options: &LoadOptions, work: Work, free: Free) -> (Self, Free) {
+        let free = match options.device {
+            DeviceKind::Cpu => Free { device: 0, ..free },
+            _ => free,
+        };
+        let asked = Self {
+            models: models.clone(),
+            options: *options,
+            work,
+            context_bytes: needs::context_bytes(free.device + free.others),
+            threads: free.threads,
+        };
+        (asked, free)
+    }
+}
+
 /// What it comes to.
 #[derive(Debug, Clone, PartialEq)]
 struct Needs {
@@ -216,17 +234,7 @@ impl Needs {
 
 /// Plans `work` with `models` loaded by `options`.
 pub fn plan(models: &Models, options: &LoadOptions, work: Work, free: Free) -> MemoryPlan {
-    let free = match options.device {
-        DeviceKind::Cpu => Free { device: 0, ..free },
-        _ => free,
-    };
-    let asked = Asked {
-        models: models.clone(),
-        options: *options,
-        work,
-        context_bytes: needs::context_bytes(free.device + free.others),
-        threads: free.threads,
-    };
+    let (asked, free) = Asked::of(models, options, work, free);
     let needs = needs::needs(&asked, free);
     let fits = needs.fit(free);
     let next_smaller = smaller::next(&asked, &needs, free);
@@ -313,12 +321,49 @@ pub fn settle(options: LoadOptions, models: &Models, free: Free) -> LoadOptions 
         duration_secs: Some(USUAL_SECS),
         ..GenerationParams::default()
     };
-    let plan = plan(models, &options, Work::of(&params, models), free);
+    let (asked, free) = Asked::of(models, &options, Work::of(&params, models), free);
+    let moved = needs::needs(&asked, free).moved;
     LoadOptions {
-        offload_to_cpu: plan.moved.contains(&Network::TextEncoder),
-        offload_dit_to_cpu: plan.moved.contains(&Network::Dit),
+        offload_to_cpu: moved.contains(&Network::TextEncoder),
+        offload_dit_to_cpu: moved.contains(&Network::Dit),
         ..options
     }
+}
+
+/// The longest song, in whole seconds, that a language model may plan for `params` where they leave the length
+/// open: `most_secs`, or what fits where that is less, which the note says. What is planned for an open length,
+/// [`AUTO_DURATION_SECS`], has to fit.
+pub fn longest_planned(
+    models: &Models,
+    options: &LoadOptions,
+    (params, brought): (&GenerationParams, Brought),
+    free: Free,
+    most_secs: u32,
+) -> (u32, Option<Note>) {
+    let work = Work::of(params, models).with(brought);
+    if params.duration_secs.is_some() || !work.plans {
+        return (most_secs, None);
+    }
+    let (asked, free) = Asked::of(models, options, work, free);
+    let (mut fits, mut beyond) = (AUTO_DURATION_SECS as u32, most_secs.saturating_add(1));
+    while beyond.saturating_sub(fits) > 1 {
+        // The longest first: it fits most of the time.
+        let secs = if beyond > most_secs {
+            most_secs
+        } else {
+            fits.midpoint(beyond)
+        };
+        let mut longer = asked.clone();
+        longer.work.duration_secs = f64::from(secs);
+        if needs::needs(&longer, free).fit(free) {
+            fits = secs;
+        } else {
+            beyond = secs;
+        }
+    }
+    let used = fits.min(most_secs);
+    let note = (used < most_secs).then(|| planned_to_fit(used, most_secs));
+    (used, note)
 }
 
 #[cfg(test)]

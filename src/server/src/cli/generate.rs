@@ -261,10 +261,12 @@ fn generate(args: &GenerateArgs, environment: &Environment) -> Result<Outcome, F
     restart_peak();
     let card = (resolved.device == DeviceKind::Cuda).then(CardWatch::start);
 
+    let (max_duration_secs, note) = memory.longest_planned(&params, bounds.limits().0 as u32);
+    notes.extend(note);
     let thinking = Thinking {
         params: &params,
         seeds: &seeds,
-        max_duration_secs: bounds.limits().0 as u32,
+        max_duration_secs,
     };
     let thought = engine.think(thinking, &bar).inspect_err(|_| bar.clear())?;
     notes.extend(thought.notes.iter().cloned());

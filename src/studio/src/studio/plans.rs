@@ -118,6 +118,16 @@ impl Shared {
         })
     }
 
+    /// [`Loadout::longest_planned`] for songs by `params`, settled.
+    pub(crate) fn longest_planned(
+        &self,
+        loadout: &Loadout,
+        params: &GenerationParams,
+    ) -> (u32, Option<Note>) {
+        let given = self.given(loadout.device(), JobKind::Generate, params, None);
+        loadout.longest_planned(params, given.brought)
+    }
+
     /// What a job that waits needs.
     pub(crate) fn plan_of(&self, job: &Job) -> Option<RunPlan> {
         let (params, source) = self.asked_of(job);

@@ -52,11 +52,11 @@ pub(super) fn songs(
     let observer = JobObserver::new(shared, &job.id, cancel, (rates, asked));
     observer.check()?;
     let mut recordings = shared.recordings(&job.params)?;
-    let (max_duration_secs, _) = loadout.bounds.limits();
+    let (max_duration_secs, bounded) = shared.longest_planned(&loadout, &wanted);
     let thinking = Thinking {
         params: &wanted,
         seeds: &job.seeds,
-        max_duration_secs: max_duration_secs as u32,
+        max_duration_secs,
     };
     let card = runs_on_card(shared).then(probe::CardWatch::start);
     let thought = guarded("generating", || backend.think(thinking, &observer))??;
@@ -68,7 +68,9 @@ pub(super) fn songs(
     // So it does for the memory: a length that was left open is known now.
     let plan = plan.and_then(|_| planned(shared, &loadout, &thought.params));
     plan.as_ref().map_or(Ok(()), admit)?;
-    let mut notes = [std::mem::take(&mut recordings.notes), thought.notes.clone()].concat();
+    let mut notes = std::mem::take(&mut recordings.notes);
+    notes.extend(bounded);
+    notes.extend(thought.notes.iter().cloned());
     let mut run = Run {
         shared,
         job,

@@ -16,7 +16,7 @@ use acestep_engine::{
     checkpoint::Checkpoint,
     engine::LoadOptions,
     memory::{
-        plan::{Brought, Free, Models, Work, admit, plan, settle},
+        plan::{Brought, Free, Models, Work, admit, longest_planned, plan, settle},
         probe::{CardWatch, free, peak_bytes},
     },
 };
@@ -57,6 +57,17 @@ impl Memory {
         let plan = self.plan(params);
         admit(&plan)?;
         Ok(plan)
+    }
+
+    /// The longest song of at most `most_secs` that a language model may plan for `params`, see
+    /// [`longest_planned`].
+    pub(super) fn longest_planned(
+        &self,
+        params: &GenerationParams,
+        most_secs: u32,
+    ) -> (u32, Option<Note>) {
+        let asked = (params, self.brought);
+        longest_planned(&self.models, &self.options, asked, self.free, most_secs)
     }
 
     /// Lowers settings and parameters of a run that does not fit by the least that its plan knows, with a

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use acestep_domain::{
     generation::clamp::minutes,
     memory::{OtherProgram, StageMemory},
+    tier::LmSize,
 };
 use acestep_engine::engine::LoadOptions;
 
@@ -147,6 +148,55 @@ fn before_a_load_a_plan_is_of_what_would_be_loaded() {
         );
     }
     assert_eq!(loaded.memory.stages.len(), ahead.memory.stages.len());
+}
+
+/// Bytes that [`room_for_plans`] leaves; of the one test that asks it.
+static HOST_OF_PLANS: AtomicU64 = AtomicU64::new(64 << 30);
+
+fn room_for_plans(_: DeviceKind) -> Free {
+    Free {
+        host: HOST_OF_PLANS.load(Ordering::Relaxed),
+        ..host(0)
+    }
+}
+
+#[test]
+fn the_language_model_plans_no_song_that_would_not_fit() {
+    let fixture = fixture();
+    fixture.script.lock().unwrap().memory = Some(Memory {
+        models: Models::released(TURBO).with_released_lm(LmSize::Small),
+        ..memory(room_for_plans)
+    });
+    wait_for(fixture.studio.initialize_and_wait(with_lm(LM))).unwrap();
+    let limit = fixture.studio.status().limits.unwrap().max_duration_secs;
+    let mut open = song();
+    open.as_object_mut().unwrap().remove("duration");
+    let told = || {
+        let job = fixture.run(&open);
+        assert_eq!(job.state, JobState::Done, "{:?}", job.error);
+        let mut notes = job.notes.into_iter();
+        let note = notes.find(|note| note.code == "planned_to_fit");
+        let longest = *fixture.script.lock().unwrap().longest.last().unwrap();
+        (longest, note)
+    };
+    assert_eq!(told(), (limit, None));
+
+    // A little less than the longest needs.
+    let fits = |secs: u32| {
+        let plan = fixture.studio.plan(&with(song(), "duration", secs));
+        plan.unwrap().0.memory.fits
+    };
+    let mut room = 64 << 30;
+    while fits(limit) {
+        room -= 8 << 20;
+        HOST_OF_PLANS.store(room, Ordering::Relaxed);
+    }
+    let (longest, note) = told();
+    let note = note.unwrap();
+    assert!((60..limit).contains(&longest), "{longest}");
+    assert_eq!(note.field.as_deref(), Some("duration"));
+    assert_eq!(note.figure("used"), Some(&*minutes(f64::from(longest))));
+    assert!(fits(longest) && !fits(longest + 1));
 }
 
 /// Bytes that [`tight`] leaves; of the one test that asks it.

@@ -104,6 +104,8 @@ pub(super) struct Script {
     pub(super) lms: Vec<String>,
     /// Language models know no audio codes.
     pub(super) no_codes: bool,
+    /// Seconds that each plan of a song may have at most.
+    pub(super) longest: Vec<u32>,
     pub(super) texts: VecDeque<Act>,
     pub(super) requests: Vec<Request>,
     pub(super) memory: Option<Memory>,
@@ -250,6 +252,8 @@ impl Backend for Scripted {
         write_words(observer);
         perform(act, observer)?;
         if params.lm_plans() {
+            let longest = &mut self.0.lock().unwrap().longest;
+            longest.push(thinking.max_duration_secs);
             params.bpm = params.bpm.or(Some(Bpm(92)));
             params.duration_secs = params.duration_secs.or(Some(20.0));
             let plan = SongPlan {
