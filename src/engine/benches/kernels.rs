@@ -297,20 +297,33 @@ fn linears(bench: &mut Bench) {
             black_box(matvec::linear(&x, weight).expect("valid"));
         }
     });
+    // Values that bf16 has, as both read them.
     let values = dense[0]
-        .flatten_all()
-        .and_then(|all| all.to_vec1::<f32>())
+        .to_dtype(DType::BF16)
+        .and_then(|values| values.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>())
         .expect("memory");
-    let prepacked = Prepacked::new((outputs, width), |row, out| {
-        out.copy_from_slice(&values[row * width..][..width]);
-    })
-    .expect("memory");
+    for stored in [DType::F32, DType::BF16] {
+        let name = format!("linear {} packed", stored.as_str());
+        let read = |row, out: &mut [f32]| out.copy_from_slice(&values[row * width..][..width]);
+        let pack = |_| Prepacked::new((outputs, width), stored, read).expect("memory");
+        let weights: Vec<_> = (0..MATRICES).map(pack).collect();
+        let bytes = (weights[0].bytes() * MATRICES) as f64;
+        bench.work(&format!("{name}, 1 row"), Work::Bytes(bytes), || {
+            for weight in &weights {
+                black_box(Prepacked::linear(&[weight], &x).expect("valid"));
+            }
+        });
+        for n in [16, 375, 1500] {
+            let x = random(&[n, width]);
+            let operations = 2.0 * (n * outputs * width) as f64;
+            bench.run(&format!("{name}, {n} rows"), operations, || {
+                Prepacked::linear(&[&weights[0]], &x).expect("valid")
+            });
+        }
+    }
     for n in [16, 375, 1500] {
         let x = random(&[n, width]);
         let operations = 2.0 * (n * outputs * width) as f64;
-        bench.run(&format!("linear f32 packed, {n} rows"), operations, || {
-            Prepacked::linear(&[&prepacked], &x).expect("valid")
-        });
         bench.run(&format!("linear f32 by gemm, {n} rows"), operations, || {
             x.matmul(&dense[0].t().expect("two dimensions"))
                 .expect("shapes fit")

@@ -32,16 +32,14 @@ fn latents(compile: bool) -> (Tensor, u64) {
 }
 
 #[test]
-fn packed_layers_make_the_same_song_in_as_much_memory() {
+fn packed_layers_make_the_same_song_in_less_memory() {
     let (plain, bytes) = latents(false);
     let (packed, packed_bytes) = latents(true);
     // Sums in another order: close, and not the same.
     assert_close("compile", &packed, &plain, 1e-3);
     assert_ne!(bits(&packed), bits(&plain), "compile does nothing");
-    assert!(
-        packed_bytes <= bytes + bytes / 50,
-        "{packed_bytes} for {bytes}"
-    );
+    // Layers that are stored in bf16 stay so; what is no layer is as large as ever.
+    assert!(packed_bytes < bytes * 9 / 10, "{packed_bytes} for {bytes}");
     let (again, _) = latents(true);
     assert_eq!(bits(&again), bits(&packed));
 }

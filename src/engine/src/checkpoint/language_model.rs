@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use acestep_domain::{note::Note, service::Quantization};
+use candle_core::DType;
 
 use super::{
     gguf::{self, Kind},
@@ -17,6 +18,7 @@ use crate::{
     device::Placement,
     error::{Error, Result},
     models::qwen3,
+    nn::WeightFile,
 };
 
 /// A language model whose files are there and whose config makes sense.
@@ -55,12 +57,17 @@ impl LmCheckpoint {
         Ok(bundled || source.has_folder(name) || gguf::find(&source, name, Kind::Lm)?.is_some())
     }
 
-    /// Bytes of the GGUF file that it is.
-    pub fn gguf_bytes(&self) -> Option<u64> {
-        match &self.place {
-            Place::Folder(_) => None,
-            Place::File(file, _) => Some(self.source.size(file)),
-        }
+    /// Its weight file where it is a GGUF file, to weigh it without its data.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub(crate) fn gguf(&self) -> Result<Option<Vec<WeightFile>>> {
+        self.place.gguf(&self.source)
+    }
+
+    /// How its matrices are stored: in bf16 if all of them are, else in f32.
+    pub(crate) fn stored(&self) -> DType {
+        self.place.stored(&self.source)
     }
 
     /// Opens the language model inside the binary.

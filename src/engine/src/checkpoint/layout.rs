@@ -259,10 +259,12 @@ impl Checkpoint {
     /// # Errors
     /// The file is damaged.
     pub(crate) fn gguf(&self, module: Module) -> Result<Option<Vec<WeightFile>>> {
-        match self.places.of(module) {
-            Place::Folder(_) => Ok(None),
-            place @ Place::File(..) => place.weights(&self.source).map(Some),
-        }
+        self.places.of(module).gguf(&self.source)
+    }
+
+    /// How the matrices of a module are stored: in bf16 if all of them are, else in f32.
+    pub(crate) fn stored(&self, module: Module) -> DType {
+        self.places.of(module).stored(&self.source)
     }
 
     /// The linear layers of the DiT, which adapters change; reads the headers of its weights only.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use acestep_domain::note::Note;
+use candle_core::DType;
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -93,6 +94,30 @@ impl Place {
         match self {
             Self::Folder(folder) => Ok(open_weights(source, folder)?.0),
             Self::File(file, kind) => Ok(vec![gguf::open(source, file, *kind)?]),
+        }
+    }
+
+    /// Its weight files where it is a GGUF file.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub(super) fn gguf(&self, source: &Source) -> Result<Option<Vec<WeightFile>>> {
+        match self {
+            Self::Folder(_) => Ok(None),
+            Self::File(..) => self.weights(source).map(Some),
+        }
+    }
+
+    /// How its matrices are stored: in bf16 if all of them are, else in f32. So are those that cannot be looked at:
+    /// their load says why.
+    pub(super) fn stored(&self, source: &Source) -> DType {
+        let is_bf16 = |file: &WeightFile| {
+            let mut matrices = file.tensors().values().filter(|info| info.shape.len() == 2);
+            matrices.all(|info| info.stored == Stored::Plain(DType::BF16))
+        };
+        match self.weights(source) {
+            Ok(files) if files.iter().all(is_bf16) => DType::BF16,
+            _ => DType::F32,
         }
     }
 

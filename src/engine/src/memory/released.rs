@@ -1,11 +1,15 @@
 //! Sizes of the released checkpoints, for plans of what is not there yet (engine.md 1.3 to 1.5).
 
 use acestep_domain::tier::LmSize;
+use candle_core::DType;
 use serde_json::{Value, json};
 
-use crate::models::{
-    dit, oobleck,
-    qwen3::{self, released},
+use crate::{
+    checkpoint::Module,
+    models::{
+        dit, oobleck,
+        qwen3::{self, released},
+    },
 };
 
 /// Part of the name of the checkpoints with the larger decoder.
@@ -48,6 +52,18 @@ fn dit_json(name: &str) -> Value {
 pub(super) fn dit(name: &str) -> dit::Config {
     serde_json::from_value(dit_json(name)).expect("every key is in the table")
 }
+
+/// How a release stores the matrices of a module (engine.md 1.2): the larger decoder in f32.
+pub(super) fn stored(name: &str, module: Module) -> DType {
+    if module == Module::Dit && name.contains(XL) {
+        DType::F32
+    } else {
+        DType::BF16
+    }
+}
+
+/// How the released language models store theirs.
+pub(super) const LM_STORED: DType = DType::BF16;
 
 /// The text encoder beside every release.
 pub(super) fn text_encoder() -> qwen3::Config {

@@ -21,7 +21,7 @@ use crate::{
         oobleck::{self, Kernels, decoder_footprint, encoder_footprint},
         qwen3::{self, CausalLm, Qwen3},
     },
-    nn::{Backend, Formats, Weights},
+    nn::{Backend, Formats, WeightFile, Weights},
 };
 
 /// The configs of everything that takes part in a run. Clones share what was weighed.
@@ -42,16 +42,16 @@ pub struct Models {
     scales: Scales,
 }
 
-/// Networks that were weighed already, by how they are loaded: precision and format.
-type Scales = Arc<Mutex<HashMap<(DType, Quantization), Weighed>>>;
+/// Networks that were weighed already, by how they are loaded: precision, format, packed or not.
+type Scales = Arc<Mutex<HashMap<(DType, Quantization, bool), Weighed>>>;
 
 /// A language model.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Lm {
     name: String,
     pub(super) config: qwen3::Config,
-    /// Bytes of a file that is quantised already.
-    packed_bytes: Option<u64>,
+    /// Where it is there: its headers are weighed.
+    checkpoint: Option<LmCheckpoint>,
     pub(super) has_codes: bool,
 }
 
@@ -176,7 +176,7 @@ impl Lm {
         Self {
             name: checkpoint.name().to_owned(),
             config: checkpoint.config.clone(),
-            packed_bytes: checkpoint.gguf_bytes(),
+            checkpoint: Some(checkpoint.clone()),
             has_codes: !checkpoint.is_built_in(),
         }
     }
@@ -185,7 +185,7 @@ impl Lm {
         Self {
             name: name.to_owned(),
             config: released::lm(LmSize::from_name(name)),
-            packed_bytes: None,
+            checkpoint: None,
             has_codes: true,
         }
     }
@@ -206,6 +206,8 @@ pub(super) struct Loading {
     pub(super) dtype: DType,
     pub(super) backend: Backend,
     pub(super) quantization: Quantization,
+    /// Layers are packed for the processor.
+    prepacked: bool,
 }
 
 impl Loading {
@@ -216,7 +218,26 @@ impl Loading {
             dtype: options.dtype(),
             backend: options.backend(),
             quantization: options.quantization,
+            prepacked: options.compile && options.device == DeviceKind::Cpu,
         }
+    }
+
+    /// What a network is weighed on: the headers of its GGUF file or, without one, nothing but how its matrices
+    /// are `stored`. Those not in blocks come out in `formats`.
+    fn weights(
+        &self,
+        formats: Formats,
+        gguf: Option<Vec<WeightFile>>,
+        stored: impl FnOnce() -> DType,
+    ) -> Weights {
+        let rehearsal = gguf.and_then(|files| Weights::rehearsal(files).ok());
+        let weights = match rehearsal {
+            // What is in blocks already stays as it is, and so does the rest of such a file.
+            Some(weights) if weights.is_packed() => weights.with_dtype(self.dtype),
+            Some(weights) => weights.with_dtype(self.dtype).with_formats(formats),
+            None => Weights::survey(self.dtype, formats, stored()),
+        };
+        weights.prepacked(self.prepacked)
     }
 
     /// By which kernels the autoencoder's convolutions run.
@@ -269,14 +290,6 @@ pub(super) struct Weight {
 }
 
 impl Weight {
-    /// Of a network that would be loaded from nothing.
-    fn of<T>(
-        (dtype, formats): (DType, Formats),
-        network: impl FnOnce(&Weights) -> candle_core::Result<T>,
-    ) -> Self {
-        Self::taken(&Weights::survey(dtype, formats), network)
-    }
-
     /// Of a network that is loaded from `weights`, whose data is not read.
     fn taken<T>(
         weights: &Weights,
@@ -319,24 +332,18 @@ impl Models {
     pub(super) fn weigh(&self, how: Loading) -> Weighed {
         let mut scales = self.scales.lock().unwrap_or_else(PoisonError::into_inner);
         *scales
-            .entry((how.dtype, how.quantization))
+            .entry((how.dtype, how.quantization, how.prepacked))
             .or_insert_with(|| self.survey(how))
     }
 
-    /// What a module is weighed on: the headers of its GGUF file, or nothing at all.
     fn weights(&self, module: Module, how: Loading) -> Weights {
         let formats = main_formats(module, how.quantization);
-        let files = self
-            .files
-            .as_ref()
-            .and_then(|checkpoint| checkpoint.gguf(module).ok().flatten());
-        let rehearsal = files.and_then(|files| Weights::rehearsal(files).ok());
-        match rehearsal {
-            // What is in blocks already stays as it is, and so does the rest of such a file.
-            Some(weights) if weights.is_packed() => weights.with_dtype(how.dtype),
-            Some(weights) => weights.with_dtype(how.dtype).with_formats(formats),
-            None => Weights::survey(how.dtype, formats),
-        }
+        let files = self.files.as_ref();
+        let gguf = files.and_then(|files| files.gguf(module).ok().flatten());
+        how.weights(formats, gguf, || match files {
+            Some(files) => files.stored(module),
+            None => released::stored(&self.name, module),
+        })
     }
 
     fn survey(&self, how: Loading) -> Weighed {
@@ -357,13 +364,12 @@ impl Models {
             }),
             lm: self.lm.as_ref().map(|model| {
                 let formats = lm_formats(&model.name, &model.config, how.quantization);
-                let weight = Weight::of((how.dtype, formats), |w| {
+                let files = model.checkpoint.as_ref();
+                let gguf = files.and_then(|files| files.gguf().ok().flatten());
+                let stored = || files.map_or(released::LM_STORED, LmCheckpoint::stored);
+                Weight::taken(&how.weights(formats, gguf, stored), |w| {
                     CausalLm::load(&model.config, how.backend, w)
-                });
-                Weight {
-                    bytes: model.packed_bytes.unwrap_or(weight.bytes),
-                    ..weight
-                }
+                })
             }),
         }
     }

@@ -48,8 +48,8 @@ struct Shared {
     held: Mutex<Held>,
     /// Complaints of [`Weights::get`], collected instead of returned.
     complaints: Option<Mutex<Vec<String>>>,
-    /// There is nothing to look for and nothing to complain about.
-    survey: bool,
+    /// There is nothing to look for and nothing to complain about; tensors would be stored so.
+    survey: Option<DType>,
 }
 
 impl Shared {
@@ -67,7 +67,7 @@ impl Shared {
             taken: Mutex::default(),
             held: Mutex::default(),
             complaints: rehearsal.then(Mutex::default),
-            survey: false,
+            survey: None,
         }
     }
 }
@@ -107,11 +107,11 @@ impl Weights {
     }
 
     /// No weights at all: what a network that is loaded from here holds afterwards is what it would
-    /// hold in `dtype` with matrices in `formats`, from its config alone.
-    pub fn survey(dtype: DType, formats: Formats) -> Self {
+    /// hold in `dtype` with matrices in `formats`, from its config alone, of a checkpoint `stored` so.
+    pub fn survey(dtype: DType, formats: Formats, stored: DType) -> Self {
         Self {
             shared: Arc::new(Shared {
-                survey: true,
+                survey: Some(stored),
                 ..Shared::new(Arc::default(), Arc::default(), &Device::Cpu, true)
             }),
             prefix: String::new(),
@@ -267,7 +267,7 @@ impl Weights {
     pub fn get(&self, shape: impl Into<Shape>, name: &str) -> Result<Tensor> {
         let shape = shape.into();
         let name = self.full_name(name);
-        if self.shared.survey {
+        if self.shared.survey.is_some() {
             self.hold(name, shape.elem_count() * self.dtype.size_in_bytes(), None);
             return Tensor::zeros((), self.dtype, &self.shared.device)?.broadcast_as(shape);
         }

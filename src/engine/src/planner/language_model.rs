@@ -18,7 +18,7 @@ use super::{
     tokenizer::LmTokenizer,
 };
 use crate::{
-    checkpoint::LmCheckpoint,
+    checkpoint::{LmCheckpoint, Part},
     device::{self, Placement},
     diffusion::noise::Purpose,
     engine::LoadOptions,
@@ -86,6 +86,17 @@ pub(super) struct Run<'a> {
     pub(super) log: bool,
 }
 
+/// The weights of `source` as they are asked for, and what is to be said about them.
+fn read(
+    source: &LmCheckpoint,
+    placement: &Placement,
+    options: &LoadOptions,
+    check: &dyn Fn() -> Result<()>,
+) -> Result<(Part, Vec<Note>)> {
+    let (part, notes) = source.part(placement, options.quantization, check)?;
+    Ok((part.prepacked(options.compile), notes))
+}
+
 impl LanguageModel {
     /// Loads `source`. Reports [`Stage::Load`] and can be cancelled between its parts.
     ///
@@ -117,8 +128,7 @@ impl LanguageModel {
         let grammar = Grammar::new(Arc::clone(&tokenizer))?;
         observer.progress(Stage::Load, 0, 1, PARTS);
         observer.check()?;
-        let (part, mut notes) =
-            source.part(&placement, options.quantization, &|| observer.check())?;
+        let (part, mut notes) = read(source, &placement, &options, &|| observer.check())?;
         let (stays, why) = part.stays(!options.offload_to_cpu, "offload_to_cpu");
         notes.extend(why.into_iter().chain(distrust));
         let network = if stays {
@@ -126,9 +136,8 @@ impl LanguageModel {
         } else {
             part.rehearse(|w| CausalLm::load(&config, backend, w))?;
             let (source, placement) = (source.clone(), placement.clone());
-            let quantization = options.quantization;
             Slot::new(false, move || {
-                let (part, _) = source.part(&placement, quantization, &|| Ok(()))?;
+                let (part, _) = read(&source, &placement, &options, &|| Ok(()))?;
                 part.load(|w| CausalLm::load(&source.config, backend, w))
             })?
         };

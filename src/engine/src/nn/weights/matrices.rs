@@ -69,10 +69,10 @@ impl Weights {
         dims: (usize, usize),
         name: String,
     ) -> Result<Matrix> {
-        let bytes = Prepacked::bytes_for(dims);
+        let bytes = Prepacked::bytes_for(dims, stored);
         room::ask(bytes as u64, &self.shared.device)?;
         let (data, row) = (found.data(), dims.1 * stored.size_in_bytes());
-        let packed = Prepacked::new(dims, |index, out| {
+        let packed = Prepacked::new(dims, stored, |index, out| {
             floats(stored, &data[index * row..][..row], out);
         })?;
         found.file.release(found.range.clone());
@@ -117,7 +117,7 @@ impl Weights {
         if !runs_here(device, dtype) || self.formats.of(Role::of(&full), dims.1).is_some() {
             return self.matrix(dims, name);
         }
-        let matrix = if self.shared.survey {
+        let matrix = if self.shared.survey.is_some() {
             self.zeros(dims)?
         } else {
             match self.find(&dims.into(), &full) {
@@ -139,15 +139,16 @@ impl Weights {
 
     /// Zeros in place of a matrix, and its bytes in the ledger as they would be.
     fn rehearse_matrix(&self, dims: (usize, usize), name: &str, full: &str) -> Result<Matrix> {
-        let asked = self.formats.of(Role::of(full), dims.1);
-        let format = if self.shared.survey {
-            asked
-        } else {
-            match self.find(&dims.into(), full).map(|found| found.stored) {
-                Ok(Kind::Packed(format) | Kind::Panels(format)) => Some(format),
-                Ok(Kind::Plain(_)) => asked,
+        let stored = match self.shared.survey {
+            Some(stored) => Kind::Plain(stored),
+            None => match self.find(&dims.into(), full) {
+                Ok(found) => found.stored,
                 Err(_) => return self.get(dims, name).map(Matrix::Dense),
-            }
+            },
+        };
+        let format = match stored {
+            Kind::Packed(format) | Kind::Panels(format) => Some(format),
+            Kind::Plain(_) => self.formats.of(Role::of(full), dims.1),
         };
         let (dtype, device) = (self.dtype, &self.shared.device);
         let held = format.and_then(|format| {
@@ -159,10 +160,9 @@ impl Weights {
         if let Some((format, bytes)) = held {
             self.hold(full.to_owned(), bytes, Some(format));
         } else {
-            let bytes = if self.packs(full) {
-                Prepacked::bytes_for(dims)
-            } else {
-                dims.0 * dims.1 * self.dtype.size_in_bytes()
+            let bytes = match stored {
+                Kind::Plain(stored) if self.packs(full) => Prepacked::bytes_for(dims, stored),
+                _ => dims.0 * dims.1 * self.dtype.size_in_bytes(),
             };
             self.hold(full.to_owned(), bytes, None);
         }
