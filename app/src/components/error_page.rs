@@ -16,7 +16,7 @@ pub fn NotFound() -> impl IntoView {
         response.set_status(axum::http::StatusCode::NOT_FOUND);
     }
     view! {
-        <main class="generate" id="main">
+        <main class="error-page" id="main">
             <div class="empty">
                 <h1 class="empty__title">{t!(i18n, common.not_found_title)}</h1>
                 <p class="empty__text">{t!(i18n, common.not_found_text)}</p>

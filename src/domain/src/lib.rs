@@ -29,6 +29,7 @@ pub mod song_plan;
 pub mod task;
 pub mod tier;
 pub mod timed_lyrics;
+pub mod title;
 
 pub use error::UserError;
 pub use generation::GenerationParams;

@@ -141,7 +141,7 @@ pub fn capabilities(
         offload_dit_to_cpu: offload,
         compile: match device {
             DeviceKind::Cpu => yes(
-                "On the processor: layers that are not quantised are put in the order of multiplication while they are read. Faster, as much memory; quantised ones always are.",
+                "On the processor: layers that are not quantised are put in the order of multiplication while they are read. Faster, and half the memory for those stored in bf16; quantised ones always are.",
             ),
             _ => no(
                 "On a card weights are multiplied as they are; what can be prepared once a song is, in any case.",

@@ -75,31 +75,9 @@ pub(crate) fn stem(title: &str, id: &str) -> String {
     }
 }
 
-/// A shown name from the caption: its first words.
-pub(crate) fn title_from_caption(caption: &str) -> String {
-    const LONGEST: usize = 48;
-    let mut title = String::new();
-    for word in caption.split_whitespace() {
-        let longer = title.chars().count() + 1 + word.chars().count();
-        if !title.is_empty() && longer > LONGEST {
-            break;
-        }
-        if !title.is_empty() {
-            title.push(' ');
-        }
-        title.extend(word.chars().take(LONGEST));
-    }
-    let title = title.trim_end_matches([',', '.', ';', ':', '-', ' ']);
-    if title.is_empty() {
-        "Untitled".to_owned()
-    } else {
-        title.to_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{stem, title_from_caption};
+    use super::stem;
 
     const ID: &str = "0197a8c2-31f0-7abc-8def-0123456789ab";
 
@@ -113,17 +91,5 @@ mod tests {
         assert_eq!(stem("夜のピアノ", ID), "夜のピアノ-23456789ab");
         assert_eq!(stem("…", ID), "song-23456789ab");
         assert!(stem(&"x".repeat(500), ID).len() < 80);
-    }
-
-    #[test]
-    fn titles_are_the_first_words() {
-        assert_eq!(title_from_caption("  warm   lofi, "), "warm lofi");
-        assert_eq!(title_from_caption(" \n"), "Untitled");
-        let long = title_from_caption(&"piano ".repeat(40));
-        assert!(
-            long.chars().count() <= 48 && long.ends_with("piano"),
-            "{long}"
-        );
-        assert_eq!(title_from_caption(&"x".repeat(90)).len(), 48);
     }
 }

@@ -11,6 +11,7 @@ use acestep_domain::{
     lora::LoraUse,
     memory::MemoryPlan,
     service::Resolved,
+    title::title_from_caption,
 };
 use acestep_engine::{
     audio::encode,
@@ -285,7 +286,7 @@ fn save(shared: &Shared, job: &Job, finished: Finished<'_>, note: Option<&Note>)
         id: uuid::Uuid::now_v7().to_string(),
         job_id: job.id.clone(),
         item: take.item,
-        title: crate::paths::title_from_caption(if params.caption.trim().is_empty() {
+        title: title_from_caption(if params.caption.trim().is_empty() {
             &thought.params.caption
         } else {
             &params.caption

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use acestep_domain::{
     GenerationParams, Note, audio_codes, library::Report, lora::LoraUse, saved, service::Resolved,
-    timed_lyrics::Scores,
+    timed_lyrics::Scores, title::title_from_caption,
 };
 use acestep_engine::{
     audio::{Audio, encode::encode, tags},
@@ -132,7 +132,12 @@ impl<'a> Writer<'a> {
                 .map_err(|error| Failure::io(&path, "written", &error))?;
             if self.args.noise.is_none() {
                 let params = self.tagged_params(take);
-                tags::embed(partial, format, &params, &title(&self.params.caption))?;
+                tags::embed(
+                    partial,
+                    format,
+                    &params,
+                    &title_from_caption(&self.params.caption),
+                )?;
             }
             Ok(())
         })?;
@@ -173,17 +178,6 @@ impl<'a> Writer<'a> {
         // Of the report what undoes the level: seconds would make every file another one.
         saved::set_gain(&mut value, take.report.gain);
         value.to_string()
-    }
-}
-
-/// The first words of the caption.
-fn title(caption: &str) -> String {
-    let words: Vec<&str> = caption.split_whitespace().take(8).collect();
-    let title: String = words.join(" ").chars().take(60).collect();
-    if title.is_empty() {
-        "Untitled".to_owned()
-    } else {
-        title
     }
 }
 
