@@ -7,6 +7,7 @@ use std::{
 
 use acestep_domain::{
     GenerationParams, Note, SongPlan, UserError,
+    capabilities::DeviceKind,
     generation::read::params_from_json,
     service,
     service::{DeviceName, Quantization},
@@ -42,6 +43,9 @@ pub(super) struct Source {
     /// Format of the weights: none, int8 or int4
     #[arg(long, value_name = "FORMAT", default_value = "none", value_parser = values::quantization)]
     quantization: Quantization,
+    /// Prepacked weights: true or false [default: true on a processor]
+    #[arg(long, value_name = "BOOL", value_parser = values::switch)]
+    compile: Option<bool>,
     /// auto, cuda, cuda:INDEX or cuda:NAME (one card of several), mps or cpu
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: DeviceName,
@@ -116,6 +120,7 @@ impl Source {
         let options = LoadOptions {
             device,
             full_precision: machine.full_precision,
+            compile: self.compile.unwrap_or(device == DeviceKind::Cpu),
             quantization: self.quantization,
             ..LoadOptions::default()
         };

@@ -28,6 +28,21 @@ fn as_many_threads_compute_as_are_asked_for() {
     }
 }
 
+#[test]
+fn a_language_model_is_measured_as_it_is_loaded_for_songs() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = |more: &[&str]| {
+        let few = ["--prompt", "8", "--steps", "2", "--times", "1", "--json"];
+        let words = [&["bench", "lm", "--device", "cpu"], &few[..], more].concat();
+        let output = run(folder.path(), &words, "");
+        assert!(output.status.success(), "{}", stderr(&output));
+        json_of(&output)["resident_bytes"].as_u64().unwrap()
+    };
+    let packed = bytes(&[]);
+    assert_eq!(packed, bytes(&["--compile", "true"]));
+    assert!(packed < bytes(&["--compile", "false"]));
+}
+
 /// Ends with its test, whatever becomes of that.
 struct Running(Child);
 
