@@ -3,7 +3,8 @@
 //! A pure function of configs, parameters, options and free bytes; nothing is asked of the machine (but
 //! who else uses its memory, where a run does not fit) and no weight is read. Weights are counted
 //! exactly, by a survey of the networks' own loaders; values in flight come from each network's
-//! footprint, with room for what the kernels need beside them. A peak is an upper bound: tests hold it against what the allocator counts.
+//! footprint, with room for what the kernels need beside them. A peak is an upper bound: tests hold it
+//! against what the allocator counts.
 //!
 //! On a card, offload moves only what does not fit. On a processor it is off unless it is asked for,
 //! and then everything it names moves: memory that is not taken is what it is asked for.
@@ -345,25 +346,24 @@ pub fn longest_planned(
         return (most_secs, None);
     }
     let (asked, free) = Asked::of(models, options, work, free);
-    let (mut fits, mut beyond) = (AUTO_DURATION_SECS as u32, most_secs.saturating_add(1));
-    while beyond.saturating_sub(fits) > 1 {
-        // The longest first: it fits most of the time.
-        let secs = if beyond > most_secs {
-            most_secs
-        } else {
-            fits.midpoint(beyond)
-        };
+    let fits = |secs: u32| {
         let mut longer = asked.clone();
         longer.work.duration_secs = f64::from(secs);
-        if needs::needs(&longer, free).fit(free) {
-            fits = secs;
+        needs::needs(&longer, free).fit(free)
+    };
+    let (mut longest, mut beyond) = (AUTO_DURATION_SECS as u32, most_secs);
+    if most_secs <= longest || fits(most_secs) {
+        return (most_secs, None);
+    }
+    while beyond - longest > 1 {
+        let secs = longest.midpoint(beyond);
+        if fits(secs) {
+            longest = secs;
         } else {
             beyond = secs;
         }
     }
-    let used = fits.min(most_secs);
-    let note = (used < most_secs).then(|| planned_to_fit(used, most_secs));
-    (used, note)
+    (longest, Some(planned_to_fit(longest, most_secs)))
 }
 
 #[cfg(test)]

@@ -276,20 +276,20 @@ fn own_bytes_of_host() -> u64 {
 /// Bytes of main memory that only the process `pid` can give up; `None` where the system does not say
 /// (anything but Linux). Files that are mapped are not among them: the system counts them as free.
 pub(super) fn taken_bytes(pid: u32) -> Option<u64> {
-    let [anonymous, shared] = status_bytes(pid, ["RssAnon:", "RssShmem:"])?;
-    Some(anonymous + shared)
+    let status = status_of(pid)?;
+    Some(bytes_of(&status, "RssAnon:")? + bytes_of(&status, "RssShmem:")?)
 }
 
-/// Lines of a process's `status` that count kB, each by its first word.
-fn status_bytes<const N: usize>(pid: u32, keys: [&str; N]) -> Option<[u64; N]> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let bytes = |key: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-        let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-        Some(kib << 10)
-    };
-    let found: Vec<u64> = keys.iter().filter_map(|key| bytes(key)).collect();
-    found.try_into().ok()
+/// What the system tells of a process, a line each.
+fn status_of(pid: u32) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{pid}/status")).ok()
+}
+
+/// A line of a process's `status` that counts kB.
+fn bytes_of(status: &str, key: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib << 10)
 }
 
 /// Begins to measure the peak of this process's main memory; [`peak_bytes`] tells it.
@@ -301,7 +301,7 @@ pub fn restart_peak() {
 /// The most main memory that this process held since [`restart_peak`], files it reads included;
 /// `None` where the system does not say.
 pub fn peak_bytes() -> Option<u64> {
-    status_bytes(std::process::id(), ["VmHWM:"]).map(|[peak]| peak)
+    bytes_of(&status_of(std::process::id())?, "VmHWM:")
 }
 
 /// How fast all threads together read main memory, in GB a second: the pace at which a processor

@@ -235,6 +235,8 @@ impl Loading {
             // What is in blocks already stays as it is, and so does the rest of such a file.
             Some(weights) if weights.is_packed() => weights.with_dtype(self.dtype),
             Some(weights) => weights.with_dtype(self.dtype).with_formats(formats),
+            // It makes no difference where nothing is packed, and asking reads the files' headers.
+            None if !self.prepacked => Weights::survey(self.dtype, formats, self.dtype),
             None => Weights::survey(self.dtype, formats, stored()),
         };
         weights.prepacked(self.prepacked)
@@ -290,13 +292,14 @@ pub(super) struct Weight {
 }
 
 impl Weight {
-    /// Of a network that is loaded from `weights`, whose data is not read.
+    /// Of a network that is loaded from `weights`, whose data is not read; nothing is noted down there.
     fn taken<T>(
         weights: &Weights,
         network: impl FnOnce(&Weights) -> candle_core::Result<T>,
     ) -> Self {
+        let weights = weights.rehearse();
         // A network that cannot be had from zeros would fail at load, and say why.
-        drop(network(weights));
+        drop(network(&weights));
         let held = weights.held();
         Self {
             bytes: held.bytes,
@@ -336,6 +339,7 @@ impl Models {
             .or_insert_with(|| self.survey(how))
     }
 
+    /// What a module is weighed on.
     fn weights(&self, module: Module, how: Loading) -> Weights {
         let formats = main_formats(module, how.quantization);
         let files = self.files.as_ref();
@@ -349,16 +353,14 @@ impl Models {
     fn survey(&self, how: Loading) -> Weighed {
         let cfg = &self.dit;
         let weights = |module| self.weights(module, how);
-        let dit = || weights(Module::Dit);
+        let dit = weights(Module::Dit);
         Weighed {
             text_encoder: Weight::taken(&weights(Module::TextEncoder), |w| {
                 Qwen3::load(&self.text_encoder, how.backend, w)
             }),
-            condition_encoder: Weight::taken(&dit(), |w| {
-                ConditionEncoder::load(cfg, how.backend, w)
-            }),
-            dit: Weight::taken(&dit(), |w| Dit::load(cfg, how.backend, &w.pp("decoder"))),
-            audio_codes: Weight::taken(&dit(), |w| {
+            condition_encoder: Weight::taken(&dit, |w| ConditionEncoder::load(cfg, how.backend, w)),
+            dit: Weight::taken(&dit, |w| Dit::load(cfg, how.backend, &w.pp("decoder"))),
+            audio_codes: Weight::taken(&dit, |w| {
                 AudioTokenizer::load(cfg, how.backend, &w.pp("tokenizer"))?;
                 AudioDetokenizer::load(cfg, how.backend, &w.pp("detokenizer"))
             }),

@@ -126,12 +126,15 @@ impl Weights {
     #[must_use]
     pub fn rehearse(&self) -> Self {
         Self {
-            shared: Arc::new(Shared::new(
-                Arc::clone(&self.shared.files),
-                Arc::clone(&self.shared.index),
-                &Device::Cpu,
-                true,
-            )),
+            shared: Arc::new(Shared {
+                survey: self.shared.survey,
+                ..Shared::new(
+                    Arc::clone(&self.shared.files),
+                    Arc::clone(&self.shared.index),
+                    &Device::Cpu,
+                    true,
+                )
+            }),
             ..self.clone()
         }
     }
